@@ -1,0 +1,99 @@
+/**
+ * Every error a client can see, one row each. Codes are forever; messages may improve.
+ *
+ * - `grpc`: canonical gRPC status number.
+ * - `retriable`: the same request may succeed later, after a metadata refresh where that helps.
+ * - `outcome`: for writes, `none` means definitely not appended; `unknown` means it may have been,
+ *   may yet be, or never will.
+ */
+export const ERRORS = {
+  INVALID_ARGUMENT: { grpc: 3, retriable: false, outcome: 'none' },
+  UNKNOWN_TOPIC: { grpc: 5, retriable: true, outcome: 'none' },
+  UNKNOWN_PARTITION: { grpc: 5, retriable: true, outcome: 'none' },
+  TOPIC_EXISTS: { grpc: 6, retriable: false, outcome: 'none' },
+  INVALID_TOPIC_NAME: { grpc: 3, retriable: false, outcome: 'none' },
+  INVALID_PARTITIONS: { grpc: 3, retriable: false, outcome: 'none' },
+  INVALID_REPLICATION_FACTOR: { grpc: 3, retriable: false, outcome: 'none' },
+  INVALID_CONFIG: { grpc: 3, retriable: false, outcome: 'none' },
+  NOT_LEADER: { grpc: 9, retriable: true, outcome: 'none' },
+  LEADER_UNKNOWN: { grpc: 14, retriable: true, outcome: 'none' },
+  BROKER_UNAVAILABLE: { grpc: 14, retriable: true, outcome: 'none' },
+  UNKNOWN_OUTCOME: { grpc: 14, retriable: true, outcome: 'unknown' },
+  DEADLINE_EXCEEDED: { grpc: 4, retriable: true, outcome: 'unknown' },
+  NO_QUORUM: { grpc: 14, retriable: true, outcome: 'unknown' },
+  OFFSET_OUT_OF_RANGE: { grpc: 11, retriable: false, outcome: 'none' },
+  BATCH_TOO_LARGE: { grpc: 3, retriable: false, outcome: 'none' },
+  CORRUPT_BATCH: { grpc: 15, retriable: false, outcome: 'none' },
+  INVALID_BATCH: { grpc: 3, retriable: false, outcome: 'none' },
+  OUT_OF_ORDER_SEQUENCE: { grpc: 9, retriable: false, outcome: 'none' },
+  UNKNOWN_PRODUCER: { grpc: 9, retriable: false, outcome: 'none' },
+  PRODUCER_FENCED: { grpc: 10, retriable: false, outcome: 'none' },
+  PRODUCER_LIMIT: { grpc: 8, retriable: true, outcome: 'none' },
+  THROTTLED: { grpc: 8, retriable: true, outcome: 'none' },
+  REPLICA_FENCED: { grpc: 14, retriable: true, outcome: 'unknown' },
+  DATA_DAMAGED: { grpc: 15, retriable: true, outcome: 'none' },
+  WRONG_CLUSTER: { grpc: 9, retriable: false, outcome: 'none' },
+  BROKER_ID_TAKEN: { grpc: 6, retriable: false, outcome: 'none' },
+  UNKNOWN_GROUP: { grpc: 5, retriable: false, outcome: 'none' },
+  TRANSFER_FAILED: { grpc: 9, retriable: true, outcome: 'none' },
+  UNSUPPORTED: { grpc: 12, retriable: false, outcome: 'none' },
+  SHUTTING_DOWN: { grpc: 14, retriable: true, outcome: 'none' },
+  INTERNAL: { grpc: 13, retriable: false, outcome: 'unknown' },
+} as const satisfies Record<
+  string,
+  { readonly grpc: number; readonly retriable: boolean; readonly outcome: 'none' | 'unknown' }
+>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(ERRORS, text);
+}
+
+/** Where to go instead; carried by NOT_LEADER. */
+export interface LeaderHint {
+  readonly brokerId: number;
+  readonly host: string;
+  readonly port: number;
+  readonly term: number;
+}
+
+export interface ErrorFacts {
+  readonly leader?: LeaderHint | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly [fact: string]: unknown;
+}
+
+/** An expected failure, with a stable code. Broken invariants are InvariantError instead. */
+export class BrokerError extends Error {
+  override readonly name = 'BrokerError';
+  readonly code: ErrorCode;
+  readonly facts: ErrorFacts;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    facts: ErrorFacts = {},
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+    this.code = code;
+    this.facts = facts;
+  }
+
+  get retriable(): boolean {
+    return ERRORS[this.code].retriable;
+  }
+
+  /** 'none': definitely not appended. 'unknown': it may have been. */
+  get outcome(): 'none' | 'unknown' {
+    return ERRORS[this.code].outcome;
+  }
+
+  /** Total: whatever was thrown comes back as a BrokerError. */
+  static from(thrown: unknown): BrokerError {
+    if (thrown instanceof BrokerError) return thrown;
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    return new BrokerError('INTERNAL', message, {}, { cause: thrown });
+  }
+}

@@ -1,0 +1,84 @@
+import { invariant } from '../base/assert.js';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/**
+ * Every bound in the house. Settings may lower them; nothing may be unbounded.
+ * Bytes unless the name says otherwise.
+ */
+export const LIMITS = {
+  topicNameLengthMax: 249,
+  topicsMax: 100_000,
+  /** Partitions of one topic. */
+  partitionsPerTopicMax: 10_000,
+  replicationFactorMax: 7,
+  metadataVotersMax: 5,
+
+  /** Largest record batch, header included; topics may set less (`max.batch.bytes`). */
+  batchBytesMax: 8 * MIB,
+  batchBytesDefault: 1 * MIB,
+  recordsPerBatchMax: 1_000_000,
+  recordHeadersMax: 1_000,
+
+  /** Largest message between a client and a broker, and between two brokers. */
+  clientMessageBytesMax: 16 * MIB,
+  peerMessageBytesMax: 32 * MIB,
+  snapshotChunkBytes: 256 * KIB,
+  snapshotBytesMax: 1024 * MIB,
+
+  /** Payload bytes in one Raft append message (one entry may exceed it alone). */
+  appendMessageBytesMax: 1 * MIB,
+  inflightAppendsMax: 256,
+  inflightAppendBytesMax: 16 * MIB,
+  uncommittedBytesMax: 64 * MIB,
+  /** Entries applied in one turn, by bytes: a long log never blocks the loop for long. */
+  applyTurnBytesMax: 4 * MIB,
+
+  /** Bytes one produce stream, and all of them together, may have waiting for an answer. */
+  produceInflightBytesPerStreamMax: 64 * MIB,
+  produceInflightBytesMax: 256 * MIB,
+  produceInflightPerStreamMax: 4_096,
+  fetchBytesMax: 8 * MIB,
+  fetchWaitMsMax: 60_000,
+  fetchWaitersMax: 100_000,
+  requestDeadlineMsMax: 300_000,
+
+  /** Recent entries of all groups of a broker kept in memory. */
+  recentEntriesBytesMax: 128 * MIB,
+
+  producersPerPartitionMax: 10_000,
+  producerExpiryMs: 24 * 3_600_000,
+  /** Longest delivery timeout a client may use; producer state younger than it is never evicted. */
+  deliveryTimeoutMsMax: 3_600_000,
+  producerIdBlock: 1_000,
+
+  groupNameLengthMax: 249,
+  offsetCommitsPerRequestMax: 10_000,
+  commitMetadataBytesMax: 4 * KIB,
+} as const;
+
+/** The bounds must fit each other; checked once at start-up and in a test. */
+export function checkLimits(limits: Readonly<Record<keyof typeof LIMITS, number>> = LIMITS): void {
+  invariant(
+    limits.batchBytesMax + MIB <= limits.clientMessageBytesMax,
+    'a batch fits a client message',
+  );
+  invariant(
+    limits.batchBytesMax + MIB <= limits.peerMessageBytesMax,
+    'a batch fits a peer message',
+  );
+  invariant(limits.batchBytesDefault <= limits.batchBytesMax, 'the default batch limit is allowed');
+  invariant(
+    limits.batchBytesMax <= limits.uncommittedBytesMax,
+    'a batch fits the uncommitted tail',
+  );
+  invariant(
+    limits.batchBytesMax <= limits.produceInflightBytesPerStreamMax,
+    'a batch fits a produce stream',
+  );
+  invariant(
+    limits.deliveryTimeoutMsMax < limits.producerExpiryMs,
+    'retries end before state expires',
+  );
+}

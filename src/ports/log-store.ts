@@ -1,0 +1,129 @@
+import type { BrokerId, Incarnation, LogIndex, RaftGroupId, TopicId } from '../model/ids.js';
+import type { EntryId, IndexRange, LogEntry } from '../model/log-entry.js';
+import type { Membership } from '../model/membership.js';
+import type { HardState, Persist, RaftInit, SnapshotMeta } from '../raft/io.js';
+
+/** A replica's snapshot: where it stands and the state machine's bytes as of there. */
+export interface Snapshot {
+  readonly meta: SnapshotMeta;
+  readonly state: Uint8Array;
+}
+
+/** The state machine's bytes as of an applied index; makes restarts quick, never leaves the broker. */
+export interface Checkpoint {
+  readonly index: LogIndex;
+  readonly state: Uint8Array;
+}
+
+/**
+ * What opening a store found. `sound`: everything up to the watermark is there and whole (what lies
+ * above it, the last writes before a crash, is kept). `damaged`: it is not; the store was emptied,
+ * what it held is set aside beside it, and hardState.needsRepair is durably true.
+ */
+export interface LoadedReplica {
+  readonly verdict:
+    { readonly kind: 'empty' | 'sound' } | { readonly kind: 'damaged'; readonly reason: string };
+  /** Everything a Raft core starts from, except who it is and its jitter's seed. */
+  readonly raft: Omit<RaftInit, 'self' | 'seed' | 'applied'>;
+  readonly snapshot: Snapshot | undefined;
+  readonly checkpoint: Checkpoint | undefined;
+}
+
+/**
+ * The durable side of one replica: its entries, snapshot, checkpoint and hard state.
+ *
+ * Writes become durable in the order they were given; those that wait together go out together.
+ * After any error every later call rejects (the store is fenced): the host closes it and opens anew.
+ * Entries are verified (header chain and payload checksum) on every read; a mismatch rejects with
+ * {@link StoreDamagedError} and fences the store.
+ */
+export interface LogStore {
+  /** Resolves once the write, and every earlier one, is durable. */
+  persist(write: Persist, installState?: Uint8Array): Promise<void>;
+  /**
+   * Entries from range.first on, up to range.next or bytesMax, whichever comes first, but at least
+   * one. Rejects with {@link PrefixTruncatedError} if range.first is no longer there.
+   */
+  read(range: IndexRange, options: { readonly bytesMax: number }): Promise<readonly LogEntry[]>;
+  /**
+   * Makes the snapshot of everything up to and with `last` durable, then gives the entries' bytes
+   * back, in bounded slices, off the hot path. Resolves with its meta once the snapshot is durable
+   * and the new first index stands; reads below it reject from then on.
+   */
+  truncatePrefix(last: EntryId, state: Uint8Array, membership: Membership): Promise<SnapshotMeta>;
+  /** The current snapshot, to send to a peer; undefined if nothing was ever truncated. */
+  snapshot(): Promise<Snapshot | undefined>;
+  saveCheckpoint(checkpoint: Checkpoint): Promise<void>;
+  /**
+   * Reads and verifies everything stored, at most `bytesPerSecondMax`; rejects as read does.
+   * Resolves with the number of entries verified.
+   */
+  verifyAll(options: {
+    readonly bytesPerSecondMax: number;
+    readonly signal?: AbortSignal;
+  }): Promise<number>;
+  /** Bytes on disk, roughly. */
+  sizeBytes(): Promise<number>;
+  /** Waits for what was given, then closes. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** Stored bytes are not what was written. */
+export class StoreDamagedError extends Error {
+  override readonly name = 'StoreDamagedError';
+}
+
+/** An earlier error closed this store for good. */
+export class StoreFencedError extends Error {
+  override readonly name = 'StoreFencedError';
+}
+
+/** The entries asked for were truncated away: a snapshot stands in their place. */
+export class PrefixTruncatedError extends Error {
+  override readonly name = 'PrefixTruncatedError';
+}
+
+/** Who a data directory belongs to; written once, checked at every start. */
+export interface BrokerIdentity {
+  readonly clusterId: string;
+  readonly brokerId: BrokerId;
+  /** Made with the directory; a wiped directory has another. */
+  readonly directoryId: string;
+  /** Founding brokers, ascending, while this broker is one of them; empty if it joined later. */
+  readonly founders: readonly BrokerId[];
+  /** False between the two phases of forming a cluster: the metadata group may not run yet. */
+  readonly isFormed: boolean;
+}
+
+/** What a replica belongs to; part of its stored identity. */
+export interface ReplicaSpec {
+  readonly groupId: RaftGroupId;
+  /** undefined for the metadata group. */
+  readonly topicId: TopicId | undefined;
+  readonly topic: string;
+  readonly partition: number;
+  /** Members at the group's creation; empty for a replica that joins later as a learner. */
+  readonly bootstrap: Membership;
+}
+
+export interface ReplicaInfo {
+  readonly spec: ReplicaSpec;
+  readonly incarnation: Incarnation;
+  readonly hardState: HardState;
+}
+
+/** The durable side of one broker: its identity, its replicas. */
+export interface BrokerStore {
+  identity(): BrokerIdentity | undefined;
+  saveIdentity(identity: BrokerIdentity): Promise<void>;
+  /** Every replica ever created here and not deleted, even if its directory is gone or damaged. */
+  replicas(): readonly ReplicaInfo[];
+  /** Durable before it resolves: from then on the replica exists here. */
+  createReplica(spec: ReplicaSpec): Promise<void>;
+  /** Opens, verifies and loads a replica that exists. At most one open store a replica. */
+  openReplica(groupId: RaftGroupId): Promise<{ store: LogStore; loaded: LoadedReplica }>;
+  /** Forgets and deletes a closed replica: only after a committed delete. */
+  deleteReplica(groupId: RaftGroupId): Promise<void>;
+  freeBytes(): Promise<number>;
+  close(): Promise<void>;
+}
