@@ -1,0 +1,109 @@
+import { LIMITS } from '../model/limits.js';
+
+/** What a topic's partitions are run with: its own settings over the defaults. */
+export interface TopicSettings {
+  /** Records older than this may go; -1 keeps them for ever. */
+  readonly retentionMs: number;
+  /** A partition's oldest records may go while it holds more than this; -1: no limit. */
+  readonly retentionBytes: number;
+  readonly maxBatchBytes: number;
+  /** Whose clock the records' timestamps are from: the producer's or the leader's. */
+  readonly timestampType: 'create' | 'append';
+}
+
+/** Keys as users write them, with the values they set, in the canonical spelling. */
+export type TopicConfig = ReadonlyMap<string, string>;
+
+export type ConfigParse =
+  { readonly ok: true; readonly value: string } | { readonly ok: false; readonly problem: string };
+
+interface ConfigKey {
+  readonly fallback: string;
+  parse(text: string): ConfigParse;
+}
+
+const integerBetween = (first: number, last: number, unit: string): ConfigKey['parse'] => {
+  return (text) => {
+    const value = /^-?[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
+    if (Number.isSafeInteger(value) && value >= first && value <= last) {
+      return { ok: true, value: String(value) };
+    }
+    return { ok: false, problem: `must be a whole number of ${unit} from ${first} to ${last}` };
+  };
+};
+
+const orUnlimited = (parse: ConfigKey['parse']): ConfigKey['parse'] => {
+  return (text) => {
+    if (text === '-1') return { ok: true, value: '-1' };
+    const parsed = parse(text);
+    return parsed.ok ? parsed : { ok: false, problem: `${parsed.problem}, or -1 for no limit` };
+  };
+};
+
+const oneOf = (...values: readonly string[]): ConfigKey['parse'] => {
+  return (text) =>
+    values.includes(text)
+      ? { ok: true, value: text }
+      : { ok: false, problem: `must be one of ${values.join(', ')}` };
+};
+
+const RETENTION_MS_DEFAULT = 7 * 24 * 3_600_000;
+
+const KEYS: ReadonlyMap<string, ConfigKey> = new Map<string, ConfigKey>([
+  [
+    'max.batch.bytes',
+    {
+      fallback: String(LIMITS.batchBytesDefault),
+      parse: integerBetween(1_024, LIMITS.batchBytesMax, 'bytes'),
+    },
+  ],
+  [
+    'retention.bytes',
+    {
+      fallback: '-1',
+      parse: orUnlimited(integerBetween(1, Number.MAX_SAFE_INTEGER, 'bytes')),
+    },
+  ],
+  [
+    'retention.ms',
+    {
+      fallback: String(RETENTION_MS_DEFAULT),
+      parse: orUnlimited(integerBetween(1, Number.MAX_SAFE_INTEGER, 'milliseconds')),
+    },
+  ],
+  ['timestamp.type', { fallback: 'create', parse: oneOf('create', 'append') }],
+]);
+
+/** Every key a topic may set, ascending. */
+export const TOPIC_CONFIG_KEYS: readonly string[] = [...KEYS.keys()];
+
+/** The canonical value of a key, or what is wrong with it, naming the key. */
+export function parseTopicConfig(key: string, text: string): ConfigParse {
+  const known = KEYS.get(key);
+  if (known === undefined) {
+    return {
+      ok: false,
+      problem: `unknown topic setting ${JSON.stringify(key)}; known are ${TOPIC_CONFIG_KEYS.join(', ')}`,
+    };
+  }
+  const parsed = known.parse(text);
+  if (parsed.ok) return parsed;
+  return { ok: false, problem: `${key} ${parsed.problem}; got ${JSON.stringify(text)}` };
+}
+
+/** Every key with its value in force: what was set, else the default. */
+export function effectiveTopicConfig(config: TopicConfig): ReadonlyMap<string, string> {
+  return new Map([...KEYS].map(([key, { fallback }]) => [key, config.get(key) ?? fallback]));
+}
+
+/** Total: values in a TopicConfig were checked before they got there. */
+export function topicSettings(config: TopicConfig): TopicSettings {
+  const effective = effectiveTopicConfig(config);
+  const text = (key: string): string => effective.get(key) ?? '';
+  return {
+    retentionMs: Number(text('retention.ms')),
+    retentionBytes: Number(text('retention.bytes')),
+    maxBatchBytes: Number(text('max.batch.bytes')),
+    timestampType: text('timestamp.type') === 'append' ? 'append' : 'create',
+  };
+}
