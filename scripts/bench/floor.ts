@@ -1,0 +1,92 @@
+/**
+ * The floor under every benchmark, measured in the same run: see floor-process.ts.
+ * By itself: `tsx scripts/bench/floor.ts [--total-mib N] [--batch-kib N] [--in-flight N]`.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+export interface FloorResult {
+  readonly mebibytesPerSecond: number;
+  readonly seconds: number;
+  readonly clientCpuSeconds: number;
+  readonly brokerCpuSeconds: readonly number[];
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+const PROCESS = fileURLToPath(new URL('floor-process.ts', import.meta.url));
+
+function start(args: readonly string[]): ChildProcess {
+  return fork(PROCESS, args, {
+    execArgv: ['--import', 'tsx'],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+}
+
+function answer<T>(child: ChildProcess): Promise<T> {
+  return new Promise((resolve, reject) => {
+    child.once('message', (message) => resolve(message as T));
+    child.once('exit', (code) => reject(new Error(`floor process ended with ${String(code)}`)));
+  });
+}
+
+/** Runs three brokers and a client on 127.0.0.1, data in a temporary folder, all gone afterwards. */
+export async function runFloor(options: {
+  readonly totalMebibytes: number;
+  readonly batchBytes: number;
+  readonly inFlight: number;
+}): Promise<FloorResult> {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'millrace-floor-'));
+  const brokers = [0, 1, 2].map((i) => start(['broker', path.join(dir, String(i))]));
+  let client: ChildProcess | undefined;
+  try {
+    const started = await Promise.all(brokers.map((b) => answer<{ port: number }>(b)));
+    const ports = started.map((s) => s.port);
+    await Promise.all(
+      brokers.map((broker, i) => {
+        broker.send(ports.filter((_, other) => other !== i));
+        return answer(broker);
+      }),
+    );
+    const order = {
+      ports,
+      totalBytes: options.totalMebibytes * 1_048_576,
+      batchBytes: options.batchBytes,
+      inFlight: options.inFlight,
+    };
+    client = start(['client', JSON.stringify(order)]);
+    const result = await answer<Omit<FloorResult, 'brokerCpuSeconds'>>(client);
+    const cpu = await Promise.all(
+      brokers.map((broker) => {
+        const reply = answer<{ cpuSeconds: number }>(broker);
+        broker.kill('SIGTERM');
+        return reply;
+      }),
+    );
+    return { ...result, brokerCpuSeconds: cpu.map((c) => c.cpuSeconds) };
+  } finally {
+    for (const child of [...brokers, client]) child?.kill('SIGKILL');
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({
+    options: {
+      'total-mib': { type: 'string', default: '512' },
+      'batch-kib': { type: 'string', default: '256' },
+      'in-flight': { type: 'string', default: '48' },
+    },
+  });
+  const result = await runFloor({
+    totalMebibytes: Number(values['total-mib']),
+    batchBytes: Number(values['batch-kib']) * 1024,
+    inFlight: Number(values['in-flight']),
+  });
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+}
