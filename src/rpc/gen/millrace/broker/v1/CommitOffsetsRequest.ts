@@ -1,0 +1,13 @@
+// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+
+import type { CommittedOffset as _millrace_broker_v1_CommittedOffset, CommittedOffset__Output as _millrace_broker_v1_CommittedOffset__Output } from '../../../millrace/broker/v1/CommittedOffset.js';
+
+export interface CommitOffsetsRequest {
+  'group'?: (string);
+  'offsets'?: (_millrace_broker_v1_CommittedOffset)[];
+}
+
+export interface CommitOffsetsRequest__Output {
+  'group': (string);
+  'offsets': (_millrace_broker_v1_CommittedOffset__Output)[];
+}

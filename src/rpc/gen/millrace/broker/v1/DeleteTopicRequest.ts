@@ -1,0 +1,12 @@
+// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+
+
+export interface DeleteTopicRequest {
+  'topic'?: (string);
+  'timeoutMs'?: (number);
+}
+
+export interface DeleteTopicRequest__Output {
+  'topic': (string);
+  'timeoutMs': (number);
+}

@@ -1,0 +1,8 @@
+// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+
+
+export interface DeleteTopicResponse {
+}
+
+export interface DeleteTopicResponse__Output {
+}

@@ -1,0 +1,12 @@
+// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+
+
+export interface GetMetadataRequest {
+  'topics'?: (string)[];
+  'linearizable'?: (boolean);
+}
+
+export interface GetMetadataRequest__Output {
+  'topics': (string)[];
+  'linearizable': (boolean);
+}

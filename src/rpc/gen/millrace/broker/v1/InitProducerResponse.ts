@@ -1,0 +1,13 @@
+// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface InitProducerResponse {
+  'producerId'?: (number | string | Long);
+  'producerEpoch'?: (number);
+}
+
+export interface InitProducerResponse__Output {
+  'producerId': (number);
+  'producerEpoch': (number);
+}

@@ -1,0 +1,14 @@
+// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+
+
+export interface MoveReplicasRequest {
+  'topic'?: (string);
+  'partition'?: (number);
+  'replicas'?: (number)[];
+}
+
+export interface MoveReplicasRequest__Output {
+  'topic': (string);
+  'partition': (number);
+  'replicas': (number)[];
+}

@@ -1,0 +1,21 @@
+// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface OffsetQuery {
+  'topic'?: (string);
+  'partition'?: (number);
+  'timestampMs'?: (number | string | Long);
+  'earliest'?: (boolean);
+  'latest'?: (boolean);
+  'at'?: "timestampMs"|"earliest"|"latest";
+}
+
+export interface OffsetQuery__Output {
+  'topic': (string);
+  'partition': (number);
+  'timestampMs'?: (number);
+  'earliest'?: (boolean);
+  'latest'?: (boolean);
+  'at'?: "timestampMs"|"earliest"|"latest";
+}

@@ -1,0 +1,16 @@
+// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+
+
+export interface TransferLeadershipRequest {
+  'topic'?: (string);
+  'partition'?: (number);
+  'toBroker'?: (number);
+  'metadataGroup'?: (boolean);
+}
+
+export interface TransferLeadershipRequest__Output {
+  'topic': (string);
+  'partition': (number);
+  'toBroker': (number);
+  'metadataGroup': (boolean);
+}

@@ -1,0 +1,15 @@
+// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+
+import type { Long } from '@grpc/proto-loader';
+
+export interface TrimPartitionRequest {
+  'topic'?: (string);
+  'partition'?: (number);
+  'beforeOffset'?: (number | string | Long);
+}
+
+export interface TrimPartitionRequest__Output {
+  'topic': (string);
+  'partition': (number);
+  'beforeOffset': (number);
+}

@@ -1,0 +1,12 @@
+// Original file: /work/wt/wire/proto/millrace/peer/v1/peer.proto
+
+
+export interface CallRequest {
+  'method'?: (string);
+  'body'?: (Buffer | Uint8Array | string);
+}
+
+export interface CallRequest__Output {
+  'method': (string);
+  'body': (Buffer);
+}
