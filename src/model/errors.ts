@@ -61,6 +61,13 @@ export interface LeaderHint {
 export interface ErrorFacts {
   readonly leader?: LeaderHint | undefined;
   readonly retryAfterMs?: number | undefined;
+  /** Where it is known better than the code's own row tells. */
+  readonly outcome?: 'none' | 'unknown' | undefined;
+  /** With OUT_OF_ORDER_SEQUENCE. */
+  readonly expectedSequence?: number | undefined;
+  /** With OFFSET_OUT_OF_RANGE: what can be read. */
+  readonly logStartOffset?: number | undefined;
+  readonly highWatermark?: number | undefined;
   readonly [fact: string]: unknown;
 }
 
@@ -87,7 +94,7 @@ export class BrokerError extends Error {
 
   /** 'none': definitely not appended. 'unknown': it may have been. */
   get outcome(): 'none' | 'unknown' {
-    return ERRORS[this.code].outcome;
+    return this.facts.outcome ?? ERRORS[this.code].outcome;
   }
 
   /** Total: whatever was thrown comes back as a BrokerError. */

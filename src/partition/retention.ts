@@ -1,0 +1,34 @@
+import type { Offset } from '../model/ids.js';
+import type { IndexSpan } from './offset-index.js';
+
+export interface RetentionSettings {
+  /** -1: for ever. */
+  readonly retentionMs: number;
+  /** -1: no limit. */
+  readonly retentionBytes: number;
+}
+
+/**
+ * Which prefix may go: the new log start, or undefined if nothing may. Whole spans only, so that the
+ * decision costs no read; a partition therefore keeps up to one span (256 KiB and more in very long
+ * logs) over its limit.
+ *
+ * Age counts from the leader's time of the append, not from record timestamps: a producer's wrong
+ * clock neither deletes at once what was just written nor keeps the log for ever.
+ */
+export function decideRetention(
+  spans: Iterable<IndexSpan>,
+  at: { readonly logStartOffset: Offset; readonly bytesTotal: number; readonly nowMs: number },
+  settings: RetentionSettings,
+): Offset | undefined {
+  const isTooOld = (span: IndexSpan): boolean =>
+    settings.retentionMs >= 0 && span.lastTimeMs < at.nowMs - settings.retentionMs;
+  const isTooMuch = (span: IndexSpan): boolean =>
+    settings.retentionBytes >= 0 && at.bytesTotal - span.bytesAfter >= settings.retentionBytes;
+  let start = at.logStartOffset;
+  for (const span of spans) {
+    if (!isTooOld(span) && !isTooMuch(span)) break;
+    start = span.endOffset;
+  }
+  return start > at.logStartOffset ? start : undefined;
+}
