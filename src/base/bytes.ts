@@ -170,6 +170,15 @@ export class ByteWriter {
     return this.buffer.slice(0, this.at);
   }
 
+  /** The bytes written, without a copy: the writer starts over and no longer owns them. */
+  release(): Uint8Array {
+    const bytes = this.buffer.subarray(0, this.at);
+    this.buffer = new Uint8Array(0);
+    this.view = viewOf(this.buffer);
+    this.at = 0;
+    return bytes;
+  }
+
   private reserve(more: number): void {
     const need = this.at + more;
     if (need <= this.buffer.length) return;

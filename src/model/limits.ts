@@ -24,6 +24,18 @@ export const LIMITS = {
   /** Largest message between a client and a broker, and between two brokers. */
   clientMessageBytesMax: 16 * MIB,
   peerMessageBytesMax: 32 * MIB,
+  /** Messages are packed into envelopes of about this size; a single larger one travels alone. */
+  peerEnvelopeBytes: 1 * MIB,
+  /** Messages of one envelope, whatever their size. */
+  peerEnvelopeMessagesMax: 65_536,
+  /** What may wait for one peer on each of its two streams; what does not fit is dropped. */
+  peerControlQueueBytesMax: 8 * MIB,
+  peerBulkQueueBytesMax: 32 * MIB,
+  /** Body of one call between brokers, either way. */
+  peerCallBytesMax: 16 * MIB,
+  peerCallsMax: 4_096,
+  snapshotsSentAtOnceMax: 4,
+  snapshotsReceivedAtOnceMax: 8,
   snapshotChunkBytes: 256 * KIB,
   snapshotBytesMax: 1024 * MIB,
 
@@ -67,6 +79,14 @@ export function checkLimits(limits: Readonly<Record<keyof typeof LIMITS, number>
   invariant(
     limits.batchBytesMax + MIB <= limits.peerMessageBytesMax,
     'a batch fits a peer message',
+  );
+  invariant(
+    limits.batchBytesMax + MIB <= limits.peerBulkQueueBytesMax,
+    'a batch fits the queue to a peer',
+  );
+  invariant(
+    limits.peerEnvelopeBytes + limits.batchBytesMax <= limits.peerMessageBytesMax,
+    'an envelope fits a peer message',
   );
   invariant(limits.batchBytesDefault <= limits.batchBytesMax, 'the default batch limit is allowed');
   invariant(

@@ -1,0 +1,273 @@
+import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
+import { unreachable } from '../base/assert.js';
+import {
+  incarnation,
+  logIndex,
+  raftGroupId,
+  term,
+  TERM_LIMIT,
+  type BrokerId,
+  type LogIndex,
+  type Term,
+} from '../model/ids.js';
+import { LIMITS } from '../model/limits.js';
+import { ENTRY_KIND_CODES, entryKindOf, type EntryId, type LogEntry } from '../model/log-entry.js';
+import { decodeMembership, encodeMembership } from '../model/membership.js';
+import type { PeerMessage, SnapshotHeader } from '../ports/transport.js';
+import type { AppendRequest, AppendResponse, Message, MessageBase } from '../raft/message.js';
+
+/*
+ * Raft messages between brokers. All integers big-endian; v = unsigned LEB128 of at most 53 bits.
+ *
+ *   envelope   version u8 = 1, count v, then count messages
+ *   message    kind u8, group v, term v, incarnation v, then by kind:
+ *     1 preVoteRequest      lastTerm v, lastIndex v
+ *     2 voteRequest         lastTerm v, lastIndex v, isTransfer bool
+ *     3 preVoteResponse     granted bool, damaged bool
+ *     4 voteResponse        granted bool, damaged bool
+ *     5 appendRequest       prevTerm v, prevIndex v, commit v, repairTarget o, count v, entries
+ *     6 appendResponse      prevIndex v, repairing bool, ok bool, match v | hintTerm v, hintIndex v
+ *     7 heartbeatRequest    commit v, readRound v, repairTarget o
+ *     8 heartbeatResponse   readRound v, repairing bool
+ *     9 timeoutNow          nothing
+ *   entry      term v, kind u8 (model/log-entry.ts), timeMs v, length v, payload; its index follows
+ *              from prevIndex
+ *   o          v: 0 for absent, else the value plus one
+ *
+ * Who sends and who receives is not in the bytes: it is what the stream was opened for, so that a
+ * peer can only speak for itself.
+ */
+export const MESSAGE_CODEC_VERSION = 1;
+
+const KIND = {
+  preVoteRequest: 1,
+  voteRequest: 2,
+  preVoteResponse: 3,
+  voteResponse: 4,
+  appendRequest: 5,
+  appendResponse: 6,
+  heartbeatRequest: 7,
+  heartbeatResponse: 8,
+  timeoutNow: 9,
+} as const satisfies Record<Message['kind'], number>;
+
+/** At most this many bytes besides payloads. */
+const MESSAGE_OVERHEAD_BYTES = 96;
+const ENTRY_OVERHEAD_BYTES = 32;
+
+/** An upper bound for the bytes of one encoded message. */
+export function messageBytesBound(message: Message): number {
+  if (message.kind !== 'appendRequest') return MESSAGE_OVERHEAD_BYTES;
+  let bytes = MESSAGE_OVERHEAD_BYTES;
+  for (const entry of message.entries) bytes += entry.payload.length + ENTRY_OVERHEAD_BYTES;
+  return bytes;
+}
+
+export function encodeMessages(messages: readonly PeerMessage[]): Uint8Array {
+  let bound = 16;
+  for (const { message } of messages) bound += messageBytesBound(message);
+  const w = new ByteWriter(bound);
+  w.u8(MESSAGE_CODEC_VERSION).uvarint(messages.length);
+  for (const { group, message } of messages) {
+    w.u8(KIND[message.kind]).uvarint(group);
+    w.uvarint(message.term).uvarint(message.incarnation);
+    encodeBody(w, message);
+  }
+  return w.release();
+}
+
+/** The two ends of the stream the bytes came over. */
+export interface StreamEnds {
+  readonly from: BrokerId;
+  readonly to: BrokerId;
+}
+
+/**
+ * Throws MalformedBytesError, and nothing else, on what {@link encodeMessages} did not write.
+ * Payloads are views of `bytes`.
+ */
+export function decodeMessages(bytes: Uint8Array, ends: StreamEnds): PeerMessage[] {
+  const r = new ByteReader(bytes);
+  readVersion(r);
+  const count = r.uvarint();
+  if (count > LIMITS.peerEnvelopeMessagesMax) {
+    throw new MalformedBytesError(`${count} messages in one envelope`);
+  }
+  const messages: PeerMessage[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const kind = r.u8();
+    const group = raftGroupId(r.uvarint());
+    const base = {
+      from: ends.from,
+      to: ends.to,
+      term: readTerm(r),
+      incarnation: incarnation(r.uvarint()),
+    };
+    messages.push({ group, message: decodeBody(r, kind, base) });
+  }
+  r.end();
+  return messages;
+}
+
+function encodeBody(w: ByteWriter, message: Message): void {
+  switch (message.kind) {
+    case 'preVoteRequest':
+      writeId(w, message.lastLog);
+      return;
+    case 'voteRequest':
+      writeId(w, message.lastLog);
+      w.bool(message.isTransfer);
+      return;
+    case 'preVoteResponse':
+    case 'voteResponse':
+      w.bool(message.granted).bool(message.damaged);
+      return;
+    case 'appendRequest':
+      writeId(w, message.prev);
+      w.uvarint(message.commit);
+      writeOptional(w, message.repairTarget);
+      w.uvarint(message.entries.length);
+      for (const entry of message.entries) {
+        w.uvarint(entry.term).u8(ENTRY_KIND_CODES[entry.kind]).uvarint(entry.timeMs);
+        w.bytes(entry.payload);
+      }
+      return;
+    case 'appendResponse':
+      w.uvarint(message.prevIndex).bool(message.repairing).bool(message.outcome.ok);
+      if (message.outcome.ok) w.uvarint(message.outcome.match);
+      else writeId(w, message.outcome.hint);
+      return;
+    case 'heartbeatRequest':
+      w.uvarint(message.commit).uvarint(message.readRound);
+      writeOptional(w, message.repairTarget);
+      return;
+    case 'heartbeatResponse':
+      w.uvarint(message.readRound).bool(message.repairing);
+      return;
+    case 'timeoutNow':
+      return;
+    default:
+      unreachable(message);
+  }
+}
+
+function decodeBody(r: ByteReader, kind: number, base: MessageBase): Message {
+  switch (kind) {
+    case KIND.preVoteRequest:
+      return { kind: 'preVoteRequest', ...base, lastLog: readId(r) };
+    case KIND.voteRequest:
+      return { kind: 'voteRequest', ...base, lastLog: readId(r), isTransfer: r.bool() };
+    case KIND.preVoteResponse:
+      return { kind: 'preVoteResponse', ...base, granted: r.bool(), damaged: r.bool() };
+    case KIND.voteResponse:
+      return { kind: 'voteResponse', ...base, granted: r.bool(), damaged: r.bool() };
+    case KIND.appendRequest:
+      return decodeAppend(r, base);
+    case KIND.appendResponse:
+      return decodeAppendResponse(r, base);
+    case KIND.heartbeatRequest: {
+      const commit = logIndex(r.uvarint());
+      const readRound = r.uvarint();
+      return { kind: 'heartbeatRequest', ...base, commit, readRound, repairTarget: readIndex(r) };
+    }
+    case KIND.heartbeatResponse:
+      return { kind: 'heartbeatResponse', ...base, readRound: r.uvarint(), repairing: r.bool() };
+    case KIND.timeoutNow:
+      return { kind: 'timeoutNow', ...base };
+    default:
+      throw new MalformedBytesError(`message kind ${kind}`);
+  }
+}
+
+function decodeAppend(r: ByteReader, base: MessageBase): AppendRequest {
+  const prev = readId(r);
+  const commit = logIndex(r.uvarint());
+  const repairTarget = readIndex(r);
+  const count = r.uvarint();
+  if (count > r.remaining) throw new MalformedBytesError(`${count} entries in too few bytes`);
+  if (!Number.isSafeInteger(prev.index + count)) throw new MalformedBytesError('index too large');
+  const entries: LogEntry[] = [];
+  for (let i = 1; i <= count; i += 1) {
+    const entryTerm = readTerm(r);
+    const code = r.u8();
+    const kind = entryKindOf(code);
+    if (kind === undefined) throw new MalformedBytesError(`entry kind ${code}`);
+    const timeMs = r.uvarint();
+    const index = logIndex(prev.index + i);
+    entries.push({ index, term: entryTerm, kind, timeMs, payload: r.bytes() });
+  }
+  return { kind: 'appendRequest', ...base, prev, entries, commit, repairTarget };
+}
+
+function decodeAppendResponse(r: ByteReader, base: MessageBase): AppendResponse {
+  const prevIndex = logIndex(r.uvarint());
+  const repairing = r.bool();
+  const outcome = r.bool()
+    ? ({ ok: true, match: logIndex(r.uvarint()) } as const)
+    : ({ ok: false, hint: readId(r) } as const);
+  return { kind: 'appendResponse', ...base, prevIndex, outcome, repairing };
+}
+
+/*
+ * The header of a snapshot stream: version u8 = 1, group v, term v, lastTerm v, lastIndex v, chain v,
+ * timeMs v, membership (length v and model/membership.ts), repairTarget o, stateBytes v.
+ */
+export function encodeSnapshotHeader(header: SnapshotHeader, stateBytes: number): Uint8Array {
+  const w = new ByteWriter(128);
+  w.u8(MESSAGE_CODEC_VERSION).uvarint(header.group).uvarint(header.term);
+  writeId(w, header.meta.last);
+  w.uvarint(header.meta.chain).uvarint(header.meta.timeMs);
+  w.bytes(encodeMembership(header.meta.membership));
+  writeOptional(w, header.repairTarget);
+  return w.uvarint(stateBytes).release();
+}
+
+/** Throws MalformedBytesError, and nothing else. */
+export function decodeSnapshotHeader(bytes: Uint8Array): {
+  readonly header: SnapshotHeader;
+  readonly stateBytes: number;
+} {
+  const r = new ByteReader(bytes);
+  readVersion(r);
+  const group = raftGroupId(r.uvarint());
+  const senderTerm = readTerm(r);
+  const last = readId(r);
+  const chain = r.uvarint();
+  const timeMs = r.uvarint();
+  const membership = decodeMembership(r.bytes());
+  const repairTarget = readIndex(r);
+  const stateBytes = r.uvarint();
+  r.end();
+  const meta = { last, chain, timeMs, membership };
+  return { header: { group, term: senderTerm, meta, repairTarget }, stateBytes };
+}
+
+function readVersion(r: ByteReader): void {
+  const version = r.u8();
+  if (version !== MESSAGE_CODEC_VERSION) {
+    throw new MalformedBytesError(`peer codec version ${version}`);
+  }
+}
+
+function readTerm(r: ByteReader): Term {
+  const value = r.uvarint();
+  if (value >= TERM_LIMIT) throw new MalformedBytesError(`implausible term ${value}`);
+  return term(value);
+}
+
+function writeId(w: ByteWriter, id: EntryId): void {
+  w.uvarint(id.term).uvarint(id.index);
+}
+
+function readId(r: ByteReader): EntryId {
+  return { term: readTerm(r), index: logIndex(r.uvarint()) };
+}
+
+function writeOptional(w: ByteWriter, index: LogIndex | undefined): void {
+  w.uvarint(index === undefined ? 0 : index + 1);
+}
+
+function readIndex(r: ByteReader): LogIndex | undefined {
+  const value = r.uvarint();
+  return value === 0 ? undefined : logIndex(value - 1);
+}
