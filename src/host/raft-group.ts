@@ -58,7 +58,10 @@ export interface RaftGroup {
    * Changes the members to exactly these; resolves once the final membership is committed and rejects
    * with BrokerError if it was refused or its outcome is not known.
    */
-  changeMembership(target: Pick<Membership, 'voters' | 'learners'>, deadlineMs: number): Promise<void>;
+  changeMembership(
+    target: Pick<Membership, 'voters' | 'learners'>,
+    deadlineMs: number,
+  ): Promise<void>;
   /** Resolves once another member is known to lead; rejects with TRANSFER_FAILED after deadlineMs. */
   transferLeadership(to: BrokerId, deadlineMs: number): Promise<void>;
   /** Entries still in memory, synchronously; undefined if range.first is not. */

@@ -23,6 +23,8 @@ export interface Checkpoint {
 export interface LoadedReplica {
   readonly verdict:
     { readonly kind: 'empty' | 'sound' } | { readonly kind: 'damaged'; readonly reason: string };
+  /** The last life ended with close(): what was whole then still is. If absent, nobody knows. */
+  readonly wasCleanlyClosed?: boolean;
   /** Everything a Raft core starts from, except who it is and its jitter's seed. */
   readonly raft: Omit<RaftInit, 'self' | 'seed' | 'applied'>;
   readonly snapshot: Snapshot | undefined;

@@ -1,0 +1,53 @@
+import type { Counter, Gauge, Metrics } from '../ports/telemetry.js';
+
+/** What the host counts. Gauges are set about once a second, from sums over all groups. */
+export interface HostMetrics {
+  readonly groups: Gauge;
+  readonly leaders: Gauge;
+  readonly fenced: Gauge;
+  readonly applyLagEntries: Gauge;
+  readonly proposalsPending: Gauge;
+  readonly recentBytes: Gauge;
+  readonly campaigns: Counter;
+  readonly electionsWon: Counter;
+  readonly fencings: Counter;
+  readonly entriesApplied: Counter;
+  readonly messagesSent: Counter;
+  readonly messagesDropped: Counter;
+  readonly messagesUnclaimed: Counter;
+  readonly snapshotsSent: Counter;
+  readonly snapshotsInstalled: Counter;
+  readonly checkpointsSaved: Counter;
+  readonly ticksLate: Counter;
+}
+
+export function hostMetrics(metrics: Metrics): HostMetrics {
+  return {
+    groups: metrics.gauge('raft_groups', 'Raft groups open on this broker.'),
+    leaders: metrics.gauge('raft_leaders', 'Raft groups this broker leads.'),
+    fenced: metrics.gauge('raft_replicas_fenced', 'Replicas that do not serve after an error.'),
+    applyLagEntries: metrics.gauge(
+      'raft_apply_lag_entries',
+      'Committed entries not yet applied, in the group that lags most.',
+    ),
+    proposalsPending: metrics.gauge('raft_proposals_pending', 'Proposals without an outcome yet.'),
+    recentBytes: metrics.gauge('raft_recent_entries_bytes', 'Recent entries held in memory.'),
+    campaigns: metrics.counter('raft_campaigns_total', 'Elections this broker stood in.'),
+    electionsWon: metrics.counter('raft_elections_won_total', 'Elections this broker won.'),
+    fencings: metrics.counter('raft_fencings_total', 'Replicas fenced after an error.'),
+    entriesApplied: metrics.counter('raft_entries_applied_total', 'Entries applied.'),
+    messagesSent: metrics.counter('raft_messages_sent_total', 'Raft messages given to peers.'),
+    messagesDropped: metrics.counter(
+      'raft_messages_dropped_total',
+      'Raft messages the transport could not take.',
+    ),
+    messagesUnclaimed: metrics.counter(
+      'raft_messages_unclaimed_total',
+      'Raft messages that came for no open replica.',
+    ),
+    snapshotsSent: metrics.counter('raft_snapshots_sent_total', 'Snapshots sent to peers.'),
+    snapshotsInstalled: metrics.counter('raft_snapshots_installed_total', 'Snapshots installed.'),
+    checkpointsSaved: metrics.counter('raft_checkpoints_saved_total', 'Checkpoints saved.'),
+    ticksLate: metrics.counter('raft_ticks_late_total', 'Ticks that came far too late.'),
+  };
+}

@@ -1,0 +1,65 @@
+import type { BrokerId, RaftGroupId } from '../model/ids.js';
+import { LIMITS } from '../model/limits.js';
+import type { BrokerStore } from '../ports/log-store.js';
+import type { Telemetry } from '../ports/telemetry.js';
+import type { Transport } from '../ports/transport.js';
+import type { World } from '../ports/world.js';
+import type { RaftConfig } from '../raft/config.js';
+import type { CreateRaftNode } from '../raft/raft-node.js';
+
+/** How the host spends memory, disk and time; the defaults suit production. */
+export interface HostTuning {
+  /** Entries applied in one turn, over all groups, by bytes. */
+  readonly applyTurnBytesMax: number;
+  /** Entries read from a store at once, for applying. */
+  readonly applyReadBytesMax: number;
+  /** Recent entries of all groups together kept in memory. */
+  readonly recentEntriesBytesMax: number;
+  /** A checkpoint is saved once this much was applied since the last one, whichever comes first. */
+  readonly checkpointBytes: number;
+  readonly checkpointEntries: number;
+  readonly opensInFlightMax: number;
+  readonly snapshotsInFlightMax: number;
+  /** A failed snapshot is reported, and so tried again, after this long. */
+  readonly snapshotRetryMs: number;
+  /** 0 leaves out the verification that follows an unclean open. */
+  readonly verifyBytesPerSecondMax: number;
+  readonly reopenDelayMinMs: number;
+  readonly reopenDelayMaxMs: number;
+  /** A replica that ran this long without an error starts anew with the shortest delay. */
+  readonly reopenForgiveMs: number;
+  /** A store that does not finish closing in this time is left behind. */
+  readonly closeTimeoutMs: number;
+  readonly warnPeriodMs: number;
+}
+
+export const DEFAULT_HOST_TUNING: HostTuning = {
+  applyTurnBytesMax: LIMITS.applyTurnBytesMax,
+  applyReadBytesMax: LIMITS.applyTurnBytesMax,
+  recentEntriesBytesMax: LIMITS.recentEntriesBytesMax,
+  checkpointBytes: 32 * 1024 * 1024,
+  checkpointEntries: 20_000,
+  opensInFlightMax: 8,
+  snapshotsInFlightMax: 2,
+  snapshotRetryMs: 500,
+  verifyBytesPerSecondMax: 32 * 1024 * 1024,
+  reopenDelayMinMs: 100,
+  reopenDelayMaxMs: 10_000,
+  reopenForgiveMs: 60_000,
+  closeTimeoutMs: 10_000,
+  warnPeriodMs: 10_000,
+};
+
+export interface MultiRaftOptions {
+  readonly self: BrokerId;
+  readonly world: World;
+  readonly transport: Transport;
+  readonly store: BrokerStore;
+  readonly createNode: CreateRaftNode;
+  readonly config: RaftConfig;
+  readonly tickMs: number;
+  readonly telemetry: Telemetry;
+  readonly tuning?: Partial<HostTuning>;
+  /** A replica met a bug of ours and stopped for good; it has been logged already. */
+  readonly replicaStopped?: (group: RaftGroupId, error: unknown) => void;
+}

@@ -1,0 +1,20 @@
+import type { BrokerId, RaftGroupId } from '../model/ids.js';
+import type { RaftStatus } from '../raft/io.js';
+
+/**
+ * Who could take over from this leader, best first: voters that are there and whole, those that keep
+ * up before those that lag. Starts at another member for every group, so that a broker that goes away
+ * spreads its leaderships.
+ */
+export function transferTargets(status: RaftStatus, group: RaftGroupId): BrokerId[] {
+  const { membership, peers, self } = status;
+  const able = peers.filter(
+    (p) => p.id !== self && membership.voters.includes(p.id) && p.isActive && !p.isRepairing,
+  );
+  able.sort((a, b) => a.id - b.id);
+  const turn = able.length === 0 ? 0 : group % able.length;
+  const rotated = [...able.slice(turn), ...able.slice(0, turn)];
+  const keepsUp = rotated.filter((p) => p.state === 'replicate');
+  const lags = rotated.filter((p) => p.state !== 'replicate');
+  return [...keepsUp, ...lags].map((p) => p.id);
+}

@@ -1,0 +1,632 @@
+import { InvariantError, invariant } from '../base/assert.js';
+import { deferred, type Deferred } from '../base/deferred.js';
+import { BrokerError } from '../model/errors.js';
+import type { BrokerId, LogIndex, RaftGroupId, Term } from '../model/ids.js';
+import { logIndex } from '../model/ids.js';
+import { entryBytes, type IndexRange, type LogEntry } from '../model/log-entry.js';
+import { decodeMembership, type Membership } from '../model/membership.js';
+import { PrefixTruncatedError, type LogStore, type Snapshot } from '../ports/log-store.js';
+import type { Logger } from '../ports/telemetry.js';
+import type { SnapshotHeader } from '../ports/transport.js';
+import type { World } from '../ports/world.js';
+import type {
+  Persist,
+  ProposeResult,
+  RaftStatus,
+  Ready,
+  Role,
+  RoleChange,
+  SnapshotMeta,
+} from '../raft/io.js';
+import type { Message } from '../raft/message.js';
+import type { RaftNode } from '../raft/raft-node.js';
+import { Checkpointer } from './checkpointer.js';
+import type { HostMetrics } from './host-metrics.js';
+import type { HostTuning } from './host-options.js';
+import { LogReader } from './log-reader.js';
+import type { MembershipHistory } from './membership-history.js';
+import type { Outbox } from './outbox.js';
+import { Proposals } from './proposals.js';
+import type { ProposalObserver, ProposeOutcome, RaftGroupOwner } from './raft-group.js';
+import { Waiters } from './waiters.js';
+
+const TICK = { kind: 'tick' } as const;
+
+/** What a driver asks of the host it runs in. */
+export interface DriverHost {
+  readonly self: BrokerId;
+  readonly world: World;
+  readonly tuning: HostTuning;
+  readonly metrics: HostMetrics;
+  /** There may be something to collect or to apply: take it in the coming turn. */
+  markDirty(driver: RaftGroupDriver): void;
+  sendSnapshot(driver: RaftGroupDriver, peer: BrokerId, repairTarget: LogIndex | undefined): void;
+}
+
+/** What a driver starts from: an open store and what it held. */
+export interface DriverStart {
+  readonly id: RaftGroupId;
+  readonly node: RaftNode;
+  readonly store: LogStore;
+  readonly owner: RaftGroupOwner;
+  readonly log: Logger;
+  /** The machine's state stands here. */
+  readonly applied: LogIndex;
+  readonly snapshot: SnapshotMeta;
+  readonly memberships: MembershipHistory;
+  /** Called once, when this life of the replica ends by an error. */
+  readonly failed: (error: unknown, isBug: boolean) => void;
+}
+
+interface Install {
+  readonly meta: SnapshotMeta;
+  readonly state: Uint8Array;
+  readonly done: Deferred<undefined>;
+  isStarted: boolean;
+}
+
+/**
+ * One life of one replica: feeds its core, carries out what the core wants, applies what is committed.
+ * It begins with an open store and ends with the first error or with close; a fenced replica that
+ * comes back gets a new driver.
+ *
+ * Invariants: applied + 1 <= applyNext <= commit + 1; every entry is applied once, in order; persists
+ * complete in the order of their tickets; after the end nothing is stepped, applied or sent.
+ */
+export class RaftGroupDriver {
+  readonly id: RaftGroupId;
+  readonly #host: DriverHost;
+  readonly #node: RaftNode;
+  readonly #store: LogStore;
+  readonly #owner: RaftGroupOwner;
+  readonly #log: Logger;
+  readonly #failed: (error: unknown, isBug: boolean) => void;
+  readonly #memberships: MembershipHistory;
+  readonly #proposals = new Proposals();
+  readonly #waiters: Waiters;
+  readonly #checkpointer: Checkpointer;
+  readonly #reader: LogReader;
+  readonly #abort = new AbortController();
+  #phase: 'running' | 'closing' | 'ended' = 'running';
+  #role: Role = 'follower';
+  #term: Term;
+  #leaderReadyTerm: Term | undefined;
+  #applied: LogIndex;
+  /** First index that is not known to be committed: what is below is to be applied. */
+  #applyNext: LogIndex;
+  /** Committed entries that came from the store, the first of them at applied + 1. */
+  #readAhead: readonly LogEntry[] | undefined;
+  #isReading = false;
+  #install: Install | undefined;
+  #ticketDone = 0;
+  #persistsInFlight = 0;
+  #persistsIdle: Deferred<undefined> | undefined;
+
+  constructor(host: DriverHost, start: DriverStart) {
+    this.id = start.id;
+    this.#host = host;
+    this.#node = start.node;
+    this.#store = start.store;
+    this.#owner = start.owner;
+    this.#log = start.log;
+    this.#failed = start.failed;
+    this.#memberships = start.memberships;
+    this.#waiters = new Waiters(host.world.timers);
+    this.#checkpointer = new Checkpointer(start.applied, host.tuning);
+    const fail = (error: unknown): void => this.fail(error);
+    this.#reader = new LogReader(start.node, start.store, start.snapshot, fail);
+    this.#applied = start.applied;
+    this.#applyNext = logIndex(start.applied + 1);
+    this.#term = start.node.status().term;
+  }
+
+  // What it tells.
+
+  get isRunning(): boolean {
+    return this.#phase === 'running';
+  }
+  get isLeader(): boolean {
+    return this.#role === 'leader';
+  }
+  get isLeaderReady(): boolean {
+    return this.#role === 'leader' && this.#leaderReadyTerm === this.#term;
+  }
+  get term(): Term {
+    return this.#term;
+  }
+  get applyLag(): number {
+    return this.#applyNext - 1 - this.#applied;
+  }
+  get proposalsPending(): number {
+    return this.#proposals.size;
+  }
+  get firstIndex(): LogIndex {
+    return this.#reader.firstIndex;
+  }
+  status(): RaftStatus {
+    return this.#node.status();
+  }
+  recent(range: IndexRange, bytesMax: number): readonly LogEntry[] | undefined {
+    return this.#node.recent(range, bytesMax);
+  }
+  recentBytes(): number {
+    return this.#node.recentBytes();
+  }
+  trimRecent(bytesMax: number): void {
+    this.#node.trimRecent(bytesMax);
+  }
+
+  // What it hears. The caller guards these: what they throw ends this life.
+
+  tick(): void {
+    this.#node.step(TICK);
+    if (this.#waiters.hasTransfers) this.#checkTransfers();
+    if (this.#node.hasReady()) this.#host.markDirty(this);
+  }
+
+  receive(message: Message): void {
+    this.#node.step({ kind: 'message', message });
+    this.#host.markDirty(this);
+  }
+
+  peerUnreachable(peer: BrokerId): void {
+    this.#node.step({ kind: 'peerUnreachable', peer });
+    if (this.#node.hasReady()) this.#host.markDirty(this);
+  }
+
+  connectionLost(peer: BrokerId): void {
+    const { membership } = this.#node.status();
+    const { voters, votersOutgoing, learners, learnersNext } = membership;
+    const lists = [voters, votersOutgoing, learners, learnersNext];
+    if (!lists.some((ids) => ids.includes(peer))) return;
+    this.#node.step({ kind: 'connectionLost', peer });
+    this.#host.markDirty(this);
+  }
+
+  /** Resolves once the snapshot is installed or refused; rejects if the sender should try again. */
+  receiveSnapshot(from: BrokerId, header: SnapshotHeader, state: Uint8Array): Promise<void> {
+    if (this.#install !== undefined) {
+      return Promise.reject(new BrokerError('THROTTLED', 'another snapshot is being installed'));
+    }
+    const install = { meta: header.meta, state, done: deferred<undefined>(), isStarted: false };
+    this.#install = install;
+    const { term, meta: snapshot, repairTarget } = header;
+    this.#guard(() => {
+      this.#node.step({ kind: 'snapshotReceived', from, term, snapshot, repairTarget });
+      this.#host.markDirty(this);
+    });
+    return install.done.promise;
+  }
+
+  snapshotReported(peer: BrokerId, lastIndex: LogIndex, ok: boolean): void {
+    this.#guard(() => {
+      this.#node.step({ kind: 'snapshotReported', peer, lastIndex, ok });
+      this.#host.markDirty(this);
+    });
+  }
+
+  propose(
+    proposal: { readonly kind: 'batch' | 'command'; readonly payload: Uint8Array },
+    observer: ProposalObserver,
+  ): ProposeOutcome {
+    const timeMs = this.#host.world.clock.nowMs();
+    const { kind, payload } = proposal;
+    let result: ProposeResult;
+    try {
+      result = this.#node.propose([{ kind, payload, timeMs }]);
+    } catch (error) {
+      // Nothing of it reaches disk or peers: this life ends before its core is asked again.
+      this.fail(error, true);
+      return { accepted: false, reason: 'unavailable', leader: undefined };
+    }
+    if (!result.accepted) return result;
+    // An earlier term's proposals are lost if the role change has not come out of the core yet.
+    if (result.first.term !== this.#term) {
+      this.#proposals.failExceptTerm(result.first.term, this.#applyNext);
+    }
+    this.#proposals.add(result.first, observer);
+    this.#host.markDirty(this);
+    return { accepted: true, id: result.first, timeMs: result.timeMs };
+  }
+
+  readBarrier(deadlineMs: number): Promise<void> {
+    const { token, promise } = this.#waiters.barrier(deadlineMs);
+    this.#guard(() => {
+      this.#node.step({ kind: 'readBarrier', token });
+      this.#host.markDirty(this);
+    });
+    return promise;
+  }
+
+  async changeMembership(
+    target: Pick<Membership, 'voters' | 'learners'>,
+    deadlineMs: number,
+  ): Promise<void> {
+    let result: ProposeResult | undefined;
+    this.#guard(() => {
+      result = this.#node.changeMembership(target, this.#host.world.clock.nowMs());
+      this.#host.markDirty(this);
+    });
+    if (result === undefined) throw new BrokerError('REPLICA_FENCED', 'the replica failed');
+    if (result.accepted) {
+      await this.#waiters.membership(result.first.index, target, deadlineMs);
+      return;
+    }
+    const facts = { reason: result.reason, leaderId: result.leader };
+    switch (result.reason) {
+      case 'notLeader':
+        throw new BrokerError('NOT_LEADER', 'only the leader changes members', facts);
+      case 'invalidMembership':
+        throw new BrokerError('INVALID_ARGUMENT', 'these members cannot be changed to', facts);
+      case 'transferring':
+      case 'tailFull':
+      case 'membershipBusy':
+        throw new BrokerError('THROTTLED', 'members cannot be changed now', facts);
+    }
+  }
+
+  transferLeadership(to: BrokerId, deadlineMs: number): Promise<void> {
+    if (!this.isLeader) {
+      return Promise.reject(new BrokerError('NOT_LEADER', 'only the leader hands leadership over'));
+    }
+    const promise = this.#waiters.transfer(deadlineMs);
+    this.#guard(() => {
+      this.#node.step({ kind: 'transferLeadership', to });
+      this.#checkTransfers();
+      this.#host.markDirty(this);
+    });
+    return promise;
+  }
+
+  // The turn: collect what the core wants, then apply.
+
+  hasWork(): boolean {
+    if (this.#phase !== 'running') return false;
+    return this.#node.hasReady() || this.hasApplyWork();
+  }
+
+  hasApplyWork(): boolean {
+    if (this.#phase !== 'running' || this.#install?.isStarted === true) return false;
+    return this.#applied + 1 < this.#applyNext && !this.#isReading;
+  }
+
+  collect(outbox: Outbox): void {
+    if (this.#phase !== 'running') return;
+    if (this.#node.hasReady()) this.#carryOut(this.#node.ready(), outbox);
+    // The core takes a snapshot at once or never.
+    const install = this.#install;
+    if (install === undefined || install.isStarted) return;
+    this.#install = undefined;
+    install.done.resolve(undefined);
+  }
+
+  #carryOut(ready: Ready, outbox: Outbox): void {
+    for (const write of ready.persists) this.#startPersist(write);
+    for (const message of ready.messages) outbox.add(message.to, { group: this.id, message });
+    if (ready.committed !== undefined) this.#committed(ready.committed);
+    if (ready.roleChange !== undefined) this.#roleChanged(ready.roleChange);
+    for (const { token, index } of ready.barriersReached) {
+      this.#waiters.barrierReached(token, index, this.#applied);
+    }
+    for (const token of ready.barriersFailed) this.#waiters.barrierFailed(token);
+    for (const { peer, from, bytesMax } of ready.catchUpReads) {
+      this.#catchUpRead(peer, from, bytesMax);
+    }
+    for (const { peer, repairTarget } of ready.snapshotsToSend) {
+      this.#host.sendSnapshot(this, peer, repairTarget);
+    }
+  }
+
+  #committed(range: IndexRange): void {
+    // An install in the same Ready may already have gone past it.
+    if (range.next <= this.#applyNext) return;
+    invariant(range.first === this.#applyNext, 'committed ranges follow each other', {
+      group: this.id,
+      first: range.first,
+      applyNext: this.#applyNext,
+    });
+    this.#applyNext = range.next;
+  }
+
+  #roleChanged(change: RoleChange): void {
+    const { role, term, leader } = change;
+    const before = { role: this.#role, term: this.#term };
+    const won = role === 'leader' && (before.role !== 'leader' || before.term !== term);
+    this.#role = role;
+    this.#term = term;
+    if (won) this.#host.metrics.electionsWon.add(1);
+    if (role === 'candidate') this.#host.metrics.campaigns.add(1);
+    this.#proposals.failExceptTerm(role === 'leader' ? term : undefined, this.#applyNext);
+    if (before.role === 'leader' && (role !== 'leader' || won)) {
+      this.#waiters.steppedDown(this.#applyNext, this.#applied);
+    }
+    if (leader !== undefined && leader !== this.#host.self) this.#waiters.transferEnded(leader);
+    const fields = { role, term, leader, last: this.#node.status().last.index };
+    if (role === 'candidate' || role === 'preCandidate') this.#log.debug(fields, 'campaigning');
+    else this.#log.info(fields, role === 'leader' ? 'became leader' : 'follows');
+    this.#owner.roleChanged(change);
+  }
+
+  /** A transfer that the core no longer pursues while leading has failed. */
+  #checkTransfers(): void {
+    const { role, transferringTo } = this.#node.status();
+    if (role === 'leader' && transferringTo === undefined) this.#waiters.transferEnded(undefined);
+  }
+
+  // Persisting.
+
+  #startPersist(write: Persist): void {
+    let install: Install | undefined;
+    if (write.install !== undefined) {
+      install = this.#install;
+      invariant(install?.meta.last.index === write.install.last.index, 'the snapshot is at hand');
+      install.isStarted = true;
+      // What was to be applied below the snapshot comes with it.
+      this.#applyNext = logIndex(Math.max(this.#applyNext, write.install.last.index + 1));
+      this.#readAhead = undefined;
+    }
+    this.#persistsInFlight += 1;
+    this.#store.persist(write, install?.state).then(
+      () => this.#guard(() => this.#persisted(write, install)),
+      (error: unknown) => this.fail(error),
+    );
+  }
+
+  #persisted(write: Persist, install: Install | undefined): void {
+    this.#persistsInFlight -= 1;
+    if (this.#phase === 'ended') return;
+    invariant(write.ticket > this.#ticketDone, 'persists complete in order', {
+      ticket: write.ticket,
+      done: this.#ticketDone,
+    });
+    this.#ticketDone = write.ticket;
+    if (install !== undefined) this.#restore(install);
+    this.#node.step({ kind: 'persisted', ticket: write.ticket });
+    if (install !== undefined) this.#installed(install);
+    const last = write.append?.entries[write.append.entries.length - 1];
+    if (last !== undefined) this.#proposals.persisted(last);
+    this.#saveCheckpointWhenDue();
+    if (this.#persistsInFlight === 0) this.#persistsIdle?.resolve(undefined);
+    if (this.#phase === 'running') this.#host.markDirty(this);
+  }
+
+  /** Before the core hears that the snapshot is durable: what it does next builds on that state. */
+  #restore(install: Install): void {
+    const { index } = install.meta.last;
+    invariant(index > this.#applied, 'an install never goes back', { index });
+    this.#owner.machine.restore(install.state, index);
+    this.#applied = index;
+    this.#reader.prefixMoved(install.meta);
+    this.#memberships.installed(index, install.meta.membership);
+    this.#checkpointer.restored(index);
+    this.#install = undefined;
+  }
+
+  #installed(install: Install): void {
+    const { index } = install.meta.last;
+    this.#host.metrics.snapshotsInstalled.add(1);
+    this.#log.info({ index, term: this.#term }, 'installed a snapshot');
+    install.done.resolve(undefined);
+    this.#owner.applied(index);
+    this.#waiters.applied(index);
+  }
+
+  // Applying.
+
+  /** Applies at least one entry if one is at hand. Returns the bytes applied. */
+  applySome(bytesMax: number): number {
+    if (!this.hasApplyWork()) return 0;
+    const range = { first: logIndex(this.#applied + 1), next: this.#applyNext };
+    const entries = this.#readAhead ?? this.#node.recent(range, bytesMax);
+    this.#readAhead = undefined;
+    if (entries === undefined) {
+      this.#readToApply(range);
+      return 0;
+    }
+    let bytes = 0;
+    for (const entry of entries) {
+      this.#applyOne(entry);
+      bytes += entryBytes(entry);
+      // Whoever heard of it may have closed this replica.
+      if (!this.isRunning) return bytes;
+    }
+    this.#node.step({ kind: 'applied', index: this.#applied });
+    this.#host.metrics.entriesApplied.add(entries.length);
+    this.#checkpointer.applied(entries.length, bytes);
+    this.#owner.applied(this.#applied);
+    this.#waiters.applied(this.#applied);
+    this.#saveCheckpointWhenDue();
+    return bytes;
+  }
+
+  #applyOne(entry: LogEntry): void {
+    invariant(entry.index === this.#applied + 1, 'entries are applied in order', {
+      group: this.id,
+      index: entry.index,
+      applied: this.#applied,
+    });
+    invariant(entry.index < this.#applyNext, 'only committed entries are applied', {
+      group: this.id,
+      index: entry.index,
+    });
+    const result = this.#owner.machine.apply(entry);
+    this.#applied = entry.index;
+    if (entry.kind === 'membership') {
+      const membership = decodeMembership(entry.payload);
+      this.#memberships.applied(entry.index, membership);
+      this.#waiters.membershipApplied(entry.index, membership);
+    }
+    if (entry.term === this.#term && this.isLeader && !this.isLeaderReady) {
+      this.#leaderReadyTerm = entry.term;
+      this.#owner.leaderReady(entry.term);
+    }
+    this.#proposals.applied(entry, result);
+  }
+
+  #readToApply(range: IndexRange): void {
+    this.#isReading = true;
+    this.#store.read(range, { bytesMax: this.#host.tuning.applyReadBytesMax }).then(
+      (entries) =>
+        this.#guard(() => {
+          this.#isReading = false;
+          invariant(entries.length > 0, 'a read returns at least one entry', { ...range });
+          // An install may have overtaken it.
+          if (entries[0]?.index === this.#applied + 1) this.#readAhead = entries;
+          this.#host.markDirty(this);
+        }),
+      (error: unknown) =>
+        this.#guard(() => {
+          this.#isReading = false;
+          const isOvertaken = this.#install !== undefined || this.#applied >= range.first;
+          if (error instanceof PrefixTruncatedError && isOvertaken) this.#host.markDirty(this);
+          else this.fail(error);
+        }),
+    );
+  }
+
+  #saveCheckpointWhenDue(): void {
+    if (!this.isRunning || !this.#checkpointer.isDue() || this.#install !== undefined) return;
+    // A checkpoint above what is durable here would outlive entries it stands on.
+    if (this.#node.status().durable < this.#applied) return;
+    this.#saveCheckpoint().catch((error: unknown) => this.fail(error));
+  }
+
+  async #saveCheckpoint(): Promise<void> {
+    const index = this.#applied;
+    const checkpoint = { index, state: this.#owner.machine.encode() };
+    await this.#checkpointer.save(index, () => this.#store.saveCheckpoint(checkpoint));
+    this.#host.metrics.checkpointsSaved.add(1);
+  }
+
+  // Reading.
+
+  /** From memory or the store; at least one entry. */
+  read(range: IndexRange, bytesMax: number): Promise<readonly LogEntry[]> {
+    return this.#reader.read(range, bytesMax);
+  }
+
+  #catchUpRead(peer: BrokerId, from: LogIndex, bytesMax: number): void {
+    const term = this.#term;
+    this.#reader.slice(from, bytesMax).then(
+      (slice) =>
+        this.#guard(() => {
+          const isStale = !this.isLeader || this.#term !== term || slice === undefined;
+          this.#node.step(
+            isStale ? { kind: 'readFailed', peer } : { kind: 'entriesRead', peer, slice },
+          );
+          this.#host.markDirty(this);
+        }),
+      (error: unknown) => this.fail(error),
+    );
+  }
+
+  // Snapshots and the store's other work.
+
+  async truncatePrefix(last: LogIndex, state: Uint8Array): Promise<void> {
+    if (last < this.#reader.firstIndex) return;
+    invariant(last <= this.#applied, 'only what is applied is truncated', { last });
+    if (last > this.#node.status().durable) {
+      throw new BrokerError('THROTTLED', 'the entries are not durable here yet');
+    }
+    const id = await this.#reader.idAt(last);
+    const membership = this.#memberships.at(last);
+    const meta = await this.#reader.fencing(this.#store.truncatePrefix(id, state, membership));
+    if (!this.isRunning || meta.last.index < this.#reader.firstIndex) return;
+    this.#guard(() => {
+      this.#reader.prefixMoved(meta);
+      this.#memberships.truncated(meta.last.index);
+      this.#node.step({ kind: 'prefixMoved', snapshot: meta });
+      this.#host.markDirty(this);
+    });
+  }
+
+  snapshot(): Promise<Snapshot | undefined> {
+    return this.#reader.fencing(this.#store.snapshot());
+  }
+
+  sizeBytes(): Promise<number> {
+    return this.#reader.fencing(this.#store.sizeBytes());
+  }
+
+  /** Reads everything once, slowly; damage ends this life. */
+  async verify(bytesPerSecondMax: number): Promise<void> {
+    if (!this.isRunning) return;
+    try {
+      const { signal } = this.#abort;
+      const entries = await this.#store.verifyAll({ bytesPerSecondMax, signal });
+      this.#log.debug({ entries }, 'verified the log');
+    } catch (error) {
+      // Closing aborts it.
+      if (!this.#abort.signal.aborted) this.fail(error);
+    }
+  }
+
+  // The end.
+
+  /**
+   * Ends this life by an error: everything that waits fails, nothing more is done. Idempotent.
+   * What code of ours threw is a bug, and not retried; what a store rejected with is an operating error.
+   */
+  fail(error: unknown, isBug = error instanceof InvariantError): void {
+    if (this.#phase === 'ended') return;
+    const wasClosing = this.#phase === 'closing';
+    this.#end(new BrokerError('REPLICA_FENCED', 'the replica failed', {}, { cause: error }));
+    if (!wasClosing) this.#failed(error, isBug);
+  }
+
+  /** Stops, saves the machine's state if asked to and if it is safe, and closes the store. */
+  async close(options: { readonly saveState: boolean }): Promise<void> {
+    if (this.#phase === 'running') {
+      this.#phase = 'closing';
+      this.#abort.abort();
+      this.#failAllWaiting(new BrokerError('BROKER_UNAVAILABLE', 'the replica was closed'));
+      await this.#drain();
+      if (options.saveState) await this.#saveFinalCheckpoint();
+    }
+    this.#end(new BrokerError('BROKER_UNAVAILABLE', 'the replica was closed'));
+    await this.#store.close();
+  }
+
+  async #drain(): Promise<void> {
+    if (this.#persistsInFlight > 0) {
+      this.#persistsIdle = deferred<undefined>();
+      await this.#persistsIdle.promise;
+    }
+    await this.#checkpointer.idle();
+  }
+
+  async #saveFinalCheckpoint(): Promise<void> {
+    if (this.#phase !== 'closing' || this.#checkpointer.isAt(this.#applied)) return;
+    if (this.#node.status().durable < this.#applied) return;
+    try {
+      await this.#saveCheckpoint();
+    } catch (error) {
+      this.#log.warn({ error }, 'could not save a checkpoint while closing');
+    }
+  }
+
+  #end(reason: BrokerError): void {
+    this.#phase = 'ended';
+    this.#abort.abort();
+    this.#persistsIdle?.resolve(undefined);
+    this.#install?.done.reject(reason);
+    this.#install = undefined;
+    this.#readAhead = undefined;
+    this.#failAllWaiting(reason);
+  }
+
+  #failAllWaiting(reason: BrokerError): void {
+    this.#proposals.failAll();
+    this.#waiters.endAll(reason);
+  }
+
+  /** Runs a step from outside the turn: what it throws ends this life. */
+  #guard(step: () => void): void {
+    if (this.#phase === 'ended') return;
+    try {
+      step();
+    } catch (error) {
+      this.fail(error, true);
+    }
+  }
+}

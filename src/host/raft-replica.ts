@@ -1,0 +1,315 @@
+import { InvariantError, invariant } from '../base/assert.js';
+import { BrokerError } from '../model/errors.js';
+import type { BrokerId, LogIndex, RaftGroupId } from '../model/ids.js';
+import { logIndex } from '../model/ids.js';
+import type { IndexRange, LogEntry } from '../model/log-entry.js';
+import type { Membership } from '../model/membership.js';
+import type { BrokerStore, LoadedReplica, LogStore, ReplicaSpec } from '../ports/log-store.js';
+import type { Logger } from '../ports/telemetry.js';
+import type { Cancel } from '../ports/world.js';
+import type { RaftConfig } from '../raft/config.js';
+import type { RaftStatus } from '../raft/io.js';
+import type { CreateRaftNode } from '../raft/raft-node.js';
+import { MembershipHistory } from './membership-history.js';
+import { RaftGroupDriver, type DriverHost } from './raft-group-driver.js';
+import type { ProposalObserver, ProposeOutcome, RaftGroup, RaftGroupOwner } from './raft-group.js';
+import type { Slots } from './slots.js';
+
+const UNAVAILABLE: ProposeOutcome = { accepted: false, reason: 'unavailable', leader: undefined };
+
+/** What a replica needs of the host it lives in. */
+export interface ReplicaHost extends DriverHost {
+  readonly store: BrokerStore;
+  readonly createNode: CreateRaftNode;
+  readonly config: RaftConfig;
+  /** Bounds how many replicas open side by side. */
+  readonly openSlots: Slots;
+  /** One replica is verified at a time: it costs disk and a core. */
+  readonly verifySlots: Slots;
+  driverEnded(driver: RaftGroupDriver): void;
+  replicaStopped(group: RaftGroupId, error: unknown): void;
+}
+
+/**
+ * One Raft group on this broker through all its lives: opens its store, gives it to a driver, and
+ * when that life ends by an error, fences the replica and opens it anew after a while. A bug of ours
+ * stops it for good instead: a stopped replica costs liveness, a wrong one data.
+ *
+ * Invariants: at most one driver at a time, and none before the last one's store was closed; `close`
+ * may be called at any time and any number of times.
+ */
+export class RaftReplica implements RaftGroup {
+  readonly id: RaftGroupId;
+  readonly #host: ReplicaHost;
+  readonly #spec: ReplicaSpec;
+  readonly #owner: RaftGroupOwner;
+  readonly #log: Logger;
+  #driver: RaftGroupDriver | undefined;
+  #isClosing = false;
+  #closed: Promise<void> | undefined;
+  /** The opening, or the closing after an error, that is under way; never rejects. */
+  #busy: Promise<void> = Promise.resolve();
+  #failures = 0;
+  #isToldFenced = false;
+  #openedMs = 0;
+  #cancelReopen: Cancel | undefined;
+
+  constructor(host: ReplicaHost, spec: ReplicaSpec, owner: RaftGroupOwner, log: Logger) {
+    this.id = spec.groupId;
+    this.#host = host;
+    this.#spec = spec;
+    this.#owner = owner;
+    this.#log = log.child({ raftGroup: spec.groupId });
+  }
+
+  /** The current life; undefined while fenced, opening or closed. */
+  get driver(): RaftGroupDriver | undefined {
+    return this.#driver;
+  }
+
+  /** Rejects if the replica could not be created; a failed opening is retried instead. */
+  async open(): Promise<void> {
+    const { store } = this.#host;
+    const exists = store.replicas().some((r) => r.spec.groupId === this.id);
+    if (!exists) await this.#host.openSlots.run(() => store.createReplica(this.#spec));
+    if (this.#isClosing) return;
+    this.#busy = this.#attempt();
+    await this.#busy;
+  }
+
+  close(options: { readonly saveState: boolean }): Promise<void> {
+    this.#closed ??= this.#close(options);
+    return this.#closed;
+  }
+
+  async #close(options: { readonly saveState: boolean }): Promise<void> {
+    this.#isClosing = true;
+    this.#cancelReopen?.();
+    const driver = this.#driver;
+    this.#driver = undefined;
+    if (driver !== undefined) {
+      this.#host.driverEnded(driver);
+      await this.#closeDriver(driver, options);
+    }
+    await this.#busy;
+  }
+
+  async #closeDriver(
+    driver: RaftGroupDriver,
+    options: { readonly saveState: boolean },
+  ): Promise<void> {
+    try {
+      await driver.close(options);
+    } catch (error) {
+      this.#log.warn({ error }, 'the store did not close well');
+    }
+  }
+
+  // Lives.
+
+  async #attempt(): Promise<void> {
+    let store: LogStore | undefined;
+    try {
+      const opened = await this.#host.openSlots.run(() => this.#host.store.openReplica(this.id));
+      store = opened.store;
+      if (!this.#isClosing) {
+        this.#begin(store, opened.loaded);
+        return;
+      }
+    } catch (error) {
+      // Only opening the store may fail and be retried; what fails after it is a bug.
+      if (!this.#isClosing) {
+        this.#tellFenced(error);
+        this.#fence(error, store !== undefined || error instanceof InvariantError);
+      }
+    }
+    if (store !== undefined) await this.#closeStore(store);
+  }
+
+  #begin(store: LogStore, loaded: LoadedReplica): void {
+    const { snapshot } = loaded.raft;
+    const applied = this.#restoreMachine(loaded);
+    const init = {
+      ...loaded.raft,
+      self: this.#host.self,
+      applied,
+      seed: this.#host.world.random.u32(),
+    };
+    const base = { index: snapshot.last.index, membership: snapshot.membership };
+    const driver: RaftGroupDriver = new RaftGroupDriver(this.#host, {
+      id: this.id,
+      node: this.#host.createNode(init, this.#host.config),
+      store,
+      owner: this.#owner,
+      log: this.#log,
+      applied,
+      snapshot,
+      memberships: new MembershipHistory(base, loaded.raft.memberships, applied),
+      failed: (error, isBug) => this.#driverFailed(driver, store, error, isBug),
+    });
+    this.#logOpened(loaded, applied);
+    this.#owner.applied(applied);
+    this.#driver = driver;
+    this.#isToldFenced = false;
+    this.#openedMs = this.#host.world.clock.monotonicMs();
+    this.#host.markDirty(driver);
+    this.#verifyLater(driver, loaded);
+  }
+
+  #restoreMachine(loaded: LoadedReplica): LogIndex {
+    const { machine } = this.#owner;
+    const { checkpoint, snapshot } = loaded;
+    const base = loaded.raft.snapshot.last.index;
+    if (checkpoint !== undefined && checkpoint.index >= base) {
+      invariant(checkpoint.index <= loaded.raft.last.index, 'a checkpoint stands on the log', {
+        checkpoint: checkpoint.index,
+        last: loaded.raft.last.index,
+      });
+      machine.restore(checkpoint.state, checkpoint.index);
+      return checkpoint.index;
+    }
+    invariant((snapshot?.meta.last.index ?? logIndex(0)) === base, 'the snapshot is complete', {
+      base,
+    });
+    machine.restore(snapshot?.state, base);
+    return base;
+  }
+
+  #logOpened(loaded: LoadedReplica, applied: LogIndex): void {
+    const { last, hardState } = loaded.raft;
+    const fields = { last: last.index, term: hardState.term, applied };
+    if (loaded.verdict.kind === 'damaged') {
+      this.#log.warn(
+        { ...fields, reason: loaded.verdict.reason },
+        'the replica was damaged and emptied: its peers will rebuild it',
+      );
+    } else {
+      this.#log.debug({ ...fields, needsRepair: hardState.needsRepair }, 'opened the replica');
+    }
+  }
+
+  #verifyLater(driver: RaftGroupDriver, loaded: LoadedReplica): void {
+    const { verifyBytesPerSecondMax } = this.#host.tuning;
+    if (verifyBytesPerSecondMax === 0 || loaded.verdict.kind !== 'sound') return;
+    if (loaded.wasCleanlyClosed === true) return;
+    this.#host.verifySlots
+      .run(() => driver.verify(verifyBytesPerSecondMax))
+      .catch((error: unknown) => driver.fail(error));
+  }
+
+  #driverFailed(driver: RaftGroupDriver, store: LogStore, error: unknown, isBug: boolean): void {
+    this.#host.driverEnded(driver);
+    if (this.#driver !== driver) return;
+    this.#driver = undefined;
+    const ranMs = this.#host.world.clock.monotonicMs() - this.#openedMs;
+    if (ranMs >= this.#host.tuning.reopenForgiveMs) this.#failures = 0;
+    // The next life opens the store that this one must have let go of.
+    this.#busy = this.#closeStore(store).then(() => this.#fence(error, isBug));
+    this.#tellFenced(error);
+  }
+
+  #fence(error: unknown, isBug: boolean): void {
+    if (this.#isClosing) return;
+    if (isBug) {
+      this.#log.error({ error }, 'stopped the replica: an invariant was broken');
+      this.#host.replicaStopped(this.id, error);
+      return;
+    }
+    const delayMs = this.#reopenDelayMs();
+    this.#failures += 1;
+    this.#log.error({ error, retryMs: Math.round(delayMs) }, 'fenced the replica');
+    this.#host.metrics.fencings.add(1);
+    this.#cancelReopen = this.#host.world.timers.after(delayMs, () => {
+      this.#busy = this.#attempt();
+    });
+  }
+
+  /** Doubles with every failure, up to a maximum; half of it is jitter. */
+  #reopenDelayMs(): number {
+    const { reopenDelayMinMs, reopenDelayMaxMs } = this.#host.tuning;
+    const full = Math.min(reopenDelayMaxMs, reopenDelayMinMs * 2 ** Math.min(this.#failures, 20));
+    return full * (0.5 + this.#host.world.random.u32() / 2 ** 33);
+  }
+
+  #tellFenced(reason: unknown): void {
+    if (this.#isToldFenced) return;
+    this.#isToldFenced = true;
+    try {
+      this.#owner.fenced(reason);
+    } catch (error) {
+      this.#log.error({ error }, 'the owner failed on hearing that its replica is fenced');
+    }
+  }
+
+  async #closeStore(store: LogStore): Promise<void> {
+    try {
+      await store.close();
+    } catch (error) {
+      this.#log.debug({ error }, 'a failed store did not close well');
+    }
+  }
+
+  // RaftGroup.
+
+  status(): RaftStatus | undefined {
+    return this.#driver?.status();
+  }
+
+  isLeaderReady(): boolean {
+    return this.#driver?.isLeaderReady ?? false;
+  }
+
+  propose(
+    proposal: { readonly kind: 'batch' | 'command'; readonly payload: Uint8Array },
+    observer: ProposalObserver,
+  ): ProposeOutcome {
+    return this.#driver?.propose(proposal, observer) ?? UNAVAILABLE;
+  }
+
+  async readBarrier(deadlineMs: number): Promise<void> {
+    await this.#serving().readBarrier(deadlineMs);
+  }
+
+  async changeMembership(
+    target: Pick<Membership, 'voters' | 'learners'>,
+    deadlineMs: number,
+  ): Promise<void> {
+    await this.#serving().changeMembership(target, deadlineMs);
+  }
+
+  async transferLeadership(to: BrokerId, deadlineMs: number): Promise<void> {
+    await this.#serving().transferLeadership(to, deadlineMs);
+  }
+
+  recent(range: IndexRange, bytesMax: number): readonly LogEntry[] | undefined {
+    return this.#driver?.recent(range, bytesMax);
+  }
+
+  async read(range: IndexRange, bytesMax: number): Promise<readonly LogEntry[]> {
+    return await this.#serving().read(range, bytesMax);
+  }
+
+  firstIndex(): LogIndex {
+    return this.#driver?.firstIndex ?? logIndex(1);
+  }
+
+  async truncatePrefix(last: LogIndex, state: Uint8Array): Promise<void> {
+    await this.#serving().truncatePrefix(last, state);
+  }
+
+  async baseState(): Promise<{ readonly index: LogIndex; readonly state: Uint8Array } | undefined> {
+    const snapshot = await this.#serving().snapshot();
+    return snapshot && { index: snapshot.meta.last.index, state: snapshot.state };
+  }
+
+  async sizeBytes(): Promise<number> {
+    return await this.#serving().sizeBytes();
+  }
+
+  #serving(): RaftGroupDriver {
+    if (this.#driver === undefined) {
+      throw new BrokerError('BROKER_UNAVAILABLE', 'the replica is not serving', { group: this.id });
+    }
+    return this.#driver;
+  }
+}
