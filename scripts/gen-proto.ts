@@ -30,8 +30,9 @@ function generate(into: string): void {
   // The same options as LOADER_OPTIONS in src/rpc/proto.ts.
   const shape = ['--longs=Number', '--enums=String', '--defaults', '--oneofs'];
   const style = ['--grpcLib=@grpc/grpc-js', '--importFileExtension=.js'];
-  execFileSync(tool, [...shape, ...style, '-I', protoDir, '-O', into, ...protos], {
-    cwd: protoDir,
+  execFileSync(tool, [...shape, ...style, '-I', 'proto', '-O', into, ...protos], {
+    // Relative paths: the tool writes them into what it generates.
+    cwd: ROOT,
     stdio: ['ignore', 'ignore', 'inherit'],
   });
 }

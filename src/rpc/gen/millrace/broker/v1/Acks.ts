@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/broker/v1/records.proto
+// Original file: proto/millrace/broker/v1/records.proto
 
 export const Acks = {
   ACKS_UNSPECIFIED: 'ACKS_UNSPECIFIED',

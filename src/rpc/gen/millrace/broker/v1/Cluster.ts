@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+// Original file: proto/millrace/broker/v1/cluster.proto
 
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'

@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+// Original file: proto/millrace/broker/v1/cluster.proto
 
 
 export interface DeleteTopicRequest {

@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+// Original file: proto/millrace/broker/v1/cluster.proto
 
 import type { Broker as _millrace_broker_v1_Broker, Broker__Output as _millrace_broker_v1_Broker__Output } from '../../../millrace/broker/v1/Broker.js';
 import type { GroupMember as _millrace_broker_v1_GroupMember, GroupMember__Output as _millrace_broker_v1_GroupMember__Output } from '../../../millrace/broker/v1/GroupMember.js';

@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+// Original file: proto/millrace/broker/v1/cluster.proto
 
 import type { PartitionDescription as _millrace_broker_v1_PartitionDescription, PartitionDescription__Output as _millrace_broker_v1_PartitionDescription__Output } from '../../../millrace/broker/v1/PartitionDescription.js';
 

@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/broker/v1/records.proto
+// Original file: proto/millrace/broker/v1/records.proto
 
 import type { FetchedPartition as _millrace_broker_v1_FetchedPartition, FetchedPartition__Output as _millrace_broker_v1_FetchedPartition__Output } from '../../../millrace/broker/v1/FetchedPartition.js';
 

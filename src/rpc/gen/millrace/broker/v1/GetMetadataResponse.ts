@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+// Original file: proto/millrace/broker/v1/cluster.proto
 
 import type { Broker as _millrace_broker_v1_Broker, Broker__Output as _millrace_broker_v1_Broker__Output } from '../../../millrace/broker/v1/Broker.js';
 import type { TopicMetadata as _millrace_broker_v1_TopicMetadata, TopicMetadata__Output as _millrace_broker_v1_TopicMetadata__Output } from '../../../millrace/broker/v1/TopicMetadata.js';

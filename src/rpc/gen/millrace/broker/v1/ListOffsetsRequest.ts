@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+// Original file: proto/millrace/broker/v1/cluster.proto
 
 import type { OffsetQuery as _millrace_broker_v1_OffsetQuery, OffsetQuery__Output as _millrace_broker_v1_OffsetQuery__Output } from '../../../millrace/broker/v1/OffsetQuery.js';
 

@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/broker/v1/cluster.proto
+// Original file: proto/millrace/broker/v1/cluster.proto
 
 import type { OffsetAnswer as _millrace_broker_v1_OffsetAnswer, OffsetAnswer__Output as _millrace_broker_v1_OffsetAnswer__Output } from '../../../millrace/broker/v1/OffsetAnswer.js';
 

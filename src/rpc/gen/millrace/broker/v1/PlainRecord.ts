@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/broker/v1/records.proto
+// Original file: proto/millrace/broker/v1/records.proto
 
 import type { Header as _millrace_broker_v1_Header, Header__Output as _millrace_broker_v1_Header__Output } from '../../../millrace/broker/v1/Header.js';
 import type { Long } from '@grpc/proto-loader';

@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/broker/v1/records.proto
+// Original file: proto/millrace/broker/v1/records.proto
 
 import type { PlainRecord as _millrace_broker_v1_PlainRecord, PlainRecord__Output as _millrace_broker_v1_PlainRecord__Output } from '../../../millrace/broker/v1/PlainRecord.js';
 

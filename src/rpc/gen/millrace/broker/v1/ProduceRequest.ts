@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/broker/v1/records.proto
+// Original file: proto/millrace/broker/v1/records.proto
 
 import type { Acks as _millrace_broker_v1_Acks, Acks__Output as _millrace_broker_v1_Acks__Output } from '../../../millrace/broker/v1/Acks.js';
 import type { PlainRecords as _millrace_broker_v1_PlainRecords, PlainRecords__Output as _millrace_broker_v1_PlainRecords__Output } from '../../../millrace/broker/v1/PlainRecords.js';

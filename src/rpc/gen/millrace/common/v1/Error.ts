@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/common/v1/types.proto
+// Original file: proto/millrace/common/v1/types.proto
 
 import type { LeaderHint as _millrace_common_v1_LeaderHint, LeaderHint__Output as _millrace_common_v1_LeaderHint__Output } from '../../../millrace/common/v1/LeaderHint.js';
 import type { Long } from '@grpc/proto-loader';

@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/common/v1/types.proto
+// Original file: proto/millrace/common/v1/types.proto
 
 import type { Long } from '@grpc/proto-loader';
 

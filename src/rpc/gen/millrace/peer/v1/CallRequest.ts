@@ -1,4 +1,4 @@
-// Original file: /work/wt/wire/proto/millrace/peer/v1/peer.proto
+// Original file: proto/millrace/peer/v1/peer.proto
 
 
 export interface CallRequest {
