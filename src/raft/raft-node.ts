@@ -1,7 +1,16 @@
 import type { IndexRange, LogEntry } from '../model/log-entry.js';
 import type { Membership } from '../model/membership.js';
+import type { BrokerId, LogIndex, Term } from '../model/ids.js';
 import type { RaftConfig } from './config.js';
-import type { Proposal, ProposeResult, RaftEvent, RaftInit, RaftStatus, Ready } from './io.js';
+import type {
+  Proposal,
+  ProposeResult,
+  RaftEvent,
+  RaftInit,
+  RaftStatus,
+  Ready,
+  SnapshotMeta,
+} from './io.js';
 
 /**
  * The public face of the consensus core: events in, effects out. Pure and synchronous; the host
@@ -28,6 +37,36 @@ export interface RaftNode {
   recentBytes(): number;
   /** Drops applied and durable entries from memory until at most bytesMax remain. */
   trimRecent(bytesMax: number): void;
+  /** What checkInvariants and the printers need beyond status(); not for the host's decisions. */
+  inspect(): RaftInspection;
+}
+
+/** The inside of a core, as a value. */
+export interface RaftInspection {
+  /** Runs of terms above the snapshot. */
+  readonly termRuns: readonly { readonly term: Term; readonly first: LogIndex }[];
+  readonly snapshot: SnapshotMeta;
+  /** Entries in memory. */
+  readonly recent: IndexRange;
+  /** Highest index given out as committed. */
+  readonly handed: LogIndex;
+  /** A follower's highest index known to equal its leader's log. */
+  readonly verified: LogIndex;
+  readonly membershipIndex: LogIndex;
+  /** Messages that wait for a persist. */
+  readonly heldMessages: number;
+  /** Messages refused since the start because no correct peer sends them. */
+  readonly implausibleMessages: number;
+  readonly electionElapsedTicks: number;
+  readonly uncommittedBytes: number;
+  readonly barriersWaiting: number;
+  readonly inflights: readonly {
+    readonly id: BrokerId;
+    readonly count: number;
+    readonly bytes: number;
+    readonly isPaused: boolean;
+  }[];
+  readonly config: RaftConfig;
 }
 
 export type CreateRaftNode = (init: RaftInit, config: RaftConfig) => RaftNode;

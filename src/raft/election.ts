@@ -1,0 +1,235 @@
+import { TERM_LIMIT, term as toTerm, type BrokerId, type Term } from '../model/ids.js';
+import type { EntryId } from '../model/log-entry.js';
+import { votersOf } from './conf-change.js';
+import { ElectionTimer } from './election-timer.js';
+import type { PreVoteRequest, TimeoutNow, VoteRequest, VoteResponse } from './message.js';
+import { voteResult, type Vote } from './quorum.js';
+import { covers } from './raft-log.js';
+import type { Replica } from './replica.js';
+
+/** The role changes an election leads to; RaftCore makes them. */
+export interface Transitions {
+  becomeFollower(term: Term, leader: BrokerId | undefined): void;
+  becomeLeader(): void;
+}
+
+/**
+ * Everything about votes: when to campaign, for whom to vote, who won. Owned by RaftCore.
+ *
+ * A campaign asks first whether it could win (pre-vote, thesis §9.6), which changes nobody's term.
+ * A replica in contact with a leader supports nobody (thesis §4.2.3), unless the leader itself
+ * ordered the campaign. Vote requests, votes given and the own vote wait for the hard state.
+ */
+export class Election {
+  private readonly replica: Replica;
+  private readonly transitions: Transitions;
+  private readonly timer: ElectionTimer;
+  private readonly votes = new Map<BrokerId, Vote>();
+  private ticks = 0;
+  /** A pre-vote not answered because a leader is in contact: answered if the contact ends. */
+  private withheld: { readonly request: PreVoteRequest; readonly atTick: number } | undefined =
+    undefined;
+
+  constructor(replica: Replica, transitions: Transitions) {
+    this.replica = replica;
+    this.transitions = transitions;
+    this.timer = new ElectionTimer(replica.config, replica.random);
+  }
+
+  get elapsed(): number {
+    return this.timer.elapsed;
+  }
+
+  voteOf(id: BrokerId): Vote | undefined {
+    return this.votes.get(id);
+  }
+
+  tick(): void {
+    this.ticks++;
+    if (this.replica.role === 'leader') return;
+    if (this.timer.tick()) this.campaign();
+  }
+
+  heardLeader(): void {
+    this.timer.restart();
+  }
+
+  /** The process of the leader is gone. Without any contact left, campaign by rank. */
+  leaderLost(leader: BrokerId): void {
+    const { replica } = this;
+    replica.leader = undefined;
+    const rest = votersOf(replica.log.membership).filter((id) => id !== leader);
+    const rank = rest.indexOf(replica.self);
+    this.timer.hint(Math.max(rank, 1));
+    const isSupporting = this.answerWithheld();
+    if (rank === 0 && !isSupporting) this.campaign();
+  }
+
+  /** Asks for pre-votes. */
+  campaign(): void {
+    const { replica } = this;
+    if (!replica.mayCampaign) return;
+    this.timer.giveTime();
+    if (replica.term + 1 >= TERM_LIMIT) return;
+    replica.role = 'preCandidate';
+    replica.leader = undefined;
+    this.votes.clear();
+    this.votes.set(replica.self, 'granted');
+    for (const to of this.others()) {
+      replica.sendUnconditionally({
+        kind: 'preVoteRequest',
+        from: replica.self,
+        to,
+        term: toTerm(replica.term + 1),
+        incarnation: replica.incarnation,
+        lastLog: replica.log.last,
+      });
+    }
+    this.conclude();
+  }
+
+  /** The own vote counts, like everybody's, once it is durable (RB16). */
+  persisted(): void {
+    const { replica } = this;
+    if (replica.role !== 'candidate' || this.votes.has(replica.self)) return;
+    if (!replica.isHardStateDurable) return;
+    this.votes.set(replica.self, 'granted');
+    this.conclude();
+  }
+
+  onPreVoteRequest(m: PreVoteRequest): void {
+    if (m.term > this.replica.term && this.hasLeaderContact()) {
+      this.withheld = { request: m, atTick: this.ticks };
+      return;
+    }
+    this.answerPreVote(m);
+  }
+
+  onVoteRequest(m: VoteRequest): void {
+    const { replica } = this;
+    if (m.term > replica.term) {
+      if (this.hasLeaderContact() && !m.isTransfer) return;
+      this.transitions.becomeFollower(m.term, undefined);
+    }
+    const granted = m.term === replica.term && this.isVoteFreeFor(m.from) && this.isLogGood(m);
+    if (granted) {
+      replica.vote(m.from);
+      replica.role = 'follower';
+      this.timer.giveTime();
+    }
+    replica.send({
+      kind: 'voteResponse',
+      from: replica.self,
+      to: m.from,
+      term: replica.term,
+      incarnation: replica.incarnation,
+      granted,
+      damaged: replica.needsRepair,
+    });
+  }
+
+  onVoteResponse(m: VoteResponse): void {
+    const { replica } = this;
+    const isPre = m.kind === 'preVoteResponse';
+    if (replica.role !== (isPre ? 'preCandidate' : 'candidate')) return;
+    // A grant names the term it was asked for; that of another campaign is void.
+    if (m.granted && m.term !== replica.term + (isPre ? 1 : 0)) return;
+    const before = this.votes.get(m.from);
+    if (before === 'granted' || (before === 'damaged' && !m.granted)) return;
+    this.votes.set(m.from, !m.granted ? 'refused' : m.damaged ? 'damaged' : 'granted');
+    this.conclude();
+  }
+
+  /** The leader hands over (thesis §3.10): campaign at once, without pre-vote. */
+  onTimeoutNow(m: TimeoutNow): void {
+    const { replica } = this;
+    if (!replica.mayCampaign || replica.term + 1 >= TERM_LIMIT) return;
+    if (replica.role === 'leader' || (replica.leader ?? m.from) !== m.from) return;
+    this.requestVotes(true);
+  }
+
+  /** A leader knows itself; anyone else must have heard one within the shortest timeout. */
+  hasLeaderContact(): boolean {
+    const { replica } = this;
+    if (replica.role === 'leader') return true;
+    return replica.leader !== undefined && this.timer.elapsed < replica.config.electionTicks;
+  }
+
+  private requestVotes(isTransfer: boolean): void {
+    const { replica } = this;
+    this.transitions.becomeFollower(toTerm(replica.term + 1), undefined);
+    replica.role = 'candidate';
+    replica.vote(replica.self);
+    this.votes.clear();
+    this.timer.giveTime();
+    for (const to of this.others()) {
+      replica.send({
+        kind: 'voteRequest',
+        from: replica.self,
+        to,
+        term: replica.term,
+        incarnation: replica.incarnation,
+        lastLog: replica.log.last,
+        isTransfer,
+      });
+    }
+  }
+
+  private conclude(): void {
+    const { replica } = this;
+    switch (voteResult(replica.log.membership, (id) => this.votes.get(id))) {
+      case 'pending':
+        return;
+      case 'lost':
+        replica.role = 'follower';
+        return;
+      case 'won':
+        if (replica.role === 'preCandidate') this.requestVotes(false);
+        else this.transitions.becomeLeader();
+    }
+  }
+
+  private answerPreVote(m: PreVoteRequest): boolean {
+    const { replica } = this;
+    const isTermGood =
+      m.term > replica.term || (m.term === replica.term && this.isVoteFreeFor(m.from));
+    const granted = isTermGood && this.isLogGood(m);
+    // One who supports another's campaign does not spoil it with its own.
+    if (granted && this.timer.isHinted && replica.role === 'follower') this.timer.giveTime();
+    replica.sendUnconditionally({
+      kind: 'preVoteResponse',
+      from: replica.self,
+      to: m.from,
+      term: granted ? m.term : replica.term,
+      incarnation: replica.incarnation,
+      granted,
+      damaged: replica.needsRepair,
+    });
+    return granted;
+  }
+
+  /** Answers the pre-vote that a contact just ended held back; true if it was granted. */
+  private answerWithheld(): boolean {
+    const { withheld } = this;
+    this.withheld = undefined;
+    if (withheld === undefined) return false;
+    if (this.ticks - withheld.atTick > this.replica.config.hintedRetryTicks) return false;
+    return this.answerPreVote(withheld.request);
+  }
+
+  private isVoteFreeFor(candidate: BrokerId): boolean {
+    const { votedFor, leader } = this.replica;
+    return leader === undefined && (votedFor === undefined || votedFor === candidate);
+  }
+
+  /** A damaged log can only say what it once held. */
+  private isLogGood(m: { readonly lastLog: EntryId }): boolean {
+    const { replica } = this;
+    if (replica.needsRepair) return covers(m.lastLog, replica.watermark);
+    return replica.log.isCoveredBy(m.lastLog);
+  }
+
+  private others(): readonly BrokerId[] {
+    return votersOf(this.replica.log.membership).filter((id) => id !== this.replica.self);
+  }
+}
