@@ -1,0 +1,342 @@
+import { invariant } from '../../src/base/assert.js';
+import type { Prng } from '../../src/base/prng.js';
+import { BrokerError } from '../../src/model/errors.js';
+import type { BrokerId } from '../../src/model/ids.js';
+import type { Snapshot } from '../../src/ports/log-store.js';
+import type {
+  PeerAddress,
+  PeerCallHandler,
+  PeerCaller,
+  PeerDirectory,
+  PeerMessage,
+  SnapshotHeader,
+  Transport,
+  TransportHandlers,
+} from '../../src/ports/transport.js';
+import { isBulk, type Message } from '../../src/raft/message.js';
+import { ms, seconds, type Micros, type Scheduler, type SimProcess } from './world.js';
+
+/** How links behave; drawn once a seed, and made perfect for the liveness phase. */
+export interface NetworkOptions {
+  readonly delayMin: Micros;
+  readonly delayMax: Micros;
+  /** Chance that a delivery is late by up to ten times delayMax: overtaken, so reordered. */
+  readonly straggleChance: number;
+  readonly dropChance: number;
+  readonly duplicateChance: number;
+  /** Whether the death of a process is noticed by its peers at once. */
+  readonly hasHints: boolean;
+  /** Chance, at each send, of a hint although the peer lives. */
+  readonly falseHintChance: number;
+  /** What was sent before a process died may still reach its next life. */
+  readonly crossesLives: boolean;
+}
+
+export const PERFECT_NETWORK: NetworkOptions = {
+  delayMin: 100,
+  delayMax: 400,
+  straggleChance: 0,
+  dropChance: 0,
+  duplicateChance: 0,
+  hasHints: true,
+  falseHintChance: 0,
+  crossesLives: false,
+};
+
+/** Counts of what the network did to traffic, for the report. */
+export interface NetworkCounts {
+  delivered: number;
+  dropped: number;
+  duplicated: number;
+  reordered: number;
+  hints: number;
+}
+
+/** Sees every message as it leaves its sender: the oracle checks what it claims. */
+export type MessageWatcher = (from: BrokerId, to: BrokerId, sent: PeerMessage) => void;
+
+/** After this long without an answer a snapshot's stream counts as broken. */
+const SNAPSHOT_PATIENCE = seconds(3);
+
+/** The code of a message kind in the trace. */
+const KIND_CODES: Readonly<Record<Message['kind'], number>> = {
+  preVoteRequest: 1,
+  preVoteResponse: 2,
+  voteRequest: 3,
+  voteResponse: 4,
+  appendRequest: 5,
+  appendResponse: 6,
+  heartbeatRequest: 7,
+  heartbeatResponse: 8,
+  timeoutNow: 9,
+};
+
+/**
+ * All links between brokers. A link is directed: it may be cut one way. Each send travels as one
+ * delivery for control and one for bulk, as on two streams; a delivery is dropped, repeated, late
+ * or overtaken as the seed says. What is on its way when a process dies does not reach it.
+ */
+export class SimNetwork {
+  readonly counts: NetworkCounts = {
+    delivered: 0,
+    dropped: 0,
+    duplicated: 0,
+    reordered: 0,
+    hints: 0,
+  };
+  watcher: MessageWatcher | undefined;
+  private options: NetworkOptions;
+  private readonly endpoints = new Map<number, SimEndpoint>();
+  private readonly cuts = new Set<string>();
+
+  readonly scheduler: Scheduler;
+  private readonly prng: Prng;
+
+  constructor(scheduler: Scheduler, prng: Prng, options: NetworkOptions) {
+    this.scheduler = scheduler;
+    this.prng = prng;
+    this.options = options;
+  }
+
+  setOptions(options: NetworkOptions): void {
+    this.options = options;
+  }
+
+  /** The network as one life of a broker sees it. */
+  attach(process: SimProcess): SimEndpoint {
+    const endpoint = new SimEndpoint(this, process);
+    this.endpoints.set(process.brokerId, endpoint);
+    return endpoint;
+  }
+
+  /** Tells the peers, where a hint can reach them, that this process is gone. */
+  detach(process: SimProcess): void {
+    if (!this.options.hasHints) return;
+    for (const peer of this.endpoints.values()) {
+      if (peer.process === process || !peer.process.isAlive) continue;
+      if (this.isCut(process.brokerId, peer.process.brokerId)) continue;
+      this.hint(peer, process.brokerId);
+    }
+  }
+
+  cut(from: number, to: number): void {
+    this.cuts.add(`${from}>${to}`);
+  }
+
+  mend(): void {
+    this.cuts.clear();
+  }
+
+  isCut(from: number, to: number): boolean {
+    return this.cuts.has(`${from}>${to}`);
+  }
+
+  isReachable(broker: number): boolean {
+    return this.endpoints.get(broker)?.process.isAlive === true;
+  }
+
+  deliver(from: SimProcess, to: BrokerId, messages: readonly PeerMessage[]): boolean {
+    for (const sent of messages) {
+      const { message } = sent;
+      this.scheduler.hash.add(KIND_CODES[message.kind], from.brokerId, to, sent.group);
+      this.scheduler.hash.add(message.term);
+      this.watcher?.(from.brokerId as BrokerId, to, sent);
+    }
+    const target = this.endpoints.get(to);
+    if (this.options.falseHintChance > 0 && this.prng.chance(this.options.falseHintChance)) {
+      const sender = this.endpoints.get(from.brokerId);
+      if (sender !== undefined) this.hint(sender, to);
+    }
+    if (target?.process.isAlive !== true) {
+      this.counts.dropped += messages.length;
+      return this.isCut(from.brokerId, to) || this.options.crossesLives;
+    }
+    const bulk = messages.filter((sent) => isBulk(sent.message));
+    const control = messages.filter((sent) => !isBulk(sent.message));
+    for (const load of [control, bulk]) {
+      if (load.length > 0) this.dispatch(from, to, target.process.life, load);
+    }
+    return true;
+  }
+
+  private dispatch(
+    from: SimProcess,
+    to: BrokerId,
+    life: number,
+    load: readonly PeerMessage[],
+  ): void {
+    if (this.prng.chance(this.options.dropChance)) {
+      this.counts.dropped += load.length;
+      return;
+    }
+    let copies = 1;
+    if (this.prng.chance(this.options.duplicateChance)) {
+      copies = 2;
+      this.counts.duplicated += load.length;
+    }
+    for (let copy = 0; copy < copies; copy += 1) {
+      this.travel(from.brokerId, to, this.delay(), (target) => {
+        if (target.process.life !== life && !this.options.crossesLives) return;
+        this.counts.delivered += load.length;
+        target.receive(from.brokerId as BrokerId, load);
+      });
+    }
+  }
+
+  /** Runs `arrive` at the peer after `delay`, unless the link is cut or the peer is gone by then. */
+  travel(
+    from: number,
+    to: number,
+    delay: Micros,
+    arrive: (target: SimEndpoint) => void,
+    lost: () => void = () => undefined,
+  ): void {
+    if (this.isCut(from, to)) {
+      this.counts.dropped += 1;
+      this.scheduler.schedule(delay, undefined, lost);
+      return;
+    }
+    this.scheduler.schedule(delay, undefined, () => {
+      const target = this.endpoints.get(to);
+      if (target?.process.isAlive !== true || this.isCut(from, to)) {
+        this.counts.dropped += 1;
+        lost();
+        return;
+      }
+      // The owner of the arrival is the process, so that a paused one hears it when it resumes.
+      this.scheduler.schedule(0, target.process, () => arrive(target));
+    });
+  }
+
+  delay(): Micros {
+    const { delayMin, delayMax, straggleChance } = this.options;
+    const usual = delayMin + this.prng.int(Math.max(1, delayMax - delayMin));
+    if (straggleChance > 0 && this.prng.chance(straggleChance)) {
+      this.counts.reordered += 1;
+      return usual + this.prng.int(10 * Math.max(1, delayMax));
+    }
+    return usual;
+  }
+
+  private hint(peer: SimEndpoint, lost: number): void {
+    this.counts.hints += 1;
+    this.scheduler.schedule(this.delay(), peer.process, () => {
+      this.scheduler.say(() => `b${peer.process.brokerId} hears that b${lost} is gone`);
+      peer.connectionLost(lost as BrokerId);
+    });
+  }
+}
+
+/** One life of one broker on the network: what production code is given as its transport. */
+export class SimEndpoint implements Transport, PeerCaller, PeerDirectory {
+  private handlers: TransportHandlers | undefined;
+  private readonly methods = new Map<string, PeerCallHandler>();
+
+  private readonly network: SimNetwork;
+  readonly process: SimProcess;
+
+  constructor(network: SimNetwork, process: SimProcess) {
+    this.network = network;
+    this.process = process;
+  }
+
+  start(handlers: TransportHandlers): void {
+    this.handlers = handlers;
+  }
+
+  setPeers(_peers: readonly PeerAddress[]): void {
+    // Every broker can reach every other: addresses mean nothing here.
+  }
+
+  send(to: BrokerId, messages: readonly PeerMessage[]): readonly PeerMessage[] {
+    return this.network.deliver(this.process, to, messages) ? [] : messages;
+  }
+
+  receive(from: BrokerId, messages: readonly PeerMessage[]): void {
+    this.handlers?.messages(from, messages);
+  }
+
+  connectionLost(peer: BrokerId): void {
+    this.handlers?.connectionLost(peer);
+  }
+
+  sendSnapshot(to: BrokerId, header: SnapshotHeader, snapshot: Snapshot): Promise<void> {
+    const self = this.process.brokerId;
+    return new Promise<void>((resolve, reject) => {
+      const fail = (): void => reject(new BrokerError('BROKER_UNAVAILABLE', 'snapshot lost'));
+      const settle = (run: () => void): void =>
+        void this.network.scheduler.schedule(0, this.process, run);
+      this.network.scheduler.schedule(SNAPSHOT_PATIENCE, this.process, fail);
+      this.network.travel(
+        self,
+        to,
+        4 * this.network.delay(),
+        (target) => {
+          const reply = (run: () => void): void => {
+            const lost = (): void => settle(fail);
+            this.network.travel(to, self, this.network.delay(), () => settle(run), lost);
+          };
+          const handlers = target.handlers;
+          if (handlers === undefined) {
+            reply(fail);
+            return;
+          }
+          handlers.snapshot(self as BrokerId, header, Uint8Array.from(snapshot.state)).then(
+            () => reply(resolve),
+            (error: unknown) => reply(() => reject(error as Error)),
+          );
+        },
+        () => settle(fail),
+      );
+    });
+  }
+
+  call(
+    to: BrokerId | PeerAddress,
+    method: string,
+    body: Uint8Array,
+    options: { readonly deadlineMs: number },
+  ): Promise<Uint8Array> {
+    const peer = typeof to === 'object' ? to.id : to;
+    const self = this.process.brokerId;
+    return new Promise<Uint8Array>((resolve, reject) => {
+      let isDone = false;
+      const finish = (run: () => void): void => {
+        if (isDone) return;
+        isDone = true;
+        cancel();
+        run();
+      };
+      const cancel = this.process.timers.after(options.deadlineMs, () => {
+        const late = new BrokerError('DEADLINE_EXCEEDED', `${method} to broker ${peer} timed out`);
+        finish(() => reject(late));
+      });
+      this.network.travel(self, peer, this.network.delay(), (target) => {
+        const reply = (run: () => void): void => {
+          this.network.travel(peer, self, this.network.delay(), (back) => {
+            if (back === this) finish(run);
+          });
+        };
+        target.answer(self as BrokerId, method, Uint8Array.from(body)).then(
+          (answer) => reply(() => resolve(answer)),
+          (error: unknown) => reply(() => reject(BrokerError.from(error))),
+        );
+      });
+      if (!this.network.isReachable(peer)) {
+        const gone = new BrokerError('BROKER_UNAVAILABLE', `broker ${peer} does not answer`);
+        this.network.scheduler.schedule(ms(1), this.process, () => finish(() => reject(gone)));
+      }
+    });
+  }
+
+  handle(method: string, handler: PeerCallHandler): void {
+    invariant(!this.methods.has(method), 'a method has one handler', { method });
+    this.methods.set(method, handler);
+  }
+
+  private async answer(from: BrokerId, method: string, body: Uint8Array): Promise<Uint8Array> {
+    const handler = this.methods.get(method);
+    if (handler === undefined) throw new BrokerError('BROKER_UNAVAILABLE', `no ${method} yet`);
+    return handler(from, body);
+  }
+}
