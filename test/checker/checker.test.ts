@@ -121,7 +121,6 @@ function without(run: Fields[], ...times: readonly number[]): void {
   for (const t of times) run.splice(run.indexOf(at(run, t)), 1);
 }
 
-
 /** Ways to break one promise; each must be found under its own id. */
 const breaks: readonly (readonly [CheckId, string, (run: Fields[]) => unknown])[] = [
   [

@@ -315,7 +315,11 @@ export class SimLogStore implements LogStore {
       });
       if (this.queue.length > 0) this.startBatch();
     }
-    if (this.batch === undefined) this.becomeIdle();
+    if (!this.isBusy()) this.becomeIdle();
+  }
+
+  private isBusy(): boolean {
+    return this.batch !== undefined;
   }
 
   private fail(batch: readonly Queued[]): void {
@@ -352,7 +356,7 @@ export class SimLogStore implements LogStore {
         try {
           resolve(get());
         } catch (error) {
-          reject(error as Error);
+          reject(error);
         }
       });
     });

@@ -244,7 +244,7 @@ export class SimEndpoint implements Transport, PeerCaller, PeerDirectory {
     this.handlers = handlers;
   }
 
-  setPeers(_peers: readonly PeerAddress[]): void {
+  setPeers(): void {
     // Every broker can reach every other: addresses mean nothing here.
   }
 
@@ -283,7 +283,7 @@ export class SimEndpoint implements Transport, PeerCaller, PeerDirectory {
           }
           handlers.snapshot(self as BrokerId, header, Uint8Array.from(snapshot.state)).then(
             () => reply(resolve),
-            (error: unknown) => reply(() => reject(error as Error)),
+            (error: unknown) => reply(() => reject(error)),
           );
         },
         () => settle(fail),

@@ -1,5 +1,5 @@
 import { invariant } from '../../src/base/assert.js';
-import { Prng } from '../../src/base/prng.js';
+import type { Prng } from '../../src/base/prng.js';
 import type { Cancel, Clock, Random, Timers, World } from '../../src/ports/world.js';
 import { TraceHash } from './trace.js';
 
