@@ -1,0 +1,90 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import type { RaftGroupId } from '../model/ids.js';
+import type { Snapshot } from '../ports/log-store.js';
+import type { SnapshotMeta } from '../raft/io.js';
+import { syncDirectory, writeFileDurably } from './durable-files.js';
+import { IDENTITY_KEY, LOG_MAP_KEY } from './entry-codec.js';
+import { LevelDb } from './level-db.js';
+import {
+  encodeGenerationIdentity,
+  encodeLogMap,
+  LogMap,
+  type GenerationIdentity,
+} from './log-map.js';
+import type { MemoryShare } from './memory-budget.js';
+import { encodeSnapshot } from './state-files.js';
+import type { StoreContext } from './store-context.js';
+
+/*
+ * A replica's files:
+ *
+ *   replicas/<groupId>/<generation>/db/              LevelDB: entries, log map, identity
+ *   replicas/<groupId>/<generation>/snapshot-<index>
+ *   replicas/<groupId>/<generation>/checkpoint
+ *   replicas/<groupId>/damaged-<generation>/         a generation set aside
+ *
+ * The state file says which generation counts. A log is replaced as a whole by filling the next
+ * generation's directory and then naming it there: one durable write switches.
+ */
+export function replicaDirectory(context: StoreContext, groupId: RaftGroupId): string {
+  return path.join(context.replicasDirectory, String(groupId));
+}
+
+export function generationDirectory(
+  replicasDirectory: string,
+  id: Pick<GenerationIdentity, 'groupId' | 'generation'>,
+): string {
+  return path.join(replicasDirectory, String(id.groupId), String(id.generation));
+}
+
+export function databaseDirectory(generation: string): string {
+  return path.join(generation, 'db');
+}
+
+export function snapshotFile(generation: string, meta: Pick<SnapshotMeta, 'last'>): string {
+  return path.join(generation, `snapshot-${meta.last.index}`);
+}
+
+export function checkpointFile(generation: string): string {
+  return path.join(generation, 'checkpoint');
+}
+
+/** Makes a generation that holds a snapshot (or nothing) and no entries; durable when it resolves. */
+export async function createGeneration(
+  context: StoreContext,
+  id: GenerationIdentity,
+  base: { readonly meta: SnapshotMeta; readonly snapshot: Snapshot | undefined },
+  share: MemoryShare,
+): Promise<LevelDb> {
+  const directory = generationDirectory(context.replicasDirectory, id);
+  await mkdir(directory, { recursive: true });
+  if (base.snapshot !== undefined) {
+    const file = snapshotFile(directory, base.meta);
+    await writeFileDurably(file, encodeSnapshot(base.snapshot, context.crc32c));
+  }
+  const database = databaseDirectory(directory);
+  const db = await LevelDb.open(database, { createIfMissing: true, ...share });
+  try {
+    await db.write(
+      [
+        { type: 'put', key: IDENTITY_KEY, value: encodeGenerationIdentity(id, context.crc32c) },
+        {
+          type: 'put',
+          key: LOG_MAP_KEY,
+          value: encodeLogMap(new LogMap(base.meta), context.crc32c),
+        },
+      ],
+      { sync: true },
+    );
+    // The names of the files, from the inside out.
+    const replica = path.dirname(directory);
+    for (const parent of [database, directory, replica, context.replicasDirectory]) {
+      await syncDirectory(parent);
+    }
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+  return db;
+}

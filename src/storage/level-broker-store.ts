@@ -1,0 +1,252 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rm, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { invariant } from '../base/assert.js';
+import { crc32c as portableCrc32c, type Crc32c } from '../base/crc32c.js';
+import { incarnation, type Incarnation, type RaftGroupId } from '../model/ids.js';
+import type {
+  BrokerIdentity,
+  BrokerStore,
+  LoadedReplica,
+  LogStore,
+  ReplicaInfo,
+  ReplicaSpec,
+} from '../ports/log-store.js';
+import type { Logger } from '../ports/telemetry.js';
+import { loadIdentity, storeIdentity } from './broker-identity.js';
+import { syncDirectory } from './durable-files.js';
+import { replicaDirectory } from './generation.js';
+import { isLockedError, LevelDb } from './level-db.js';
+import { LevelLogStore } from './level-log-store.js';
+import { MemoryBudget } from './memory-budget.js';
+import { FREE_FACTS } from './record-codec.js';
+import { openReplica } from './replica-opener.js';
+import { StateFile, StateFileError, type ReplicaRecord } from './state-file.js';
+import { Scratch, Turns, type StoreContext } from './store-context.js';
+
+const MIB = 1024 * 1024;
+const MEMORY_BUDGET_BYTES_DEFAULT = 192 * MIB;
+const SCRATCH_KEEP_BYTES_MAX = 16 * MIB;
+const OPENINGS_AT_ONCE = 8;
+
+export interface LevelBrokerStoreOptions {
+  /** A native one, where bytes are many; portable if left out. */
+  readonly crc32c?: Crc32c;
+  /** For write buffers and block caches of all open replicas together. */
+  readonly memoryBudgetBytes?: number;
+  readonly log?: Logger;
+  /** Told once when the state file cannot be written any more: the broker must end. */
+  readonly onVolumeFailure?: (error: unknown) => void;
+}
+
+/** Another process, or another store of this one, has the data directory. */
+export class DataDirectoryInUseError extends Error {
+  override readonly name = 'DataDirectoryInUseError';
+}
+
+/**
+ * One broker's data directory:
+ *
+ *   identity    whose it is
+ *   state       facts and watermark of every replica (state-file.ts); the list of replicas
+ *   lock/       a LevelDB open for the life of the process: the system releases it at its death
+ *   replicas/   logs (generation.ts)
+ *
+ * Invariants: what replicas there are is said by the state file alone, never by which directories
+ * exist; a replica's files are deleted only after its record says so durably.
+ */
+export class LevelBrokerStore implements BrokerStore {
+  private readonly directory: string;
+  private readonly context: StoreContext;
+  private readonly lock: LevelDb;
+  private known: BrokerIdentity | undefined;
+  private readonly records = new Map<RaftGroupId, ReplicaRecord>();
+  private readonly open = new Map<RaftGroupId, LogStore | 'opening'>();
+  private readonly openings = new Set<Promise<unknown>>();
+  private isClosed = false;
+
+  private constructor(
+    directory: string,
+    context: StoreContext,
+    lock: LevelDb,
+    known: BrokerIdentity | undefined,
+  ) {
+    this.directory = directory;
+    this.context = context;
+    this.lock = lock;
+    this.known = known;
+    for (const record of context.stateFile.records()) {
+      if (record.facts.use === 'used') this.records.set(record.facts.spec.groupId, record);
+    }
+  }
+
+  static async open(
+    directory: string,
+    options: LevelBrokerStoreOptions = {},
+  ): Promise<LevelBrokerStore> {
+    const crc32c = options.crc32c ?? portableCrc32c;
+    const replicasDirectory = path.join(directory, 'replicas');
+    await mkdir(replicasDirectory, { recursive: true });
+    const lock = await lockDirectory(directory);
+    try {
+      const identity = await loadIdentity(directory, crc32c);
+      const stateFile = await StateFile.open(path.join(directory, 'state'), {
+        crc32c,
+        mayCreate: identity === undefined,
+        onFailure: options.onVolumeFailure ?? (() => undefined),
+      });
+      if (identity === undefined && stateFile.records().length > 0) {
+        await stateFile.close();
+        throw new StateFileError(
+          `${directory} holds replicas but no identity: this broker must not start`,
+        );
+      }
+      await syncDirectory(directory);
+      await syncDirectory(path.dirname(path.resolve(directory)));
+      const context: StoreContext = {
+        replicasDirectory,
+        stateFile,
+        crc32c,
+        log: options.log,
+        memory: new MemoryBudget(options.memoryBudgetBytes ?? MEMORY_BUDGET_BYTES_DEFAULT),
+        scratch: new Scratch(SCRATCH_KEEP_BYTES_MAX),
+        compactions: new Turns(1),
+        openings: new Turns(OPENINGS_AT_ONCE),
+      };
+      const store = new LevelBrokerStore(directory, context, lock, identity);
+      await store.finishDeletions();
+      return store;
+    } catch (error) {
+      await lock.close();
+      throw error;
+    }
+  }
+
+  identity(): BrokerIdentity | undefined {
+    return this.known;
+  }
+
+  async saveIdentity(identity: BrokerIdentity): Promise<void> {
+    this.assertOpen();
+    await storeIdentity(this.directory, identity, this.context.crc32c);
+    this.known = identity;
+  }
+
+  replicas(): readonly ReplicaInfo[] {
+    return [...this.records.values()]
+      .map(({ facts }) => ({
+        spec: facts.spec,
+        incarnation: facts.incarnation,
+        hardState: facts.hardState,
+      }))
+      .sort((a, b) => a.spec.groupId - b.spec.groupId);
+  }
+
+  async createReplica(spec: ReplicaSpec): Promise<void> {
+    this.assertOpen();
+    invariant(this.known !== undefined, 'replicas belong to an identified broker');
+    invariant(!this.records.has(spec.groupId), 'a group id is used once', { ...spec });
+    const record = await this.context.stateFile.allocate({
+      ...FREE_FACTS,
+      use: 'used',
+      spec,
+      incarnation: newIncarnation(),
+    });
+    this.records.set(spec.groupId, record);
+  }
+
+  async openReplica(groupId: RaftGroupId): Promise<{ store: LogStore; loaded: LoadedReplica }> {
+    this.assertOpen();
+    const record = this.mustFind(groupId);
+    invariant(!this.open.has(groupId), 'a replica is opened once at a time', { groupId });
+    this.open.set(groupId, 'opening');
+    const share = this.context.memory.take(this.records.size);
+    const onClosed = (): void => {
+      this.context.memory.giveBack(share);
+      this.open.delete(groupId);
+    };
+    const opening = this.context.openings.run(() =>
+      openReplica(this.context, record, { share, newIncarnation }),
+    );
+    this.openings.add(opening);
+    try {
+      const { db, map, loaded } = await opening;
+      const store = new LevelLogStore(this.context, record, { db, map, share }, onClosed);
+      this.open.set(groupId, store);
+      return { store, loaded };
+    } catch (error) {
+      onClosed();
+      throw error;
+    } finally {
+      this.openings.delete(opening);
+    }
+  }
+
+  async deleteReplica(groupId: RaftGroupId): Promise<void> {
+    this.assertOpen();
+    const record = this.mustFind(groupId);
+    invariant(!this.open.has(groupId), 'a replica is closed before it is deleted', { groupId });
+    this.records.delete(groupId);
+    await this.context.stateFile.update(record, { use: 'deleting' });
+    await this.finishDeletion(record);
+  }
+
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.directory);
+    return bavail * bsize;
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    try {
+      await Promise.allSettled(this.openings);
+      const stores = [...this.open.values()].filter((store) => store !== 'opening');
+      await Promise.allSettled(stores.map((store) => store.close()));
+      await this.context.stateFile.close();
+    } finally {
+      await this.lock.close();
+    }
+  }
+
+  private async finishDeletions(): Promise<void> {
+    for (const record of this.context.stateFile.records()) {
+      if (record.facts.use === 'deleting') await this.finishDeletion(record);
+    }
+  }
+
+  private async finishDeletion(record: ReplicaRecord): Promise<void> {
+    const { groupId } = record.facts.spec;
+    await rm(replicaDirectory(this.context, groupId), { recursive: true, force: true });
+    await syncDirectory(this.context.replicasDirectory);
+    await this.context.stateFile.update(record, FREE_FACTS);
+  }
+
+  private mustFind(groupId: RaftGroupId): ReplicaRecord {
+    const record = this.records.get(groupId);
+    invariant(record !== undefined, 'the replica exists', { groupId });
+    return record;
+  }
+
+  private assertOpen(): void {
+    invariant(!this.isClosed, 'the broker store is open');
+  }
+}
+
+async function lockDirectory(directory: string): Promise<LevelDb> {
+  try {
+    return await LevelDb.open(path.join(directory, 'lock'), {
+      createIfMissing: true,
+      writeBufferBytes: 64 * 1024,
+      cacheBytes: 0,
+    });
+  } catch (error) {
+    if (!isLockedError(error)) throw error;
+    throw new DataDirectoryInUseError(`${directory} is in use by another broker`, { cause: error });
+  }
+}
+
+/** Unlikely ever to come twice, and never 0. */
+function newIncarnation(): Incarnation {
+  return incarnation(randomBytes(6).readUIntBE(0, 6) + 1);
+}

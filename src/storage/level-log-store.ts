@@ -1,0 +1,702 @@
+import { readdir, rm, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { invariant } from '../base/assert.js';
+import { viewOf } from '../base/bytes.js';
+import { deferred } from '../base/deferred.js';
+import { logIndex, term, type LogIndex } from '../model/ids.js';
+import {
+  entryBytes,
+  type EntryId,
+  type IndexRange,
+  type LogEntry,
+  type LogSlice,
+} from '../model/log-entry.js';
+import type { Membership } from '../model/membership.js';
+import {
+  PrefixTruncatedError,
+  StoreDamagedError,
+  StoreFencedError,
+  type Checkpoint,
+  type LogStore,
+  type Snapshot,
+} from '../ports/log-store.js';
+import type { HardState, Persist, SnapshotMeta } from '../raft/io.js';
+import { errorCode, readFileIfThere, writeFileDurably } from './durable-files.js';
+import {
+  decodeStoredEntry,
+  ENTRY_HEADER_BYTES,
+  ENTRY_KEY_BYTES,
+  entryChain,
+  entryKey,
+  headerOf,
+  LOG_MAP_KEY,
+  writeEntryHeader,
+  writeEntryKey,
+  type StoredEntry,
+} from './entry-codec.js';
+import { scanEntries } from './entry-scan.js';
+import {
+  checkpointFile,
+  createGeneration,
+  databaseDirectory,
+  generationDirectory,
+  snapshotFile,
+} from './generation.js';
+import type { LevelDb, LevelOperation } from './level-db.js';
+import { encodeLogMap, LogMap, type LogTail } from './log-map.js';
+import type { MemoryShare } from './memory-budget.js';
+import { PrefixCleaner } from './prefix-cleaner.js';
+import type { ReplicaRecord } from './state-file.js';
+import { decodeSnapshot, encodeCheckpoint, encodeSnapshot } from './state-files.js';
+import type { StoreContext } from './store-context.js';
+import { WriteQueue, type ForgetJob, type WriteJob } from './write-queue.js';
+
+/** One LevelDB batch; a single write may exceed it alone. */
+const BATCH_BYTES_MAX = 8 * 1024 * 1024;
+/** A slice of a scrub, between two looks at its rate. */
+const VERIFY_SLICE_BYTES = 1024 * 1024;
+/** Ends of recent reads, whose chains let the next read begin there. */
+const KNOWN_CHAINS_MAX = 64;
+
+/**
+ * The log of one replica in its own LevelDB, beside its record in the broker's state file.
+ *
+ * Owned by one host. One write is in flight at a time; everything given meanwhile goes out as the
+ * next one. Hard state goes to the state file in parallel; what must not precede the entries (the
+ * end of a repair) follows them. The watermark is noted after every synced batch and lowered durably
+ * before a truncation.
+ *
+ * Invariants: map describes what is durable, plus the batch in flight; after the first error nothing
+ * is written or read any more (fenced).
+ */
+export class LevelLogStore implements LogStore {
+  private readonly context: StoreContext;
+  private readonly record: ReplicaRecord;
+  private readonly share: MemoryShare;
+  private readonly onClosed: () => void;
+  private readonly cleaner: PrefixCleaner;
+  private db: LevelDb;
+  private map: LogMap;
+  private readonly queue = new WriteQueue();
+  private running: Promise<void> | undefined;
+  /** Ends when the write given last has ended, well or not. */
+  private lastGiven: Promise<unknown> = Promise.resolve();
+  /** Last index once everything given is written. */
+  private givenLast: LogIndex;
+  private givenNeedsRepair: boolean;
+  /** Entries from here on wait for writes under way. */
+  private pendingFrom: number;
+  /** What a read may ask LevelDB for ends here: what is durable and not about to be replaced. */
+  private readableNext: number;
+  /** Given jobs that replace what is there. */
+  private replacing = 0;
+  private knownChains = new Map<LogIndex, number>();
+  private readers = 0;
+  private onReadersGone: (() => void) | undefined;
+  private prefixTurn: Promise<unknown> = Promise.resolve();
+  private fencedBy: { readonly cause: unknown } | undefined;
+  private suspicion: Promise<void> | undefined;
+  private closing: Promise<void> | undefined;
+
+  constructor(
+    context: StoreContext,
+    record: ReplicaRecord,
+    opened: { readonly db: LevelDb; readonly map: LogMap; readonly share: MemoryShare },
+    onClosed: () => void,
+  ) {
+    this.context = context;
+    this.record = record;
+    this.db = opened.db;
+    this.map = opened.map;
+    this.share = opened.share;
+    this.onClosed = onClosed;
+    this.givenLast = opened.map.tail.last.index;
+    this.givenNeedsRepair = record.facts.hardState.needsRepair;
+    this.pendingFrom = this.givenLast + 1;
+    this.readableNext = this.givenLast + 1;
+    this.cleaner = new PrefixCleaner({
+      database: () => this.db,
+      firstIndex: () => this.map.first,
+      forget: (range) => this.forget(range),
+      compactions: context.compactions,
+      onError: (error) => this.fence(error),
+    });
+    this.cleaner.start();
+  }
+
+  persist(write: Persist, installState?: Uint8Array): Promise<void> {
+    const refusal = this.refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    try {
+      return write.install === undefined
+        ? this.giveWrite(write)
+        : this.giveInstall(write.hardState, write.install, installState);
+    } catch (error) {
+      this.fence(error);
+      return Promise.reject(error);
+    }
+  }
+
+  async read(
+    range: IndexRange,
+    options: { readonly bytesMax: number },
+  ): Promise<readonly LogEntry[]> {
+    invariant(range.first < range.next, 'a read asks for something', { ...range });
+    this.assertUsable();
+    if (range.next > this.pendingFrom) await this.settled();
+    this.assertStillThere(range.first);
+    if (range.first >= this.readableNext) {
+      throw new RangeError(`entry ${range.first} is not in the log, or is being replaced`);
+    }
+    const next = logIndex(Math.min(range.next, this.readableNext));
+    return this.reading(() => this.readEntries({ first: range.first, next }, options.bytesMax));
+  }
+
+  async truncatePrefix(
+    last: EntryId,
+    state: Uint8Array,
+    membership: Membership,
+  ): Promise<SnapshotMeta> {
+    this.assertUsable();
+    const turn = this.prefixTurn.then(() => this.movePrefix(last, state, membership));
+    this.prefixTurn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async snapshot(): Promise<Snapshot | undefined> {
+    this.assertUsable();
+    await this.settled();
+    const { snapshot } = this.map;
+    if (snapshot.last.index === 0) return undefined;
+    const file = snapshotFile(this.directory(), snapshot);
+    return this.reading(async () => {
+      const bytes = await readFileIfThere(file);
+      // A newer one may have replaced it meanwhile.
+      if (bytes === undefined && this.map.snapshot !== snapshot) return this.snapshot();
+      const found = bytes && decodeSnapshot(bytes, this.context.crc32c);
+      if (found === undefined) throw new StoreDamagedError(`${path.basename(file)} is damaged`);
+      return found;
+    });
+  }
+
+  async saveCheckpoint(checkpoint: Checkpoint): Promise<void> {
+    this.assertUsable();
+    if (checkpoint.index >= this.pendingFrom) await this.settled();
+    invariant(checkpoint.index <= this.map.tail.last.index, 'a checkpoint stands inside the log', {
+      index: checkpoint.index,
+      last: this.map.tail.last.index,
+    });
+    if (checkpoint.index < this.map.snapshot.last.index) return;
+    const parts = encodeCheckpoint(checkpoint, this.context.crc32c);
+    await this.reading(() => writeFileDurably(checkpointFile(this.directory()), parts));
+  }
+
+  async verifyAll(options: {
+    readonly bytesPerSecondMax: number;
+    readonly signal?: AbortSignal;
+  }): Promise<number> {
+    this.assertUsable();
+    await this.settled();
+    const upTo = this.map.tail.last.index;
+    let at = this.map.first;
+    let verified = 0;
+    while (at <= upTo) {
+      options.signal?.throwIfAborted();
+      const began = performance.now();
+      let entries: readonly LogEntry[];
+      try {
+        const next = logIndex(upTo + 1);
+        entries = await this.read({ first: at, next }, { bytesMax: VERIFY_SLICE_BYTES });
+      } catch (error) {
+        if (!(error instanceof PrefixTruncatedError)) throw error;
+        at = this.map.first;
+        continue;
+      }
+      verified += entries.length;
+      at = logIndex(at + entries.length);
+      const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
+      const restMs = (bytes / options.bytesPerSecondMax) * 1000 - (performance.now() - began);
+      if (at <= upTo) await pause(restMs, options.signal);
+    }
+    return verified;
+  }
+
+  async sizeBytes(): Promise<number> {
+    const directory = this.directory();
+    return (await directoryBytes(directory)) + (await directoryBytes(databaseDirectory(directory)));
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.closeOnce();
+    return this.closing;
+  }
+
+  // --- writing -------------------------------------------------------------------------------
+
+  private giveWrite(write: Persist): Promise<void> {
+    const { append } = write;
+    const truncates = append !== undefined && append.prev.index < this.givenLast;
+    if (append !== undefined) this.noteGiven(append, truncates);
+    const done = deferred<undefined>();
+    this.give({
+      kind: 'write',
+      append,
+      truncates,
+      bytes: append === undefined ? 0 : batchBytes(append.entries),
+      ...this.giveHardState(write.hardState),
+      done,
+    });
+    return done.promise;
+  }
+
+  private noteGiven(append: LogSlice, truncates: boolean): void {
+    const { prev, entries } = append;
+    invariant(prev.index <= this.givenLast, 'an append leaves no gap', {
+      prev: prev.index,
+      last: this.givenLast,
+    });
+    if (truncates) this.replacing += 1;
+    this.pendingFrom = Math.min(this.pendingFrom, prev.index + 1);
+    this.givenLast = logIndex(prev.index + entries.length);
+  }
+
+  /**
+   * Term and vote may be durable before the entries given with them. Whether the log needs repair
+   * is said about those entries, so a change of it follows them.
+   */
+  private giveHardState(
+    hardState: HardState | undefined,
+  ): Pick<WriteJob, 'hardState' | 'afterwards'> {
+    if (hardState === undefined) return { hardState: undefined, afterwards: undefined };
+    const { needsRepair } = this.record.facts.hardState;
+    const now = this.context.stateFile.update(this.record, {
+      hardState: { ...hardState, needsRepair },
+    });
+    // Seen by whoever completes the job; the queue may be fenced before it gets there.
+    now.catch(() => undefined);
+    if (hardState.needsRepair === this.givenNeedsRepair) {
+      return { hardState: now, afterwards: undefined };
+    }
+    this.givenNeedsRepair = hardState.needsRepair;
+    return { hardState: now, afterwards: () => this.setNeedsRepair(hardState.needsRepair) };
+  }
+
+  private setNeedsRepair(needsRepair: boolean): Promise<void> {
+    const { hardState, lost } = this.record.facts;
+    return this.context.stateFile.update(this.record, {
+      hardState: { ...hardState, needsRepair },
+      lost: needsRepair ? lost : NOTHING,
+    });
+  }
+
+  private give(job: Parameters<WriteQueue['push']>[0]): void {
+    this.queue.push(job);
+    this.lastGiven = job.done.promise.catch(() => undefined);
+    this.running ??= this.runQueue();
+  }
+
+  /** Runs alone while no batch is under way, in the order given. */
+  private giveAlone(run: () => Promise<void>): Promise<void> {
+    const done = deferred<undefined>();
+    this.give({ kind: 'alone', run, done });
+    return done.promise;
+  }
+
+  private forget(range: IndexRange): Promise<void> {
+    const refusal = this.refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const done = deferred<undefined>();
+    const bytes = (range.next - range.first) * ENTRY_KEY_BYTES;
+    this.give({ kind: 'forget', ...range, bytes, done });
+    return done.promise;
+  }
+
+  /** Never rejects: who gave a job learns of its error. */
+  private async runQueue(): Promise<void> {
+    // What else this turn gives shares the first batch.
+    await Promise.resolve();
+    while (this.queue.length > 0 && this.fencedBy === undefined) {
+      const alone = this.queue.takeAlone();
+      const jobs = alone === undefined ? this.queue.takeBatch(BATCH_BYTES_MAX) : [alone];
+      try {
+        if (alone !== undefined) await alone.run();
+        else await this.writeBatch(jobs as (WriteJob | ForgetJob)[]);
+        for (const job of jobs) job.done.resolve(undefined);
+      } catch (error) {
+        this.fence(error);
+        for (const job of jobs) job.done.reject(error);
+      }
+    }
+    this.running = undefined;
+    if (this.fencedBy !== undefined) this.rejectQueue();
+  }
+
+  private async writeBatch(jobs: readonly (WriteJob | ForgetJob)[]): Promise<void> {
+    const first = jobs[0];
+    const oldLast = this.map.tail.last.index;
+    if (first?.kind === 'write' && first.truncates && first.append !== undefined) {
+      await this.lowerTail(first.append.prev);
+      this.replacing -= 1;
+    }
+    const lowered = this.map.tail.last.index;
+    const operations = this.buildBatch(jobs, oldLast);
+    const { tail } = this.map;
+    const isLogWritten = tail.last.index !== lowered || lowered !== oldLast;
+    if (operations.length > 0) await this.db.write(operations, { sync: isLogWritten });
+    this.readableNext = tail.last.index + 1;
+    if (isLogWritten) this.noteWatermark(tail);
+    if (this.replacing === 0) this.pendingFrom = tail.last.index + 1;
+    for (const job of jobs) {
+      if (job.kind !== 'write') continue;
+      await job.hardState;
+      await job.afterwards?.();
+    }
+  }
+
+  /** Everything the jobs write, in scratch memory that is valid until the next batch is built. */
+  private buildBatch(jobs: readonly (WriteJob | ForgetJob)[], oldLast: LogIndex): LevelOperation[] {
+    let bytes = 0;
+    for (const job of jobs) bytes += job.bytes;
+    const scratch = this.context.scratch.take(bytes);
+    const view = viewOf(scratch);
+    const operations: LevelOperation[] = [];
+    let at = 0;
+    for (const job of jobs) {
+      if (job.kind === 'forget') {
+        const next = Math.min(job.next, this.map.first);
+        for (let index: number = job.first; index < next; index += 1) {
+          writeEntryKey(view, at, logIndex(index));
+          operations.push({ type: 'del', key: scratch.subarray(at, (at += ENTRY_KEY_BYTES)) });
+        }
+        continue;
+      }
+      for (const entry of job.append?.entries ?? []) {
+        const header = headerOf(entry, this.context.crc32c);
+        const chain = entryChain(this.map.tail.chain, header);
+        this.map.append(entry, chain, entry.timeMs);
+        writeEntryKey(view, at, entry.index);
+        const key = scratch.subarray(at, (at += ENTRY_KEY_BYTES));
+        const valueAt = at;
+        writeEntryHeader(view, at, header, chain);
+        scratch.set(entry.payload, at + ENTRY_HEADER_BYTES);
+        at += ENTRY_HEADER_BYTES + entry.payload.length;
+        operations.push({ type: 'put', key, value: scratch.subarray(valueAt, at) });
+      }
+    }
+    for (let index = this.map.tail.last.index + 1; index <= oldLast; index += 1) {
+      operations.push({ type: 'del', key: entryKey(logIndex(index)) });
+    }
+    if (this.map.isChanged) {
+      const value = encodeLogMap(this.map, this.context.crc32c);
+      operations.push({ type: 'put', key: LOG_MAP_KEY, value });
+      this.map.isChanged = false;
+    }
+    return operations;
+  }
+
+  /** Before entries above `prev` go: from here on the log vouches for `prev` only. */
+  private async lowerTail(prev: EntryId): Promise<void> {
+    const { snapshot } = this.map;
+    let tail: LogTail = { last: snapshot.last, chain: snapshot.chain, timeMs: snapshot.timeMs };
+    if (prev.index !== snapshot.last.index) {
+      const { entry, chain } = await this.mustGet(prev.index);
+      tail = { last: { term: entry.term, index: entry.index }, chain, timeMs: entry.timeMs };
+    }
+    invariant(tail.last.term === prev.term, 'an append continues this log', { prev, tail });
+    this.readableNext = tail.last.index + 1;
+    await this.context.stateFile.lowerWatermark(this.record, this.watermarkAt(tail));
+    this.map.truncateTail(tail);
+    this.knownChains.clear();
+  }
+
+  private noteWatermark(tail: LogTail): void {
+    this.context.stateFile.writeWatermark(this.record, this.watermarkAt(tail));
+  }
+
+  private watermarkAt(tail: LogTail): ReplicaRecord['watermark'] {
+    const { generation, incarnation } = this.record.facts;
+    return { generation, incarnation, last: tail.last, chain: tail.chain };
+  }
+
+  // --- prefix and snapshot -------------------------------------------------------------------
+
+  private async movePrefix(
+    last: EntryId,
+    state: Uint8Array,
+    membership: Membership,
+  ): Promise<SnapshotMeta> {
+    await this.settled();
+    const before = this.map.snapshot;
+    if (last.index <= before.last.index) return before;
+    invariant(this.map.termAt(last.index) === last.term, 'a snapshot ends at an entry', { last });
+    const { directory, generation } = this.current();
+    const meta = await this.reading(async () => {
+      const { chain, entry } = await this.mustGet(last.index);
+      const made: SnapshotMeta = { last, chain, timeMs: entry.timeMs, membership };
+      const parts = encodeSnapshot({ meta: made, state }, this.context.crc32c);
+      await writeFileDurably(snapshotFile(directory, made), parts);
+      return made;
+    });
+    await this.giveAlone(async () => {
+      // An install came first: what was to be truncated is gone with its generation.
+      if (this.current().generation !== generation) return;
+      await this.switchPrefix(meta);
+      if (before.last.index > 0) await rm(snapshotFile(directory, before), { force: true });
+    });
+    this.cleaner.start();
+    return this.map.snapshot;
+  }
+
+  private async switchPrefix(meta: SnapshotMeta): Promise<void> {
+    await this.context.stateFile.update(this.record, {
+      snapshot: { last: meta.last, chain: meta.chain },
+    });
+    this.map.movePrefix(meta);
+    // The stored map follows with the next batch; until then it says more than is needed.
+  }
+
+  private giveInstall(
+    hardState: HardState | undefined,
+    meta: SnapshotMeta,
+    state: Uint8Array | undefined,
+  ): Promise<void> {
+    invariant(state !== undefined, 'an install comes with its state');
+    this.replacing += 1;
+    this.pendingFrom = 0;
+    this.givenLast = meta.last.index;
+    // The switch itself says whether repair is over; term and vote do not wait for it.
+    const given = this.giveHardState(hardState);
+    const needsRepair = this.givenNeedsRepair;
+    return this.giveAlone(async () => {
+      await given.hardState;
+      await this.install({ meta, state }, needsRepair);
+    });
+  }
+
+  private async install(snapshot: Snapshot, needsRepair: boolean): Promise<void> {
+    const { directory: old, generation } = this.current();
+    const { incarnation, spec } = this.record.facts;
+    const id = { groupId: spec.groupId, generation: generation + 1, incarnation };
+    await rm(generationDirectory(this.context.replicasDirectory, id), {
+      recursive: true,
+      force: true,
+    });
+    const db = await createGeneration(
+      this.context,
+      id,
+      { meta: snapshot.meta, snapshot },
+      this.share,
+    );
+    try {
+      await this.readersGone();
+      const { hardState, lost } = this.record.facts;
+      await this.context.stateFile.update(this.record, {
+        generation: id.generation,
+        hardState: { ...hardState, needsRepair },
+        lost: needsRepair ? lost : NOTHING,
+        snapshot: { last: snapshot.meta.last, chain: snapshot.meta.chain },
+      });
+    } catch (error) {
+      await db.close();
+      throw error;
+    }
+    const oldDb = this.db;
+    this.db = db;
+    this.map = new LogMap(snapshot.meta);
+    this.knownChains.clear();
+    this.readableNext = this.map.first;
+    this.noteWatermark(this.map.tail);
+    this.replacing -= 1;
+    this.pendingFrom = this.replacing === 0 ? this.map.tail.last.index + 1 : 0;
+    await oldDb.close();
+    await rm(old, { recursive: true, force: true });
+  }
+
+  // --- reading -------------------------------------------------------------------------------
+
+  private async readEntries(range: IndexRange, bytesMax: number): Promise<LogEntry[]> {
+    const out: LogEntry[] = [];
+    let bytes = 0;
+    let end: StoredEntry | undefined;
+    const scan = scanEntries(this.db, range, {
+      crc32c: this.context.crc32c,
+      chainBefore: this.chainAt(logIndex(range.first - 1)),
+      bytesPerRead: Math.max(1, Math.min(bytesMax, BATCH_BYTES_MAX)),
+    });
+    scanning: for await (const stored of scan) {
+      for (const each of stored) {
+        bytes += entryBytes(each.entry);
+        if (out.length > 0 && bytes > bytesMax) break scanning;
+        out.push(each.entry);
+        end = each;
+      }
+      if (bytes >= bytesMax) break;
+    }
+    if (end !== undefined) this.rememberChain(end);
+    return out;
+  }
+
+  private chainAt(index: LogIndex): number | undefined {
+    const { snapshot } = this.map;
+    return index === snapshot.last.index ? snapshot.chain : this.knownChains.get(index);
+  }
+
+  private rememberChain(stored: StoredEntry): void {
+    const { index } = stored.entry;
+    // A truncation may have passed by since the read began.
+    if (this.map.termAt(index) !== stored.entry.term) return;
+    this.knownChains.delete(index);
+    this.knownChains.set(index, stored.chain);
+    if (this.knownChains.size <= KNOWN_CHAINS_MAX) return;
+    for (const oldest of this.knownChains.keys()) {
+      this.knownChains.delete(oldest);
+      return;
+    }
+  }
+
+  private async mustGet(index: LogIndex): Promise<StoredEntry> {
+    const key = entryKey(index);
+    const value = await this.db.get(key);
+    if (value === undefined) throw new StoreDamagedError(`entry ${index} is missing`);
+    return decodeStoredEntry(key, value, this.context.crc32c);
+  }
+
+  /** Runs a read; an install waits for it before it closes what is being read. */
+  private async reading<T>(read: () => Promise<T>): Promise<T> {
+    this.readers += 1;
+    try {
+      return await this.guarded(read());
+    } finally {
+      this.readers -= 1;
+      if (this.readers === 0) this.onReadersGone?.();
+    }
+  }
+
+  private async readersGone(): Promise<void> {
+    if (this.readers === 0) return;
+    await new Promise<void>((resolve) => {
+      this.onReadersGone = resolve;
+    });
+    this.onReadersGone = undefined;
+  }
+
+  // --- life ----------------------------------------------------------------------------------
+
+  /** Waits until every write given so far has ended. */
+  private async settled(): Promise<void> {
+    await this.lastGiven;
+    this.assertUsable();
+  }
+
+  /** Any error but an expected one ends the store. */
+  private async guarded<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (!(error instanceof PrefixTruncatedError || error instanceof StoreFencedError)) {
+        this.fence(error);
+      }
+      throw error;
+    }
+  }
+
+  private fence(cause: unknown): void {
+    if (this.fencedBy !== undefined) return;
+    this.fencedBy = { cause };
+    const { groupId } = this.record.facts.spec;
+    this.context.log?.error({ raftGroup: groupId, error: String(cause) }, 'store fenced');
+    if (cause instanceof StoreDamagedError) {
+      // The next opening looks at everything, not only at the tail.
+      this.suspicion = this.context.stateFile
+        .update(this.record, { isSuspect: true })
+        .catch(() => undefined);
+    }
+    if (this.running === undefined) this.rejectQueue();
+  }
+
+  private rejectQueue(): void {
+    for (const job of this.queue.takeAll()) job.done.reject(this.refusal());
+  }
+
+  private refusal(): Error | undefined {
+    if (this.fencedBy !== undefined) {
+      return new StoreFencedError('an earlier error closed this store', this.fencedBy);
+    }
+    return this.closing === undefined ? undefined : new StoreFencedError('this store is closed');
+  }
+
+  private assertUsable(): void {
+    const refusal = this.refusal();
+    if (refusal !== undefined) throw refusal;
+  }
+
+  private assertStillThere(first: LogIndex): void {
+    if (first > this.map.snapshot.last.index) return;
+    throw new PrefixTruncatedError(`entries up to ${this.map.snapshot.last.index} are truncated`);
+  }
+
+  private current(): { directory: string; generation: number } {
+    return { directory: this.directory(), generation: this.record.facts.generation };
+  }
+
+  private directory(): string {
+    const { spec, generation } = this.record.facts;
+    const id = { groupId: spec.groupId, generation };
+    return generationDirectory(this.context.replicasDirectory, id);
+  }
+
+  private async closeOnce(): Promise<void> {
+    this.cleaner.stop();
+    try {
+      await this.prefixTurn;
+      await this.lastGiven;
+      await this.running;
+      await this.readersGone();
+      await this.cleaner.stopped();
+      await this.suspicion;
+      await this.db.close();
+      if (this.fencedBy === undefined) {
+        await this.context.stateFile.update(this.record, { isCleanlyClosed: true });
+      }
+    } finally {
+      this.onClosed();
+    }
+  }
+}
+
+const NOTHING: EntryId = { term: term(0), index: logIndex(0) };
+
+function batchBytes(entries: readonly LogEntry[]): number {
+  let bytes = 0;
+  for (const entry of entries) {
+    bytes += ENTRY_KEY_BYTES + ENTRY_HEADER_BYTES + entry.payload.length;
+  }
+  return bytes;
+}
+
+/** Sizes of the files right inside; files that vanish meanwhile count nothing. */
+async function directoryBytes(directory: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(directory)) {
+    try {
+      const found = await stat(path.join(directory, name));
+      if (found.isFile()) bytes += found.size;
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+    }
+  }
+  return bytes;
+}
+
+async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  if (ms <= 0) return;
+  await new Promise<void>((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener('abort', end, { once: true });
+  });
+}

@@ -1,0 +1,186 @@
+import { invariant } from '../base/assert.js';
+import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
+import { lowerBound } from '../base/collections.js';
+import type { Crc32c } from '../base/crc32c.js';
+import { incarnation, logIndex, raftGroupId, term } from '../model/ids.js';
+import type { Incarnation, LogIndex, RaftGroupId, Term } from '../model/ids.js';
+import type { EntryId, EntryKind } from '../model/log-entry.js';
+import type { SnapshotMeta } from '../raft/io.js';
+import { seal, unseal } from './sealed.js';
+
+export interface TermRun {
+  readonly term: Term;
+  readonly first: LogIndex;
+}
+
+/** Where a log ends: its last entry, that entry's chain and time. */
+export interface LogTail {
+  readonly last: EntryId;
+  readonly chain: number;
+  readonly timeMs: number;
+}
+
+/**
+ * A log's small facts in memory: where it begins and ends, its runs of terms, where its membership
+ * entries stand. Owned by one store.
+ *
+ * Invariants: runs ascend strictly in first index and term and cover (snapshot.last, tail.last];
+ * membership indexes ascend strictly inside that range.
+ */
+export class LogMap {
+  snapshot: SnapshotMeta;
+  tail: LogTail;
+  runs: TermRun[];
+  memberships: LogIndex[];
+  /** Runs or membership indexes differ from what was last taken for storing. */
+  isChanged = false;
+
+  constructor(snapshot: SnapshotMeta) {
+    this.snapshot = snapshot;
+    this.tail = tailOf(snapshot);
+    this.runs = [];
+    this.memberships = [];
+  }
+
+  get first(): LogIndex {
+    return logIndex(this.snapshot.last.index + 1);
+  }
+
+  /** Term of the entry at `index`; undefined outside [snapshot.last, tail.last]. */
+  termAt(index: LogIndex): Term | undefined {
+    if (index === this.snapshot.last.index) return this.snapshot.last.term;
+    if (index < this.first || index > this.tail.last.index) return undefined;
+    const at = lowerBound(this.runs.length, (i) => (this.runs[i]?.first ?? Infinity) <= index);
+    return this.runs[at - 1]?.term;
+  }
+
+  append(entry: EntryId & { readonly kind: EntryKind }, chain: number, timeMs: number): void {
+    const { last } = this.tail;
+    invariant(entry.index === last.index + 1, 'appended entries are dense', {
+      index: entry.index,
+      last: last.index,
+    });
+    invariant(entry.term >= last.term, 'terms never fall along a log', { entry, last });
+    const run = this.runs.at(-1);
+    if (run?.term !== entry.term) {
+      this.runs.push({ term: entry.term, first: entry.index });
+      this.isChanged = true;
+    }
+    if (entry.kind === 'membership') {
+      this.memberships.push(entry.index);
+      this.isChanged = true;
+    }
+    this.tail = { last: { term: entry.term, index: entry.index }, chain, timeMs };
+  }
+
+  /** Forgets everything above the new tail. */
+  truncateTail(tail: LogTail): void {
+    const { index } = tail.last;
+    invariant(index >= this.snapshot.last.index, 'a snapshot is never truncated', { index });
+    const runs = this.runs.filter((run) => run.first <= index);
+    const memberships = this.memberships.filter((at) => at <= index);
+    if (runs.length !== this.runs.length || memberships.length !== this.memberships.length) {
+      this.isChanged = true;
+    }
+    this.runs = runs;
+    this.memberships = memberships;
+    this.tail = tail;
+  }
+
+  /** Takes over what was stored of a log that ends at `tail`; it may still cover a lost prefix. */
+  restore(stored: Pick<LogMap, 'runs' | 'memberships'>, tail: LogTail): void {
+    this.tail = tail;
+    this.runs = stored.runs;
+    this.memberships = stored.memberships;
+    this.movePrefix(this.snapshot);
+    this.isChanged = false;
+  }
+
+  /** The prefix up to and with snapshot.last is now the snapshot's. */
+  movePrefix(snapshot: SnapshotMeta): void {
+    const first = snapshot.last.index + 1;
+    invariant(first <= this.tail.last.index + 1, 'a prefix ends inside the log', { first });
+    this.runs = this.runs
+      .filter((_, i) => (this.runs[i + 1]?.first ?? Infinity) > first)
+      .map((run) => (run.first < first ? { term: run.term, first: logIndex(first) } : run));
+    if (first > this.tail.last.index) this.runs = [];
+    this.memberships = this.memberships.filter((at) => at >= first);
+    this.snapshot = snapshot;
+    this.isChanged = true;
+  }
+}
+
+export function tailOf(snapshot: SnapshotMeta): LogTail {
+  return { last: snapshot.last, chain: snapshot.chain, timeMs: snapshot.timeMs };
+}
+
+/*
+ * Log map value: sealed 'MRlm', version u8 = 1, runs (count, then term and first index each),
+ * membership indexes (count, then each); numbers are unsigned varints.
+ */
+const MAP_MAGIC = 0x4d526c6d;
+const MAP_VERSION = 1;
+
+export function encodeLogMap(
+  map: Pick<LogMap, 'runs' | 'memberships'>,
+  crc32c: Crc32c,
+): Uint8Array {
+  const w = new ByteWriter(64).u8(MAP_VERSION).uvarint(map.runs.length);
+  for (const run of map.runs) w.uvarint(run.term).uvarint(run.first);
+  w.uvarint(map.memberships.length);
+  for (const index of map.memberships) w.uvarint(index);
+  return seal(MAP_MAGIC, w.finish(), crc32c);
+}
+
+/** undefined if damaged. */
+export function decodeLogMap(
+  bytes: Uint8Array,
+  crc32c: Crc32c,
+): { runs: TermRun[]; memberships: LogIndex[] } | undefined {
+  const body = unseal(MAP_MAGIC, bytes, crc32c);
+  if (body === undefined || body[0] !== MAP_VERSION) return undefined;
+  try {
+    const r = new ByteReader(body.subarray(1));
+    const runs: TermRun[] = [];
+    for (let n = r.uvarint(); n > 0; n -= 1) {
+      runs.push({ term: term(r.uvarint()), first: logIndex(r.uvarint()) });
+    }
+    const memberships: LogIndex[] = [];
+    for (let n = r.uvarint(); n > 0; n -= 1) memberships.push(logIndex(r.uvarint()));
+    r.end();
+    return { runs, memberships };
+  } catch (error) {
+    if (error instanceof MalformedBytesError) return undefined;
+    throw error;
+  }
+}
+
+/** Which life of which replica a LevelDB belongs to; must agree with the state file. */
+export interface GenerationIdentity {
+  readonly groupId: RaftGroupId;
+  readonly generation: number;
+  readonly incarnation: Incarnation;
+}
+
+/* Identity value: sealed 'MRid', version u8 = 1, group id u64, generation u64, incarnation u64. */
+const IDENTITY_MAGIC = 0x4d526964;
+
+export function encodeGenerationIdentity(id: GenerationIdentity, crc32c: Crc32c): Uint8Array {
+  const w = new ByteWriter(32).u8(1).u64(id.groupId).u64(id.generation).u64(id.incarnation);
+  return seal(IDENTITY_MAGIC, w.finish(), crc32c);
+}
+
+/** undefined if damaged. */
+export function decodeGenerationIdentity(
+  bytes: Uint8Array,
+  crc32c: Crc32c,
+): GenerationIdentity | undefined {
+  const body = unseal(IDENTITY_MAGIC, bytes, crc32c);
+  if (body?.length !== 25 || body[0] !== 1) return undefined;
+  const r = new ByteReader(body.subarray(1));
+  return {
+    groupId: raftGroupId(r.u64()),
+    generation: r.u64(),
+    incarnation: incarnation(r.u64()),
+  };
+}

@@ -1,0 +1,54 @@
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const WRITE_BUFFER_MIN = 256 * KIB;
+const WRITE_BUFFER_MAX = 8 * MIB;
+const CACHE_BYTES_MIN = 64 * KIB;
+const CACHE_BYTES_MAX = 2 * MIB;
+/** Shares are never cut larger than if this many replicas were open. */
+const REPLICAS_EXPECTED_MIN = 8;
+/** LevelDB fills a second write buffer while the first is being stored. */
+const WRITE_BUFFERS = 2;
+
+export interface MemoryShare {
+  readonly writeBufferBytes: number;
+  readonly cacheBytes: number;
+}
+
+/**
+ * Divides one budget over the open replicas. LevelDB's sizes are fixed when it is opened, so a share
+ * is cut by how many replicas the broker holds then, and never takes more than a quarter of what is
+ * left; the floor of 256 KiB is what a replica gets from an exhausted budget. A write buffer costs
+ * only what is in it, so idle replicas cost next to nothing.
+ */
+export class MemoryBudget {
+  private readonly totalBytes: number;
+  private givenBytes = 0;
+
+  constructor(totalBytes: number) {
+    this.totalBytes = totalBytes;
+  }
+
+  take(replicas: number): MemoryShare {
+    const fair = this.totalBytes / Math.max(REPLICAS_EXPECTED_MIN, replicas);
+    const left = Math.max(0, this.totalBytes - this.givenBytes) / 4;
+    const bytes = Math.min(fair, left);
+    const share = {
+      writeBufferBytes: clamp((bytes * 0.9) / WRITE_BUFFERS, WRITE_BUFFER_MIN, WRITE_BUFFER_MAX),
+      cacheBytes: clamp(bytes * 0.1, CACHE_BYTES_MIN, CACHE_BYTES_MAX),
+    };
+    this.givenBytes += costOf(share);
+    return share;
+  }
+
+  giveBack(share: MemoryShare): void {
+    this.givenBytes -= costOf(share);
+  }
+}
+
+function costOf(share: MemoryShare): number {
+  return share.writeBufferBytes * WRITE_BUFFERS + share.cacheBytes;
+}
+
+function clamp(value: number, min: number, max: number): number {
+  return Math.floor(Math.min(max, Math.max(min, value)));
+}

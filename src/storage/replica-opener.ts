@@ -1,0 +1,455 @@
+import { readdir, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { logIndex, term, type Incarnation } from '../model/ids.js';
+import { decodeMembership } from '../model/membership.js';
+import type { EntryId } from '../model/log-entry.js';
+import { StoreDamagedError, type Checkpoint, type LoadedReplica } from '../ports/log-store.js';
+import type { Snapshot } from '../ports/log-store.js';
+import type { SnapshotMeta } from '../raft/io.js';
+import { errorCode, readFileIfThere, syncDirectory } from './durable-files.js';
+import { entryKey, entryKeyIndex, IDENTITY_KEY, LOG_MAP_KEY } from './entry-codec.js';
+import { checkChain, scanEntries, scanEntriesDown } from './entry-scan.js';
+import {
+  checkpointFile,
+  createGeneration,
+  databaseDirectory,
+  generationDirectory,
+  replicaDirectory,
+  snapshotFile,
+} from './generation.js';
+import { isLockedError, isResourceError, LevelDb } from './level-db.js';
+import { decodeGenerationIdentity, decodeLogMap, LogMap, tailOf } from './log-map.js';
+import type { MemoryShare } from './memory-budget.js';
+import type { ReplicaRecord } from './state-file.js';
+import { decodeCheckpoint, decodeSnapshot } from './state-files.js';
+import type { StoreContext } from './store-context.js';
+
+/** Damaged generations kept for whoever wants to look; older ones go. */
+const DAMAGED_KEPT_MAX = 2;
+/** Beyond what the write buffers could hold. */
+const TAIL_VERIFY_SLACK_BYTES = 1024 * 1024;
+/** What LevelDB writes into its own text log when it leaves out what it could not read. */
+const DROPPED = /dropping \d+ bytes|ignoring error|corruption/i;
+
+export interface OpenedReplica {
+  readonly db: LevelDb;
+  readonly map: LogMap;
+  readonly loaded: LoadedReplica;
+}
+
+interface Sound {
+  readonly db: LevelDb;
+  readonly map: LogMap;
+  readonly snapshot: Snapshot | undefined;
+  readonly checkpoint: Checkpoint | undefined;
+}
+
+/**
+ * Opens a replica's log and judges it. LevelDB opens without an error after losing records and
+ * serves flipped bits, so everything is held against what stands outside it: the state file's
+ * identity, snapshot and watermark. A damaged generation is set aside and an empty one with a new
+ * incarnation takes its place; needsRepair, and what the log is known to have held, are durable in
+ * the same write.
+ */
+export async function openReplica(
+  context: StoreContext,
+  record: ReplicaRecord,
+  options: { readonly share: MemoryShare; readonly newIncarnation: () => Incarnation },
+): Promise<OpenedReplica> {
+  const { stateFile } = context;
+  if (record.facts.generation === 0) return openFirst(context, record, options.share);
+  await removeLeftovers(context, record);
+  const attempts = record.facts.openingAttempts;
+  const verifyWhole = attempts > 0 || record.facts.isSuspect;
+  await stateFile.update(record, { openingAttempts: attempts + 1, isCleanlyClosed: false });
+  try {
+    if (attempts >= 2) throw new StoreDamagedError('the broker died twice while opening it');
+    const sound = await openSound(context, record, { share: options.share, verifyWhole });
+    const { hardState } = record.facts;
+    await stateFile.update(record, {
+      openingAttempts: 0,
+      isSuspect: false,
+      // Entries of a term prove that it began; a crash may have come between the two writes. No
+      // vote was cast in it, since that would have been durable first.
+      hardState:
+        sound.map.tail.last.term > hardState.term
+          ? { ...hardState, term: sound.map.tail.last.term, votedFor: undefined }
+          : hardState,
+    });
+    return await loadedFrom(context, record, sound);
+  } catch (error) {
+    if (!isDamage(error)) {
+      await stateFile.update(record, { openingAttempts: attempts });
+      throw error;
+    }
+    return await startOver(context, record, options, reasonOf(error));
+  }
+}
+
+/** A replica that never had a log. */
+async function openFirst(
+  context: StoreContext,
+  record: ReplicaRecord,
+  share: MemoryShare,
+): Promise<OpenedReplica> {
+  const { spec, incarnation } = record.facts;
+  await rm(replicaDirectory(context, spec.groupId), { recursive: true, force: true });
+  const meta = emptyMeta(record);
+  const id = { groupId: spec.groupId, generation: 1, incarnation };
+  const db = await createGeneration(context, id, { meta, snapshot: undefined }, share);
+  await context.stateFile.update(record, { generation: 1, isCleanlyClosed: false });
+  const map = new LogMap(meta);
+  return {
+    db,
+    map,
+    loaded: loadedOf(record, map, { verdict: { kind: 'empty' }, memberships: [] }),
+  };
+}
+
+async function openSound(
+  context: StoreContext,
+  record: ReplicaRecord,
+  options: { readonly share: MemoryShare; readonly verifyWhole: boolean },
+): Promise<Sound> {
+  const { crc32c } = context;
+  const directory = generationDirectory(context.replicasDirectory, {
+    groupId: record.facts.spec.groupId,
+    generation: record.facts.generation,
+  });
+  const snapshot = await loadSnapshot(context, record, directory);
+  const database = databaseDirectory(directory);
+  if (!(await hasDatabase(database))) throw new StoreDamagedError('its directory is gone');
+  const db = await LevelDb.open(database, { createIfMissing: false, ...options.share });
+  try {
+    await checkTextLog(database);
+    await checkIdentity(context, record, db);
+    const map = await loadMap(context, db, snapshot?.meta ?? emptyMeta(record));
+    await checkWatermark(context, record, db, map);
+    const bytes = options.verifyWhole
+      ? Infinity
+      : 2 * options.share.writeBufferBytes + TAIL_VERIFY_SLACK_BYTES;
+    await verifyTail(context, db, map, bytes);
+    const file = await readFileIfThere(checkpointFile(directory));
+    const checkpoint = file && decodeCheckpoint(file, crc32c);
+    if (checkpoint !== undefined && checkpoint.index > map.tail.last.index) {
+      throw new StoreDamagedError(`the log ends below its checkpoint at ${checkpoint.index}`);
+    }
+    const isUsable = checkpoint !== undefined && checkpoint.index >= map.snapshot.last.index;
+    return { db, map, snapshot, checkpoint: isUsable ? checkpoint : undefined };
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+async function loadSnapshot(
+  context: StoreContext,
+  record: ReplicaRecord,
+  directory: string,
+): Promise<Snapshot | undefined> {
+  const { last, chain } = record.facts.snapshot;
+  if (last.index === 0) return undefined;
+  const bytes = await readFileIfThere(snapshotFile(directory, { last }));
+  if (bytes === undefined) throw new StoreDamagedError(`snapshot ${last.index} is gone`);
+  const snapshot = decodeSnapshot(bytes, context.crc32c);
+  if (snapshot === undefined) throw new StoreDamagedError(`snapshot ${last.index} is damaged`);
+  const { meta } = snapshot;
+  if (meta.last.index !== last.index || meta.last.term !== last.term || meta.chain !== chain) {
+    throw new StoreDamagedError(`snapshot ${last.index} is another one`);
+  }
+  return snapshot;
+}
+
+async function hasDatabase(database: string): Promise<boolean> {
+  try {
+    return (await readdir(database)).includes('CURRENT');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** Flipped bits in the write-ahead log leave no other trace. */
+async function checkTextLog(database: string): Promise<void> {
+  for (const name of ['LOG', 'LOG.old']) {
+    const text = await readFileIfThere(path.join(database, name));
+    const line = text && DROPPED.exec(Buffer.from(text).toString('latin1'));
+    if (line) throw new StoreDamagedError(`LevelDB left something out: ${line[0]}`);
+  }
+}
+
+async function checkIdentity(
+  context: StoreContext,
+  record: ReplicaRecord,
+  db: LevelDb,
+): Promise<void> {
+  const { spec, generation, incarnation } = record.facts;
+  const bytes = await db.get(IDENTITY_KEY);
+  const id = bytes && decodeGenerationIdentity(bytes, context.crc32c);
+  if (id === undefined) throw new StoreDamagedError('its identity is missing or damaged');
+  if (
+    id.groupId !== spec.groupId ||
+    id.generation !== generation ||
+    id.incarnation !== incarnation
+  ) {
+    throw new StoreDamagedError('it belongs to another replica, or to an earlier life of this one');
+  }
+}
+
+async function loadMap(context: StoreContext, db: LevelDb, meta: SnapshotMeta): Promise<LogMap> {
+  const map = new LogMap(meta);
+  const bytes = await db.get(LOG_MAP_KEY);
+  const stored = bytes && decodeLogMap(bytes, context.crc32c);
+  if (stored === undefined) throw new StoreDamagedError('its log map is missing or damaged');
+  const last = await lastEntry(context, db, map);
+  map.restore(stored, last ?? tailOf(meta));
+  const { tail } = map;
+  const isEmpty = tail.last.index === meta.last.index;
+  if (!isEmpty && map.runs[0]?.first !== map.first) {
+    throw new StoreDamagedError(`its terms do not begin at ${map.first}`);
+  }
+  const mapEnd = Math.max(map.runs.at(-1)?.first ?? 0, map.memberships.at(-1) ?? 0);
+  if (mapEnd > tail.last.index) {
+    throw new StoreDamagedError(`it ends at ${tail.last.index}, but its log map knows ${mapEnd}`);
+  }
+  if (map.termAt(tail.last.index) !== tail.last.term) {
+    throw new StoreDamagedError('its last entry has another term than its log map says');
+  }
+  return map;
+}
+
+async function lastEntry(
+  context: StoreContext,
+  db: LevelDb,
+  map: LogMap,
+): Promise<LogMap['tail'] | undefined> {
+  const end = logIndex(Number.MAX_SAFE_INTEGER);
+  const scan = db.scan({
+    gte: entryKey(map.first),
+    lt: entryKey(end),
+    reverse: true,
+    bytesPerRead: 1,
+  });
+  for await (const [pair] of scan) {
+    if (pair === undefined) break;
+    const index = entryKeyIndex(pair[0]);
+    const range = { first: index, next: logIndex(index + 1) };
+    for await (const stored of scanEntriesDown(db, range, context.crc32c)) {
+      const { term: at, timeMs } = stored.entry;
+      return { last: { term: at, index }, chain: stored.chain, timeMs };
+    }
+  }
+  return undefined;
+}
+
+async function checkWatermark(
+  context: StoreContext,
+  record: ReplicaRecord,
+  db: LevelDb,
+  map: LogMap,
+): Promise<void> {
+  const mark = currentWatermark(record);
+  if (mark === undefined || mark.last.index <= map.snapshot.last.index) return;
+  const { index } = mark.last;
+  if (map.tail.last.index < index) {
+    throw new StoreDamagedError(`it ends at ${map.tail.last.index}, but held ${index}`);
+  }
+  const range = { first: index, next: logIndex(index + 1) };
+  for await (const stored of scanEntriesDown(db, range, context.crc32c)) {
+    if (stored.chain === mark.chain && stored.entry.term === mark.last.term) continue;
+    throw new StoreDamagedError(`entry ${index} is not the one that was written`);
+  }
+}
+
+/** From the end back over at least `bytesMin`: dense, whole, chained, in the terms the map says. */
+async function verifyTail(
+  context: StoreContext,
+  db: LevelDb,
+  map: LogMap,
+  bytesMin: number,
+): Promise<void> {
+  const range = { first: map.first, next: logIndex(map.tail.last.index + 1) };
+  if (range.first === range.next) return;
+  let bytes = 0;
+  for await (const stored of scanEntriesDown(db, range, context.crc32c)) {
+    const { entry } = stored;
+    if (map.termAt(entry.index) !== entry.term) {
+      throw new StoreDamagedError(`entry ${entry.index} has another term than the log map says`);
+    }
+    if (entry.index === map.first) checkChain(map.snapshot.chain, stored);
+    bytes += entry.payload.length;
+    if (bytes >= bytesMin) return;
+  }
+}
+
+/** The watermark of the generation that counts; undefined if nothing was written to it yet. */
+function currentWatermark(record: ReplicaRecord): ReplicaRecord['watermark'] | undefined {
+  const { watermark, facts } = record;
+  const isCurrent =
+    watermark.generation === facts.generation && watermark.incarnation === facts.incarnation;
+  return isCurrent ? watermark : undefined;
+}
+
+async function loadedFrom(
+  context: StoreContext,
+  record: ReplicaRecord,
+  sound: Sound,
+): Promise<OpenedReplica> {
+  const { db, map } = sound;
+  try {
+    const memberships = [];
+    for (const index of map.memberships) {
+      const range = { first: index, next: logIndex(index + 1) };
+      const chainBefore = index === map.first ? map.snapshot.chain : undefined;
+      const scan = scanEntries(db, range, { crc32c: context.crc32c, chainBefore });
+      for await (const [stored] of scan) {
+        if (stored?.entry.kind !== 'membership') {
+          throw new StoreDamagedError(`entry ${index} is no membership`);
+        }
+        memberships.push({ index, membership: decodeMembership(stored.entry.payload) });
+      }
+    }
+    const isEmpty = map.tail.last.index === 0;
+    const loaded = loadedOf(record, map, {
+      verdict: { kind: isEmpty ? 'empty' : 'sound' },
+      memberships,
+      snapshot: sound.snapshot,
+      checkpoint: sound.checkpoint,
+    });
+    return { db, map, loaded };
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+}
+
+function loadedOf(
+  record: ReplicaRecord,
+  map: LogMap,
+  found: {
+    readonly verdict: LoadedReplica['verdict'];
+    readonly memberships: LoadedReplica['raft']['memberships'];
+    readonly snapshot?: Snapshot | undefined;
+    readonly checkpoint?: Checkpoint | undefined;
+  },
+): LoadedReplica {
+  const { facts } = record;
+  return {
+    verdict: found.verdict,
+    raft: {
+      incarnation: facts.incarnation,
+      hardState: facts.hardState,
+      snapshot: map.snapshot,
+      termRuns: map.runs.map((run) => ({ ...run })),
+      memberships: found.memberships,
+      last: map.tail.last,
+      lastTimeMs: map.tail.timeMs,
+      watermark: facts.lost,
+    },
+    snapshot: found.snapshot,
+    checkpoint: found.checkpoint,
+  };
+}
+
+async function startOver(
+  context: StoreContext,
+  record: ReplicaRecord,
+  options: { readonly share: MemoryShare; readonly newIncarnation: () => Incarnation },
+  reason: string,
+): Promise<OpenedReplica> {
+  const { facts } = record;
+  const { groupId } = facts.spec;
+  const old = { groupId, generation: facts.generation };
+  const id = {
+    groupId,
+    generation: facts.generation + 1,
+    incarnation: options.newIncarnation(),
+  };
+  context.log?.error({ raftGroup: groupId, reason }, 'replica is damaged and starts over');
+  const meta = emptyMeta(record);
+  const held = currentWatermark(record)?.last ?? facts.snapshot.last;
+  const db = await createGeneration(context, id, { meta, snapshot: undefined }, options.share);
+  try {
+    await context.stateFile.update(record, {
+      incarnation: id.incarnation,
+      generation: id.generation,
+      hardState: { ...facts.hardState, needsRepair: true },
+      lost: later(facts.lost, later(held, facts.snapshot.last)),
+      snapshot: { last: meta.last, chain: meta.chain },
+      openingAttempts: 0,
+      isSuspect: false,
+    });
+    await setAside(context, old);
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
+  const map = new LogMap(meta);
+  const loaded = loadedOf(record, map, { verdict: { kind: 'damaged', reason }, memberships: [] });
+  return { db, map, loaded };
+}
+
+async function setAside(
+  context: StoreContext,
+  old: Parameters<typeof generationDirectory>[1],
+): Promise<void> {
+  const parent = replicaDirectory(context, old.groupId);
+  const from = generationDirectory(context.replicasDirectory, old);
+  try {
+    await rename(from, path.join(parent, `damaged-${old.generation}`));
+  } catch (error) {
+    // Gone already: that may be the very damage.
+    if (errorCode(error) !== 'ENOENT') throw error;
+  }
+  await syncDirectory(parent);
+  const kept = damagedGenerations(await readdir(parent));
+  for (const { name } of kept.slice(DAMAGED_KEPT_MAX)) {
+    await rm(path.join(parent, name), { recursive: true, force: true });
+  }
+}
+
+/** Newest first. */
+function damagedGenerations(names: readonly string[]): { name: string; generation: number }[] {
+  return names
+    .map((name) => ({ name, generation: Number(/^damaged-(\d+)$/.exec(name)?.[1] ?? NaN) }))
+    .filter(({ generation }) => !Number.isNaN(generation))
+    .sort((a, b) => b.generation - a.generation);
+}
+
+/** Generations that a crash left half made, or not yet deleted. */
+async function removeLeftovers(context: StoreContext, record: ReplicaRecord): Promise<void> {
+  const parent = replicaDirectory(context, record.facts.spec.groupId);
+  let names: string[];
+  try {
+    names = await readdir(parent);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return;
+    throw error;
+  }
+  for (const name of names) {
+    if (name === String(record.facts.generation) || name.startsWith('damaged-')) continue;
+    await rm(path.join(parent, name), { recursive: true, force: true });
+  }
+}
+
+function emptyMeta(record: ReplicaRecord): SnapshotMeta {
+  const last = { term: term(0), index: logIndex(0) };
+  return { last, chain: 0, timeMs: 0, membership: record.facts.spec.bootstrap };
+}
+
+/** Of two logs' ends, the one that a candidate must cover to cover both. */
+function later(a: EntryId, b: EntryId): EntryId {
+  return a.term > b.term || (a.term === b.term && a.index > b.index) ? a : b;
+}
+
+/** What the machine lacks, or another process holds, says nothing about the stored bytes. */
+function isDamage(error: unknown): boolean {
+  if (error instanceof StoreDamagedError) return true;
+  if (isLockedError(error) || isResourceError(error)) return false;
+  return errorCode(error)?.startsWith('LEVEL_') ?? false;
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+}

@@ -1,0 +1,97 @@
+import type { Deferred } from '../base/deferred.js';
+import type { LogIndex } from '../model/ids.js';
+import type { LogSlice } from '../model/log-entry.js';
+
+/** Entries to write, or nothing: a hard state whose completion attests every write before it. */
+export interface WriteJob {
+  readonly kind: 'write';
+  readonly append: LogSlice | undefined;
+  /** Replaces entries that are there: it begins a batch of its own. */
+  readonly truncates: boolean;
+  readonly bytes: number;
+  /** Resolves once the hard state given along is durable. */
+  readonly hardState: Promise<void> | undefined;
+  /** What may become durable only after everything before and in this job. */
+  readonly afterwards: (() => Promise<void>) | undefined;
+  readonly done: Deferred<undefined>;
+}
+
+/** A slice of a truncated prefix whose keys go away; rides along with whatever is written. */
+export interface ForgetJob {
+  readonly kind: 'forget';
+  readonly first: LogIndex;
+  readonly next: LogIndex;
+  readonly bytes: number;
+  readonly done: Deferred<undefined>;
+}
+
+/** Something that needs the log to itself. */
+export interface AloneJob {
+  readonly kind: 'alone';
+  readonly run: () => Promise<void>;
+  readonly done: Deferred<undefined>;
+}
+
+export type Job = WriteJob | ForgetJob | AloneJob;
+
+/**
+ * Jobs in the order they were given. What waits goes out together: takeBatch() gives as many as fit
+ * one write. Bounded by who gives: Raft's uncommitted tail and one append in flight a leader.
+ */
+export class WriteQueue {
+  private jobs: Job[] = [];
+  private head = 0;
+
+  get length(): number {
+    return this.jobs.length - this.head;
+  }
+
+  push(job: Job): void {
+    this.jobs.push(job);
+  }
+
+  /** The next job if it needs the log to itself, taken out. */
+  takeAlone(): AloneJob | undefined {
+    const job = this.jobs[this.head];
+    if (job?.kind !== 'alone') return undefined;
+    this.advance();
+    return job;
+  }
+
+  /** The next jobs that go into one write: the first, and what fits behind it. */
+  takeBatch(bytesMax: number): (WriteJob | ForgetJob)[] {
+    const batch: (WriteJob | ForgetJob)[] = [];
+    let bytes = 0;
+    for (;;) {
+      const job = this.jobs[this.head];
+      if (job === undefined || job.kind === 'alone') return batch;
+      const isFirst = batch.length === 0;
+      if (!isFirst && (bytes + job.bytes > bytesMax || (job.kind === 'write' && job.truncates))) {
+        return batch;
+      }
+      batch.push(job);
+      bytes += job.bytes;
+      this.advance();
+      if (job.kind === 'write' && job.afterwards !== undefined) return batch;
+    }
+  }
+
+  /** Everything left, taken out. */
+  takeAll(): Job[] {
+    const rest = this.jobs.slice(this.head);
+    this.jobs = [];
+    this.head = 0;
+    return rest;
+  }
+
+  private advance(): void {
+    this.head += 1;
+    if (this.head === this.jobs.length) {
+      this.jobs = [];
+      this.head = 0;
+    } else if (this.head >= 1024 && this.head * 2 > this.jobs.length) {
+      this.jobs.splice(0, this.head);
+      this.head = 0;
+    }
+  }
+}
