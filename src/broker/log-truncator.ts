@@ -1,0 +1,116 @@
+import type { RaftGroup } from '../host/raft-group.js';
+import { logIndex, type LogIndex, type Offset } from '../model/ids.js';
+import type { LogEntry } from '../model/log-entry.js';
+import { readBatchHeader } from '../model/record-batch.js';
+import { PartitionState, type PartitionLimits } from '../partition/partition-state.js';
+import type { Logger } from '../ports/telemetry.js';
+
+/** Less is not worth a new snapshot, unless it is everything. */
+const CHUNK_BYTES = 1024 * 1024;
+const READ_BYTES = 1024 * 1024;
+
+/** Runs one piece of background work after another, for a whole broker. */
+export type Lane = (work: () => Promise<void>) => Promise<void>;
+
+/**
+ * Gives back the bytes of one replica's entries below the log start: rolls the base state (the
+ * partition as of the last truncated entry) forward over what it drops and hands it to the group, which
+ * makes it durable before it deletes (CORRECTNESS 20).
+ *
+ * Invariants: only applied entries whose records all lie below the applied log start are dropped;
+ * local and invisible: nothing replicated depends on when or whether it runs.
+ */
+export class LogTruncator {
+  private readonly group: RaftGroup;
+  private readonly state: PartitionState;
+  private readonly limits: PartitionLimits;
+  private readonly lane: Lane;
+  private readonly log: Logger;
+  private isRunning = false;
+  private isStopped = false;
+  /** Bytes of batches that were dropped up to the base; undefined until it was read. */
+  private baseBytes: number | undefined;
+
+  constructor(
+    group: RaftGroup,
+    state: PartitionState,
+    options: { readonly limits: PartitionLimits; readonly lane: Lane; readonly log: Logger },
+  ) {
+    this.group = group;
+    this.state = state;
+    this.limits = options.limits;
+    this.lane = options.lane;
+    this.log = options.log;
+  }
+
+  /** Starts a truncation if it is worth it and none is under way. */
+  maybeTruncate(): boolean {
+    if (this.isRunning || this.isStopped || !this.isWorthIt()) return false;
+    this.isRunning = true;
+    void this.lane(() => this.truncate())
+      .catch((error: unknown) => {
+        // The replica was fenced, closed or given a snapshot meanwhile, and whoever did that said so.
+        this.baseBytes = undefined;
+        this.log.debug({ error }, 'log truncation put off');
+      })
+      .finally(() => {
+        this.isRunning = false;
+      });
+    return true;
+  }
+
+  stop(): void {
+    this.isStopped = true;
+  }
+
+  private isWorthIt(): boolean {
+    const { logStartOffset, highWatermark, index } = this.state;
+    if (logStartOffset === 0) return false;
+    const base = this.baseBytes;
+    if (base === undefined) return true;
+    const isEverything = logStartOffset === highWatermark;
+    const dropBytes =
+      (isEverything ? index.bytesTotal : (index.spanOf(logStartOffset)?.bytesBefore ?? 0)) - base;
+    return dropBytes >= CHUNK_BYTES || (isEverything && dropBytes > 0);
+  }
+
+  private async truncate(): Promise<void> {
+    if (this.isStopped) return;
+    const base = await this.group.baseState();
+    const rolled = new PartitionState(this.limits);
+    const baseIndex = base?.index ?? logIndex(0);
+    rolled.restore(base?.state, baseIndex);
+    this.baseBytes = rolled.index.bytesTotal;
+    if (!this.isWorthIt()) return;
+    const target = this.state.logStartOffset;
+    await this.roll(rolled, target);
+    const last = rolled.appliedIndex;
+    if (last <= baseIndex || this.stopped()) return;
+    await this.group.truncatePrefix(last, rolled.encode());
+    this.baseBytes = rolled.index.bytesTotal;
+    this.log.info({ lastIndex: last, logStartOffset: target }, 'log prefix truncated');
+  }
+
+  /** Applies entries to `rolled` up to the last before the first batch that is kept. */
+  private async roll(rolled: PartitionState, target: Offset): Promise<void> {
+    const end: LogIndex = this.state.appliedIndex;
+    while (rolled.appliedIndex < end && !this.stopped()) {
+      const range = { first: logIndex(rolled.appliedIndex + 1), next: logIndex(end + 1) };
+      for (const entry of await this.group.read(range, READ_BYTES)) {
+        if (isKept(entry, target)) return;
+        rolled.apply(entry);
+      }
+    }
+  }
+
+  /** Read through a call: it changes while a truncation awaits. */
+  private stopped(): boolean {
+    return this.isStopped;
+  }
+}
+
+function isKept(entry: LogEntry, target: Offset): boolean {
+  if (entry.kind !== 'batch') return false;
+  const header = readBatchHeader(entry.payload);
+  return header.baseOffset + header.lastOffsetDelta >= target;
+}

@@ -1,0 +1,61 @@
+import type { Offset } from '../model/ids.js';
+import { RecordReader } from '../model/record.js';
+import {
+  ATTRIBUTE_CODEC_MASK,
+  ATTRIBUTE_LOG_APPEND_TIME,
+  BATCH_HEADER_BYTES,
+  type RecordBatchHeader,
+} from '../model/record-batch.js';
+import type { LogReader } from './log-reader.js';
+
+export interface TimedOffset {
+  /** -1: no record is that late. */
+  readonly offset: number;
+  readonly timestampMs: number;
+}
+
+/**
+ * The first record at or above `from` whose timestamp is `timestamp` or later. In a compressed batch
+ * the broker does not look at records: its first offset stands for it, so that a reader starts a
+ * little early rather than late.
+ */
+export async function findOffsetByTime(
+  reader: LogReader,
+  timestamp: number,
+  from: Offset,
+): Promise<TimedOffset> {
+  let start = from;
+  for (;;) {
+    const found = await reader.findTime(timestamp, start);
+    if (found === undefined) return { offset: -1, timestampMs: -1 };
+    const inBatch = findInBatch(found.header, found.batch, { timestamp, from: start });
+    if (inBatch !== undefined) return inBatch;
+    // Only records below `start` are that late, or the producer's maxTimestamp was too high.
+    start = (found.header.baseOffset + found.header.lastOffsetDelta + 1) as Offset;
+  }
+}
+
+function findInBatch(
+  header: RecordBatchHeader,
+  batch: Uint8Array,
+  at: { readonly timestamp: number; readonly from: Offset },
+): TimedOffset | undefined {
+  const first = Math.max(header.baseOffset, at.from);
+  if ((header.attributes & ATTRIBUTE_LOG_APPEND_TIME) !== 0) {
+    return { offset: first, timestampMs: header.maxTimestamp };
+  }
+  const unread = { offset: first, timestampMs: Math.max(header.baseTimestamp, at.timestamp) };
+  if ((header.attributes & ATTRIBUTE_CODEC_MASK) !== 0) return unread;
+  const records = new RecordReader(header, batch.subarray(BATCH_HEADER_BYTES));
+  try {
+    for (let record = records.next(); record !== undefined; record = records.next()) {
+      if (record.offset >= at.from && record.timestampMs >= at.timestamp) {
+        return { offset: record.offset, timestampMs: record.timestampMs };
+      }
+    }
+  } catch {
+    // Records are the producer's business: what it wrote wrongly is served as it is.
+    return unread;
+  }
+  return undefined;
+}

@@ -1,0 +1,336 @@
+import { invariant } from '../base/assert.js';
+import { setI64, viewOf } from '../base/bytes.js';
+import type { Crc32c } from '../base/crc32c.js';
+import type { ProposeOutcome, RaftGroup } from '../host/raft-group.js';
+import { BrokerError } from '../model/errors.js';
+import { offset, type Offset, type Term } from '../model/ids.js';
+import { LIMITS } from '../model/limits.js';
+import {
+  checkProducedBatch,
+  stampBatch,
+  stampLogAppendTime,
+  type RecordBatchHeader,
+} from '../model/record-batch.js';
+import type { PartitionState } from '../partition/partition-state.js';
+import { ProducerOverlay } from '../partition/producer-overlay.js';
+import type { Cancel, World } from '../ports/world.js';
+import type { AppendTenure, PendingProduce } from './pending-produce.js';
+import type { TopicSettings } from '../metadata/topic-config.js';
+
+/** Produces of one partition that may wait for a leader to become ready. */
+const WAITING_MAX = 4_096;
+/** How long they wait: elections take less, and without a quorum the client should know. */
+const UNSETTLED_WAIT_MS = 2_000;
+/** A transfer that is under way ends within a few round trips, or fails. */
+const TRANSFER_POLL_MS = 5;
+const RETRY_AFTER_MS = 20;
+
+export interface AppenderDeps {
+  readonly world: World;
+  readonly crc32c: Crc32c;
+  readonly state: PartitionState;
+  settings(): TopicSettings;
+  /** Who should be asked instead. */
+  redirect(): BrokerError;
+}
+
+/** One leadership that has become ready, from its first append to its end. */
+class Tenure implements AppendTenure {
+  readonly term: Term;
+  readonly group: RaftGroup;
+  readonly overlay = new ProducerOverlay<PendingProduce>();
+  readonly state: PartitionState;
+  /** Offset of the next record to be appended. Invariant: highWatermark <= logEnd. */
+  logEnd: Offset;
+  /** The batch at the log's end, while it is in flight. */
+  last: PendingProduce | undefined;
+  isOver = false;
+
+  constructor(term: Term, group: RaftGroup, state: PartitionState) {
+    this.term = term;
+    this.group = group;
+    this.state = state;
+    this.logEnd = state.highWatermark;
+  }
+
+  settled(pending: PendingProduce): void {
+    if (this.isOver) return;
+    if (pending.producerId >= 0) this.overlay.applied(pending.producerId, pending);
+    if (this.last === pending) this.last = undefined;
+  }
+
+  lost(): void {
+    this.isOver = true;
+    this.overlay.clear();
+    this.last = undefined;
+  }
+
+  logStartOffset(): Offset {
+    return this.state.logStartOffset;
+  }
+}
+
+/**
+ * The leader's way into one partition's log: validates, stamps offset and epoch, and proposes, all in
+ * one synchronous turn (CORRECTNESS 19, 28).
+ *
+ * Invariants: a batch is stamped with the offset at which the core appends it, because nothing else
+ * appends batches and a tenure begins only when everything before it is applied; when a tenure ends,
+ * everything it had in flight is forgotten here, and its outcome is unknown or told by its entry.
+ * Produces are appended in the order in which they came.
+ */
+export class PartitionAppender {
+  private readonly deps: AppenderDeps;
+  private tenure: Tenure | undefined;
+  /** Nobody is known to lead, or this replica does and is not ready: produces wait. */
+  private isUnsettled = true;
+  private waiting: PendingProduce[] = [];
+  private giveUp: Cancel | undefined;
+  private poll: Cancel | undefined;
+
+  constructor(deps: AppenderDeps) {
+    this.deps = deps;
+  }
+
+  /** Of the leadership that is ready here. */
+  get term(): Term | undefined {
+    return this.tenure?.term;
+  }
+
+  /** Who leads may be settled soon, and it may be this replica. */
+  get unsettled(): boolean {
+    return this.tenure === undefined && this.isUnsettled;
+  }
+
+  get logEnd(): Offset | undefined {
+    return this.tenure?.logEnd;
+  }
+
+  begin(term: Term, group: RaftGroup): void {
+    this.end();
+    this.tenure = new Tenure(term, group, this.deps.state);
+    this.isUnsettled = false;
+    this.drain();
+  }
+
+  /** Leadership is gone, or not there yet; `isUnsettled`: it may well come. */
+  step(isUnsettled: boolean): void {
+    this.end();
+    this.isUnsettled = isUnsettled;
+    if (!isUnsettled) this.flush((pending) => pending.refuse(this.deps.redirect()));
+  }
+
+  stop(error: BrokerError): void {
+    this.end();
+    this.isUnsettled = false;
+    this.poll?.();
+    this.flush((pending) => pending.refuse(error));
+  }
+
+  submit(pending: PendingProduce): void {
+    if (this.waiting.length === 0 && this.tenure !== undefined) {
+      if (!this.append(this.tenure, pending)) this.wait(pending);
+    } else if (this.waiting.length > 0 || this.isUnsettled) {
+      this.wait(pending);
+    } else {
+      pending.refuse(this.deps.redirect());
+    }
+  }
+
+  private wait(pending: PendingProduce): void {
+    if (this.waiting.length >= WAITING_MAX) {
+      pending.refuse(throttled('too many produces wait for the partition to have a leader'));
+      return;
+    }
+    this.waiting.push(pending);
+    pending.startDeadline();
+    this.giveUp ??= this.deps.world.timers.after(UNSETTLED_WAIT_MS, () => {
+      this.giveUp = undefined;
+      this.flush((late) => late.refuse(this.deps.redirect()));
+    });
+  }
+
+  private drain(): void {
+    const waiting = this.waiting;
+    for (let i = 0; i < waiting.length; i += 1) {
+      const pending = waiting[i];
+      if (pending?.batch === undefined) continue;
+      const tenure = this.tenure;
+      if (tenure === undefined || !this.append(tenure, pending)) {
+        this.waiting = waiting.slice(i);
+        return;
+      }
+    }
+    this.flush(() => undefined);
+  }
+
+  private flush(each: (pending: PendingProduce) => void): void {
+    this.giveUp?.();
+    this.giveUp = undefined;
+    const waiting = this.waiting;
+    this.waiting = [];
+    for (const pending of waiting) if (pending.batch !== undefined) each(pending);
+  }
+
+  private end(): void {
+    if (this.tenure === undefined) return;
+    this.tenure.lost();
+    this.tenure = undefined;
+  }
+
+  /** False: it has to wait. Otherwise it is appended, or answered. */
+  private append(tenure: Tenure, pending: PendingProduce): boolean {
+    if (tenure.isOver) return false;
+    const batch = pending.batch;
+    invariant(batch !== undefined, 'a batch is appended once');
+    const header = this.validate(tenure, pending, batch);
+    if (header === undefined) return true;
+    const crc = viewOf(batch).getUint32(17);
+    const isAppendTime = this.deps.settings().timestampType === 'append';
+    if (isAppendTime) {
+      const timeMs = Math.max(this.deps.world.clock.nowMs(), this.deps.state.timeMs);
+      stampLogAppendTime(batch, timeMs, this.deps.crc32c);
+    }
+    const baseOffset = tenure.logEnd;
+    stampBatch(batch, { baseOffset, leaderEpoch: tenure.term });
+    const outcome = tenure.group.propose({ kind: 'batch', payload: batch }, pending);
+    if (!outcome.accepted) {
+      unstamp(batch, header, crc);
+      return this.refused(pending, outcome);
+    }
+    invariant(outcome.id.term === tenure.term, 'a tenure appends in its own term', {
+      ...outcome.id,
+      term: tenure.term,
+    });
+    tenure.logEnd = offset(baseOffset + header.recordsCount);
+    tenure.last = pending;
+    const { producerId } = header;
+    if (producerId >= 0) tenure.overlay.append(header, pending);
+    pending.appended({ tenure, baseOffset, timeMs: outcome.timeMs, producerId });
+    return true;
+  }
+
+  /** The header of a batch that may be appended; otherwise the produce has got its answer. */
+  private validate(
+    tenure: Tenure,
+    pending: PendingProduce,
+    batch: Uint8Array,
+  ): RecordBatchHeader | undefined {
+    const refuse = (error: BrokerError): void => pending.endAfter(tenure.last, { error });
+    let header: RecordBatchHeader;
+    try {
+      header = checkProducedBatch(batch, {
+        batchBytesMax: this.deps.settings().maxBatchBytes,
+        crc32c: this.deps.crc32c,
+      });
+    } catch (error) {
+      refuse(BrokerError.from(error));
+      return undefined;
+    }
+    if (header.producerId < 0) return header;
+    if (pending.acks !== 'quorum') {
+      refuse(new BrokerError('INVALID_ARGUMENT', 'an idempotent producer requires acks quorum'));
+      return undefined;
+    }
+    return this.validateProducer(tenure, pending, header) ? header : undefined;
+  }
+
+  private validateProducer(
+    tenure: Tenure,
+    pending: PendingProduce,
+    header: RecordBatchHeader,
+  ): boolean {
+    const { state, world } = this.deps;
+    const verdict = tenure.overlay.check(state.producers, header, {
+      nowMs: Math.max(world.clock.nowMs(), state.timeMs),
+      keptMs: LIMITS.deliveryTimeoutMsMax,
+    });
+    if (verdict.kind === 'accept') return true;
+    if (verdict.kind === 'inFlight') {
+      pending.endWith(verdict.token, tenure.last ?? verdict.token);
+    } else if (verdict.kind === 'duplicate') {
+      const epoch = state.epochs.epochOf(verdict.batch.baseOffset) ?? tenure.term;
+      pending.endAfter(tenure.last, pending.repeated({ ...verdict.batch, epoch }, tenure));
+    } else {
+      pending.endAfter(tenure.last, { error: producerError(verdict, header) });
+    }
+    return false;
+  }
+
+  private refused(
+    pending: PendingProduce,
+    outcome: Extract<ProposeOutcome, { accepted: false }>,
+  ): boolean {
+    switch (outcome.reason) {
+      case 'transferring':
+        this.poll ??= this.deps.world.timers.after(TRANSFER_POLL_MS, () => {
+          this.poll = undefined;
+          this.drain();
+        });
+        return false;
+      case 'tailFull':
+        pending.refuse(throttled('the partition has too much that is not committed yet'));
+        return true;
+      case 'notLeader':
+      case 'unavailable':
+        pending.refuse(this.deps.redirect());
+        return true;
+      case 'membershipBusy':
+      case 'invalidMembership':
+        pending.refuse(
+          new BrokerError('INTERNAL', `batch refused: ${outcome.reason}`, { outcome: 'none' }),
+        );
+        return true;
+    }
+  }
+}
+
+export function throttled(message: string): BrokerError {
+  return new BrokerError('THROTTLED', message, { retryAfterMs: RETRY_AFTER_MS });
+}
+
+function producerError(
+  verdict:
+    | { readonly kind: 'fenced'; readonly epoch: number }
+    | { readonly kind: 'outOfOrder'; readonly expected: number }
+    | { readonly kind: 'unknownProducer' | 'limit' },
+  header: RecordBatchHeader,
+): BrokerError {
+  const who = `producer ${header.producerId}`;
+  switch (verdict.kind) {
+    case 'fenced':
+      return new BrokerError(
+        'PRODUCER_FENCED',
+        `${who} epoch ${header.producerEpoch} was replaced by epoch ${verdict.epoch}`,
+      );
+    case 'outOfOrder':
+      return new BrokerError(
+        'OUT_OF_ORDER_SEQUENCE',
+        `${who} sent sequence ${header.baseSequence}, expected is ${verdict.expected}`,
+        { expectedSequence: verdict.expected },
+      );
+    case 'unknownProducer':
+      return new BrokerError(
+        'UNKNOWN_PRODUCER',
+        `${who} epoch ${header.producerEpoch} is not known here and must start at sequence 0, ` +
+          `not ${header.baseSequence}`,
+      );
+    case 'limit':
+      return new BrokerError(
+        'PRODUCER_LIMIT',
+        `the partition remembers ${LIMITS.producersPerPartitionMax} producers, all of them used ` +
+          `within the last ${LIMITS.deliveryTimeoutMsMax} ms`,
+        { retryAfterMs: 1_000 },
+      );
+  }
+}
+
+/** Gives a refused batch back as it came: whoever sent it may send the same bytes again. */
+function unstamp(batch: Uint8Array, header: RecordBatchHeader, crc: number): void {
+  const view = viewOf(batch);
+  setI64(view, 0, 0);
+  view.setInt32(12, header.leaderEpoch);
+  view.setInt16(21, header.attributes);
+  setI64(view, 35, header.maxTimestamp);
+  view.setUint32(17, crc);
+}

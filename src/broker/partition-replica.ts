@@ -1,0 +1,305 @@
+import type { Crc32c } from '../base/crc32c.js';
+import type { ProposalObserver, RaftGroup, RaftGroupOwner } from '../host/raft-group.js';
+import type { TopicSettings } from '../metadata/topic-config.js';
+import { BrokerError } from '../model/errors.js';
+import { offset, type BrokerId, type LogIndex, type Offset, type Term } from '../model/ids.js';
+import { encodePartitionCommand, type PartitionCommand } from '../partition/command.js';
+import {
+  PARTITION_LIMITS,
+  PartitionState,
+  type PartitionLimits,
+} from '../partition/partition-state.js';
+import { decideRetention } from '../partition/retention.js';
+import type { ReplicaSpec } from '../ports/log-store.js';
+import type { Logger } from '../ports/telemetry.js';
+import type { World } from '../ports/world.js';
+import type { OffsetAt, OffsetFound, PartitionFacts } from './admin-types.js';
+import { CommitSamples, describePartition } from './describe-partition.js';
+import { outOfRange, LogReader } from './log-reader.js';
+import { LogTruncator, type Lane } from './log-truncator.js';
+import { findOffsetByTime } from './offset-by-time.js';
+import { PartitionAppender } from './partition-appender.js';
+import { PendingCommand } from './pending-command.js';
+import type { PendingProduce, ProduceContext } from './pending-produce.js';
+import { redirect } from './redirect.js';
+import type { LeaderTable } from './types.js';
+
+/** Hears when a partition may have more to say: more was committed, or its leadership changed. */
+export interface ReplicaWaiter {
+  progressed(): void;
+}
+
+export interface ReplicaDeps {
+  readonly self: BrokerId;
+  readonly world: World;
+  readonly leaders: LeaderTable;
+  readonly crc32c: Crc32c;
+  readonly produce: ProduceContext;
+  readonly lane: Lane;
+  readonly log: Logger;
+  readonly limits?: PartitionLimits;
+}
+
+/** The type of {@link RaftGroup.status} without its absence. */
+type RoleChange = Parameters<RaftGroupOwner['roleChanged']>[0];
+
+/**
+ * One partition replica of this broker: owns the replicated state, hears from its Raft group, and
+ * offers what services and the reconciler need of it.
+ *
+ * Invariants: whatever a client is told as the leader's word (offsets, records, high watermark) is
+ * said only while this replica leads and has applied an entry of its own term (CORRECTNESS 23);
+ * whoever waits here is woken by every commit and every change of leadership.
+ */
+export class PartitionReplica implements RaftGroupOwner {
+  readonly machine: PartitionState;
+  readonly spec: ReplicaSpec;
+  readonly name: string;
+  private readonly deps: ReplicaDeps;
+  private readonly limits: PartitionLimits;
+  private readonly appender: PartitionAppender;
+  private readonly waiters = new Set<ReplicaWaiter>();
+  private readonly commits: CommitSamples;
+  private settings: TopicSettings;
+  private raftGroup: RaftGroup | undefined;
+  private logReader: LogReader | undefined;
+  private truncator: LogTruncator | undefined;
+  /** Only rises, also while a reopened replica applies its log anew. */
+  private knownEnd = offset(0);
+  private knownStart = offset(0);
+  private isRetentionPending = false;
+
+  constructor(spec: ReplicaSpec, settings: TopicSettings, deps: ReplicaDeps) {
+    this.spec = spec;
+    this.name = `partition ${spec.topic}-${spec.partition}`;
+    this.settings = settings;
+    this.deps = deps;
+    this.limits = deps.limits ?? PARTITION_LIMITS;
+    this.machine = new PartitionState(this.limits);
+    this.commits = new CommitSamples(deps.world.clock);
+    this.appender = new PartitionAppender({
+      world: deps.world,
+      crc32c: deps.crc32c,
+      state: this.machine,
+      settings: () => this.settings,
+      redirect: () => this.redirect(),
+    });
+  }
+
+  // ---- Its life ----
+
+  /** The group is open; it may have called back before. */
+  attach(group: RaftGroup): void {
+    this.raftGroup = group;
+    this.logReader = new LogReader(this.machine, group);
+    this.truncator = new LogTruncator(group, this.machine, { ...this.deps, limits: this.limits });
+    const status = group.status();
+    if (status !== undefined && group.isLeaderReady()) this.leaderReady(status.term);
+    this.truncator.maybeTruncate();
+  }
+
+  configure(settings: TopicSettings): void {
+    this.settings = settings;
+  }
+
+  get group(): RaftGroup | undefined {
+    return this.raftGroup;
+  }
+
+  stop(error: BrokerError): void {
+    this.truncator?.stop();
+    this.appender.stop(error);
+    this.raftGroup = undefined;
+    this.wake();
+  }
+
+  // ---- What the Raft group says (RaftGroupOwner) ----
+
+  roleChanged(change: RoleChange): void {
+    if (change.leader !== undefined) {
+      this.deps.leaders.learn(this.spec.groupId, change.leader, change.term);
+    }
+    if (change.role === 'leader') {
+      if (this.appender.term === change.term) return;
+      this.appender.step(true);
+    } else {
+      this.appender.step(change.leader === undefined);
+    }
+    this.isRetentionPending = false;
+    this.wake();
+  }
+
+  leaderReady(term: Term): void {
+    const group = this.raftGroup;
+    if (group === undefined || this.appender.term === term) return;
+    this.deps.leaders.announce(this.spec.groupId, term);
+    this.appender.begin(term, group);
+    this.wake();
+  }
+
+  applied(index: LogIndex): void {
+    this.commits.note(index);
+    if (this.machine.highWatermark > this.knownEnd) {
+      this.knownEnd = this.machine.highWatermark;
+      this.wake();
+    }
+    if (this.machine.logStartOffset > this.knownStart) {
+      this.knownStart = this.machine.logStartOffset;
+      this.truncator?.maybeTruncate();
+    }
+  }
+
+  fenced(): void {
+    this.appender.step(false);
+    this.wake();
+  }
+
+  // ---- What the services ask ----
+
+  produce(pending: PendingProduce): void {
+    this.appender.submit(pending);
+  }
+
+  /** Of the leadership that is ready here; undefined: ask somebody else, or wait. */
+  get leaderTerm(): Term | undefined {
+    return this.appender.term;
+  }
+
+  /** It may be settled soon who leads, and it may be this replica. */
+  get isUnsettled(): boolean {
+    return this.raftGroup !== undefined && this.appender.unsettled;
+  }
+
+  get reader(): LogReader | undefined {
+    return this.logReader;
+  }
+
+  /** Committed as far as this replica has known in this process. */
+  get knownHighWatermark(): Offset {
+    return this.knownEnd;
+  }
+
+  redirect(): BrokerError {
+    return redirect(this.deps, this.spec.groupId, this.name);
+  }
+
+  /** Whether a reader of `leaderEpoch` may read at `at`; the caller knows that this replica leads. */
+  readError(at: number, leaderEpoch: number, term: Term): BrokerError | undefined {
+    // It has read from a later leader: this one was deposed and has not heard of it yet.
+    if (leaderEpoch > term) return this.redirect();
+    const end = this.appender.logEnd ?? this.machine.highWatermark;
+    if (at < this.machine.logStartOffset || at > end) return outOfRange(at, this.machine);
+    if (leaderEpoch > 0 && at > this.machine.epochs.endOffsetOf(leaderEpoch, end)) {
+      return outOfRange(at, this.machine);
+    }
+    return undefined;
+  }
+
+  wait(waiter: ReplicaWaiter): void {
+    this.waiters.add(waiter);
+  }
+
+  stopWaiting(waiter: ReplicaWaiter): void {
+    this.waiters.delete(waiter);
+  }
+
+  // ---- What the admin service asks ----
+
+  async describe(): Promise<PartitionFacts> {
+    const { group } = this.mustLead();
+    const sizeBytes = await group.sizeBytes();
+    const { term, group: still } = this.mustLead();
+    const status = still.status();
+    if (status === undefined) throw this.redirect();
+    return describePartition(status, {
+      term,
+      inSyncFrom: this.commits.settled(status.commit),
+      state: this.machine,
+      sizeBytes,
+    });
+  }
+
+  async listOffset(
+    at: OffsetAt,
+    options: { readonly linearizable: boolean; readonly deadlineMs: number },
+  ): Promise<OffsetFound> {
+    const { group } = this.mustLead();
+    if (options.linearizable) await group.readBarrier(options.deadlineMs);
+    const { term, reader } = this.mustLead();
+    const { logStartOffset, highWatermark } = this.machine;
+    if (at.kind === 'earliest')
+      return { offset: logStartOffset, timestampMs: -1, leaderEpoch: term };
+    if (at.kind === 'latest') return { offset: highWatermark, timestampMs: -1, leaderEpoch: term };
+    const found = await findOffsetByTime(reader, at.timestampMs, logStartOffset);
+    return { ...found, leaderEpoch: term };
+  }
+
+  async trim(beforeOffset: number, options: { readonly deadlineMs: number }): Promise<Offset> {
+    this.mustLead();
+    const to = offset(beforeOffset === -1 ? this.machine.highWatermark : beforeOffset);
+    if (to < 0 || to > this.machine.highWatermark) throw outOfRange(to, this.machine);
+    const pending = new PendingCommand(this.deps.produce.deadlines, options.deadlineMs);
+    this.propose({ kind: 'moveLogStart', to, cause: 'trim' }, pending);
+    const result = await pending.result;
+    if (result.kind === 'rejected') throw outOfRange(to, this.machine);
+    return result.logStartOffset;
+  }
+
+  /** As the leader: proposes a new log start if retention asks for one. On any replica: gives bytes back. */
+  checkRetention(): void {
+    this.truncator?.maybeTruncate();
+    if (this.appender.term === undefined || this.isRetentionPending) return;
+    const to = decideRetention(
+      this.machine.index.spans(),
+      {
+        logStartOffset: this.machine.logStartOffset,
+        bytesTotal: this.machine.index.bytesTotal,
+        nowMs: this.deps.world.clock.nowMs(),
+      },
+      this.settings,
+    );
+    if (to === undefined) return;
+    const done = (): void => {
+      this.isRetentionPending = false;
+    };
+    try {
+      this.isRetentionPending = true;
+      this.propose(
+        { kind: 'moveLogStart', to, cause: 'retention' },
+        { committed: done, failed: done },
+      );
+    } catch (error) {
+      done();
+      this.deps.log.debug({ error }, 'retention put off');
+    }
+  }
+
+  private propose(command: PartitionCommand, observer: ProposalObserver): void {
+    const { group } = this.mustLead();
+    const payload = encodePartitionCommand(command);
+    const outcome = group.propose({ kind: 'command', payload }, observer);
+    if (outcome.accepted) return;
+    if (outcome.reason === 'tailFull') {
+      throw new BrokerError('THROTTLED', `${this.name} has too much that is not committed yet`, {
+        retryAfterMs: 20,
+      });
+    }
+    throw this.redirect();
+  }
+
+  private mustLead(): {
+    readonly term: Term;
+    readonly group: RaftGroup;
+    readonly reader: LogReader;
+  } {
+    const term = this.appender.term;
+    const group = this.raftGroup;
+    const reader = this.logReader;
+    if (term === undefined || group === undefined || reader === undefined) throw this.redirect();
+    return { term, group, reader };
+  }
+
+  private wake(): void {
+    for (const waiter of this.waiters) waiter.progressed();
+  }
+}
