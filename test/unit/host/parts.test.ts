@@ -1,0 +1,216 @@
+import { expect } from 'chai';
+
+import { deferred } from '../../../src/base/deferred.js';
+import { transferTargets } from '../../../src/host/leadership.js';
+import { MembershipHistory } from '../../../src/host/membership-history.js';
+import { RateLimitedLog } from '../../../src/host/rate-limited-log.js';
+import { RecentBudget, type RecentHolder } from '../../../src/host/recent-budget.js';
+import { Slots } from '../../../src/host/slots.js';
+import { Waiters } from '../../../src/host/waiters.js';
+import { brokerId, logIndex, raftGroupId, term } from '../../../src/model/ids.js';
+import { membershipOf } from '../../../src/model/membership.js';
+import type { PeerStatus, RaftStatus } from '../../../src/raft/io.js';
+import { FakeWorld } from './support/fake-world.js';
+import { testTelemetry, type LogLine } from './support/test-cluster.js';
+
+describe('slots', () => {
+  it('run a bounded number of jobs, the others in order, and survive failures', async () => {
+    const slots = new Slots(2);
+    const gates = Array.from({ length: 4 }, () => deferred<undefined>());
+    const started: number[] = [];
+    const runs = gates.map((gate, at) =>
+      slots.run(async () => {
+        started.push(at);
+        await gate.promise;
+      }),
+    );
+    expect(started).to.deep.equal([0, 1]);
+    gates[1]!.reject(new Error('failed'));
+    await runs[1]!.catch(() => undefined);
+    await Promise.resolve();
+    expect(started).to.deep.equal([0, 1, 2]);
+    gates[0]!.resolve(undefined);
+    await runs[0];
+    await Promise.resolve();
+    expect(started).to.deep.equal([0, 1, 2, 3]);
+    gates[2]!.resolve(undefined);
+    gates[3]!.resolve(undefined);
+    await Promise.all([runs[2], runs[3]]);
+    expect(await slots.run(async () => 'again')).to.equal('again');
+  });
+});
+
+describe('the budget for recent entries', () => {
+  class Holder implements RecentHolder {
+    bytes = 0;
+    trims = 0;
+    recentBytes(): number {
+      return this.bytes;
+    }
+    trimRecent(bytesMax: number): void {
+      this.trims += 1;
+      this.bytes = Math.min(this.bytes, bytesMax);
+    }
+  }
+
+  it('takes from those that were quiet longest', () => {
+    const budget = new RecentBudget(100);
+    const holders = [new Holder(), new Holder(), new Holder()];
+    for (const holder of holders) {
+      holder.bytes = 40;
+      budget.used(holder);
+    }
+    budget.used(holders[0]!);
+    budget.enforce();
+    expect(holders.map((h) => h.bytes)).to.deep.equal([40, 20, 20]);
+    expect(budget.totalBytes).to.equal(80);
+  });
+
+  it('leaves everybody alone while there is room, and forgets who has gone', () => {
+    const budget = new RecentBudget(100);
+    const [a, b] = [new Holder(), new Holder()];
+    a.bytes = 60;
+    b.bytes = 60;
+    budget.used(a);
+    budget.used(b);
+    budget.forget(a);
+    budget.enforce();
+    expect([a.trims, b.trims, budget.totalBytes]).to.deep.equal([0, 0, 60]);
+  });
+});
+
+describe('the history of memberships', () => {
+  const [m1, m2, m3] = [membershipOf([1]), membershipOf([1, 2]), membershipOf([1, 2, 3])];
+
+  it('knows the membership as of every applied index', () => {
+    const above = [
+      { index: logIndex(7), membership: m2 },
+      { index: logIndex(20), membership: m3 },
+    ];
+    const history = new MembershipHistory({ index: logIndex(5), membership: m1 }, above, logIndex(9));
+    expect(history.at(logIndex(6))).to.equal(m1);
+    expect(history.at(logIndex(7))).to.equal(m2);
+    expect(history.at(logIndex(30))).to.equal(m2, 'what is not applied does not count');
+    history.applied(logIndex(10), m3);
+    history.truncated(logIndex(8));
+    expect(history.at(logIndex(8))).to.equal(m2);
+    expect(history.at(logIndex(10))).to.equal(m3);
+    expect(() => history.at(logIndex(4))).to.throw(/known/);
+    expect(() => history.applied(logIndex(10), m1)).to.throw(/in order/);
+  });
+});
+
+describe('waiters', () => {
+  let world: FakeWorld;
+  let waiters: Waiters;
+  beforeEach(() => {
+    world = new FakeWorld();
+    waiters = new Waiters(world.timers);
+  });
+  const ending = async (promise: Promise<void>): Promise<string> =>
+    await promise.then(
+      () => 'done',
+      (error: unknown) => (error as { code: string }).code,
+    );
+
+  it('hold a read until its index is applied', async () => {
+    const { token, promise } = waiters.barrier(1_000);
+    let isDone = false;
+    void promise.then(() => (isDone = true));
+    waiters.barrierReached(token, logIndex(5), logIndex(4));
+    await world.settle();
+    expect(isDone).to.equal(false);
+    waiters.applied(logIndex(5));
+    await world.settle();
+    expect(isDone).to.equal(true);
+  });
+
+  it('end a read by its deadline, or when leadership goes', async () => {
+    const late = ending(waiters.barrier(100).promise);
+    const { token, promise } = waiters.barrier(1_000);
+    const lost = ending(promise);
+    waiters.barrierFailed(token);
+    await world.run(150);
+    expect(await late).to.equal('DEADLINE_EXCEEDED');
+    expect(await lost).to.equal('NOT_LEADER');
+  });
+
+  it('end a membership change with its final membership, not with a joint one', async () => {
+    const target = membershipOf([1, 2, 4]);
+    const joint = { ...target, votersOutgoing: membershipOf([1, 2, 3]).voters, autoLeave: true };
+    const end = ending(waiters.membership(logIndex(10), target, 1_000));
+    let isDone = false;
+    void end.then(() => (isDone = true));
+    waiters.membershipApplied(logIndex(10), joint);
+    await world.settle();
+    expect(isDone).to.equal(false);
+    waiters.membershipApplied(logIndex(11), target);
+    expect(await end).to.equal('done');
+  });
+
+  it('do not know how a change ends whose leader stepped down, unless it was committed', async () => {
+    const target = membershipOf([1, 2, 4]);
+    const lost = ending(waiters.membership(logIndex(10), target, 1_000));
+    waiters.steppedDown(logIndex(10), logIndex(9));
+    expect(await lost).to.equal('UNKNOWN_OUTCOME');
+    const committed = ending(waiters.membership(logIndex(12), target, 1_000));
+    waiters.steppedDown(logIndex(13), logIndex(11));
+    waiters.membershipApplied(logIndex(12), target);
+    waiters.applied(logIndex(12));
+    expect(await committed).to.equal('done');
+  });
+});
+
+describe('who takes over a leadership', () => {
+  const peer = (id: number, change: Partial<PeerStatus> = {}): PeerStatus => ({
+    id: brokerId(id),
+    match: logIndex(9),
+    next: logIndex(10),
+    state: 'replicate',
+    isActive: true,
+    isRepairing: false,
+    ...change,
+  });
+  const status = (peers: readonly PeerStatus[]): RaftStatus => ({
+    self: brokerId(1),
+    role: 'leader',
+    term: term(1),
+    leader: brokerId(1),
+    votedFor: brokerId(1),
+    needsRepair: false,
+    commit: logIndex(9),
+    applied: logIndex(9),
+    last: { term: term(1), index: logIndex(9) },
+    durable: logIndex(9),
+    snapshotIndex: logIndex(0),
+    membership: membershipOf([1, 2, 3, 4], [5]),
+    peers,
+    transferringTo: undefined,
+  });
+
+  it('is another one for every group, the able before the lagging', () => {
+    const peers = [peer(2), peer(3), peer(4, { state: 'probe' })];
+    expect(transferTargets(status(peers), raftGroupId(0))).to.deep.equal([2, 3, 4]);
+    expect(transferTargets(status(peers), raftGroupId(1))).to.deep.equal([3, 2, 4]);
+  });
+
+  it('is nobody who is gone, damaged or a learner', () => {
+    const peers = [peer(2, { isActive: false }), peer(3, { isRepairing: true }), peer(5)];
+    expect(transferTargets(status(peers), raftGroupId(0))).to.deep.equal([]);
+  });
+});
+
+describe('the rate-limited log', () => {
+  it('says how often it kept quiet', () => {
+    const lines: LogLine[] = [];
+    const world = new FakeWorld();
+    const log = new RateLimitedLog(testTelemetry(lines, new Map()).log, world.clock, 1_000);
+    for (let i = 0; i < 5; i++) log.warn({ i }, 'again');
+    world.freeze(1_500);
+    log.warn({ i: 5 }, 'again');
+    expect(lines.map((l) => [l.fields['i'], l.fields['suppressed']])).to.deep.equal([
+      [0, 0],
+      [5, 4],
+    ]);
+  });
+});
