@@ -87,7 +87,11 @@ describe('the history of memberships', () => {
       { index: logIndex(7), membership: m2 },
       { index: logIndex(20), membership: m3 },
     ];
-    const history = new MembershipHistory({ index: logIndex(5), membership: m1 }, above, logIndex(9));
+    const history = new MembershipHistory(
+      { index: logIndex(5), membership: m1 },
+      above,
+      logIndex(9),
+    );
     expect(history.at(logIndex(6))).to.equal(m1);
     expect(history.at(logIndex(7))).to.equal(m2);
     expect(history.at(logIndex(30))).to.equal(m2, 'what is not applied does not count');

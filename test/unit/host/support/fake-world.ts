@@ -79,7 +79,7 @@ export class FakeWorld implements World {
 
   /** Runs what needs no time. */
   async settle(): Promise<void> {
-    for (let quiet = 0; quiet < 3; ) {
+    for (let quiet = 0; quiet < 3;) {
       await setImmediate();
       const deferred = this.#deferred;
       this.#deferred = [];

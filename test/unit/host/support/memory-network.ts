@@ -53,11 +53,7 @@ export class MemoryNetwork {
     return this.#isolated.has(from) || this.#isolated.has(to) || !this.#handlers.has(to);
   }
 
-  #send(
-    from: BrokerId,
-    to: BrokerId,
-    messages: readonly PeerMessage[],
-  ): readonly PeerMessage[] {
+  #send(from: BrokerId, to: BrokerId, messages: readonly PeerMessage[]): readonly PeerMessage[] {
     this.calls.push({ from, to, count: messages.length });
     if (this.#isCut(from, to)) return messages;
     this.#world.timers.after(1, () => {

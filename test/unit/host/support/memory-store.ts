@@ -44,9 +44,7 @@ export class MemoryReplica {
 
   get base(): SnapshotMeta {
     const { bootstrap } = this.spec;
-    return (
-      this.snapshot?.meta ?? { last: ZERO, chain: 0, timeMs: 0, membership: bootstrap }
-    );
+    return this.snapshot?.meta ?? { last: ZERO, chain: 0, timeMs: 0, membership: bootstrap };
   }
   get last(): EntryId {
     const last = this.entries.at(-1) ?? this.base.last;

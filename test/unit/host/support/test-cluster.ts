@@ -9,7 +9,13 @@ import type {
   RaftGroup,
   RaftGroupOwner,
 } from '../../../../src/host/raft-group.js';
-import { brokerId, raftGroupId, type BrokerId, type LogIndex, type Term } from '../../../../src/model/ids.js';
+import {
+  brokerId,
+  raftGroupId,
+  type BrokerId,
+  type LogIndex,
+  type Term,
+} from '../../../../src/model/ids.js';
 import type { LogEntry } from '../../../../src/model/log-entry.js';
 import { membershipOf } from '../../../../src/model/membership.js';
 import type { ReplicaSpec } from '../../../../src/ports/log-store.js';
@@ -43,8 +49,8 @@ export class ListMachine implements StateMachine {
     return bytes.encode(JSON.stringify({ applied: this.applied, commands: this.commands }));
   }
   restore(state: Uint8Array | undefined, index: LogIndex): void {
-    const saved = state === undefined ? { applied: 0, commands: [] } : JSON.parse(text.decode(state));
-    const { applied, commands } = saved as { applied: number; commands: string[] };
+    const saved = state === undefined ? '{"applied":0,"commands":[]}' : text.decode(state);
+    const { applied, commands } = JSON.parse(saved) as { applied: number; commands: string[] };
     expect(applied).to.equal(index);
     this.applied = applied;
     this.commands = commands;
@@ -200,7 +206,10 @@ export class TestBroker {
     return this.store.disk(raftGroupId(id));
   }
 
-  propose(id: number, command: string): { readonly outcome: Outcome; readonly answer: ProposeOutcome } {
+  propose(
+    id: number,
+    command: string,
+  ): { readonly outcome: Outcome; readonly answer: ProposeOutcome } {
     const outcome = new Outcome();
     const payload = bytes.encode(command);
     return { outcome, answer: this.group(id).propose({ kind: 'command', payload }, outcome) };
@@ -255,7 +264,11 @@ export class TestCluster {
   }
 
   /** Everybody has applied the same commands. */
-  async agree(id: number, count: number, among: readonly TestBroker[] = this.brokers): Promise<void> {
+  async agree(
+    id: number,
+    count: number,
+    among: readonly TestBroker[] = this.brokers,
+  ): Promise<void> {
     await this.world.until(() => among.every((b) => b.owner(id).machine.commands.length >= count));
     const [first, ...others] = among.map((b) => b.owner(id).machine.commands);
     expect(first).to.have.length(count);
