@@ -70,8 +70,8 @@ export class RaftCore implements RaftNode {
         this.leader?.peerUnreachable(event.peer);
         return;
       case 'connectionLost':
-        this.leader?.connectionLost(event.peer);
-        if (this.replica.leader === event.peer) this.election.leaderLost(event.peer);
+        if (this.leader !== undefined) this.leader.connectionLost(event.peer);
+        else if (this.replica.leader === event.peer) this.election.leaderLost(event.peer);
         return;
       case 'readBarrier':
         if (this.leader !== undefined) this.leader.readBarrier(event.token);

@@ -27,6 +27,7 @@ import type {
 } from '../../src/raft/io.js';
 import type { Message } from '../../src/raft/message.js';
 import { createRaftNode } from '../../src/raft/raft-core.js';
+import { covers } from '../../src/raft/raft-log.js';
 import type { RaftNode } from '../../src/raft/raft-node.js';
 
 export const ZERO: EntryId = { term: term(0), index: logIndex(0) };
@@ -66,7 +67,8 @@ export class Disk {
 
   /** The log is found damaged: emptied, and known to be so. */
   damage(): void {
-    this.watermark = this.last;
+    // While under repair, what was lost first still has to be covered.
+    if (!this.hardState.needsRepair || covers(this.last, this.watermark)) this.watermark = this.last;
     this.entries = [];
     this.snapshot = { last: ZERO, chain: 0, timeMs: 0, membership: this.snapshot.membership };
     this.hardState = { ...this.hardState, needsRepair: true };
@@ -282,6 +284,7 @@ export class RaftNet {
   /** Completes the oldest writes of a member. */
   persist(id: number, count = Infinity): void {
     const member = this.get(id);
+    if (!member.isUp) return;
     const done = member.writes.splice(0, count);
     for (const write of done) member.disk.write(write);
     const last = done.at(-1);
@@ -309,7 +312,10 @@ export class RaftNet {
   /** Hands one message over now, be it new, old or forged. */
   receive(message: InFlight): void {
     const member = this.members.get(message.to);
-    if (member === undefined || !member.isUp || this.isCut(message)) return;
+    if (member === undefined || !member.isUp || this.isCut(message)) {
+      this.lose(message);
+      return;
+    }
     this.options.onDeliver?.(message);
     if (message.kind !== 'snapshot') {
       this.step(message.to, { kind: 'message', message });
@@ -322,9 +328,20 @@ export class RaftNet {
   }
 
   drop(which: (m: InFlight) => boolean = () => true): InFlight[] {
-    const dropped = this.inFlight.filter(which);
-    this.inFlight = this.inFlight.filter((m) => !which(m));
+    const dropped: InFlight[] = [];
+    const kept: InFlight[] = [];
+    for (const m of this.inFlight) (which(m) ? dropped : kept).push(m);
+    this.inFlight = kept;
+    for (const m of dropped) this.lose(m);
     return dropped;
+  }
+
+  /** A lost message is silence; a lost snapshot is noticed by who sent it. */
+  lose(message: InFlight): void {
+    if (message.kind !== 'snapshot') return;
+    const { from, to: peer, event } = message;
+    const { index: lastIndex } = event.snapshot.last;
+    this.step(from, { kind: 'snapshotReported', peer, lastIndex, ok: false });
   }
 
   /** Runs cores and delivers messages until nothing is left to do. */
@@ -351,7 +368,7 @@ export class RaftNet {
     const member = this.get(id);
     member.isUp = false;
     member.writes = [];
-    this.inFlight = this.inFlight.filter((m) => m.to !== id);
+    this.drop((m) => m.to === id);
   }
 
   restart(id: number, seed = id): void {
@@ -398,7 +415,8 @@ export class RaftNet {
   }
 
   private send(message: InFlight): void {
-    if (!this.isCut(message)) this.inFlight.push(message);
+    if (this.isCut(message)) this.lose(message);
+    else this.inFlight.push(message);
   }
 
   private isCut(message: { from: number; to: number }): boolean {
