@@ -44,6 +44,12 @@ export class MembershipLog {
     return this.list.findLast((at) => at.index <= index)?.membership;
   }
 
+  /** The one in force as of `commit`, and every later one: any of them may turn out to stand. */
+  possibleAt(commit: LogIndex): readonly MembershipAt[] {
+    const at = this.list.findLastIndex((item) => item.index <= commit);
+    return this.list.slice(Math.max(at, 0));
+  }
+
   moveBase(base: EntryId, membership: Membership): void {
     const above = this.list.filter((at) => at.index > base.index);
     this.list = [{ index: logIndex(base.index), membership }, ...above];

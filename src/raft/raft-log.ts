@@ -1,8 +1,8 @@
 import { invariant } from '../base/assert.js';
-import { logIndex, type LogIndex, type Term } from '../model/ids.js';
+import { logIndex, type BrokerId, type LogIndex, type Term } from '../model/ids.js';
 import type { EntryId, IndexRange, LogEntry, LogSlice } from '../model/log-entry.js';
 import { decodeMembership, type Membership } from '../model/membership.js';
-import { sameMembership } from './conf-change.js';
+import { isVoter, sameMembership } from './conf-change.js';
 import type { RaftInit, SnapshotMeta } from './io.js';
 import { MembershipLog } from './membership-log.js';
 import { RecentWindow } from './recent-window.js';
@@ -117,6 +117,19 @@ export class RaftLog {
   }
   get termRuns(): ReturnType<TermIndex['list']> {
     return this.terms.list();
+  }
+
+  /**
+   * Whether the broker votes in the membership in force or in one that may yet come back. One whose
+   * removal is not committed must still campaign: it may be the only one that can commit it
+   * (thesis §4.2.2).
+   */
+  mayBeVoter(id: BrokerId): boolean {
+    if (isVoter(this.membership, id)) return true;
+    if (this.membershipIndex <= this.commitIndex) return false;
+    return this.memberships
+      .possibleAt(this.commitIndex)
+      .some(({ membership }) => isVoter(membership, id));
   }
 
   /** undefined if the entry is not in the log: truncated away, or not yet there. */

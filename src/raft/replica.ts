@@ -3,7 +3,6 @@ import { Prng } from '../base/prng.js';
 import type { BrokerId, Incarnation, Term } from '../model/ids.js';
 import { TERM_LIMIT } from '../model/ids.js';
 import type { EntryId } from '../model/log-entry.js';
-import { isVoter } from './conf-change.js';
 import type { RaftConfig } from './config.js';
 import type { HardState, Persist, RaftInit, Ready, Role } from './io.js';
 import type { Message } from './message.js';
@@ -79,7 +78,7 @@ export class Replica {
   }
   /** A damaged or non-voting replica never asks for votes (CORRECTNESS.md 26). */
   get mayCampaign(): boolean {
-    return isVoter(this.log.membership, this.self) && !this.needsRepair;
+    return !this.needsRepair && this.log.mayBeVoter(this.self);
   }
   hasPersist(): boolean {
     return this.isHardStateDirty || this.log.hasUnstaged;

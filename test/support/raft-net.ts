@@ -68,7 +68,8 @@ export class Disk {
   /** The log is found damaged: emptied, and known to be so. */
   damage(): void {
     // While under repair, what was lost first still has to be covered.
-    if (!this.hardState.needsRepair || covers(this.last, this.watermark)) this.watermark = this.last;
+    if (!this.hardState.needsRepair || covers(this.last, this.watermark))
+      this.watermark = this.last;
     this.entries = [];
     this.snapshot = { last: ZERO, chain: 0, timeMs: 0, membership: this.snapshot.membership };
     this.hardState = { ...this.hardState, needsRepair: true };
