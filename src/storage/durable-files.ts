@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 /** Makes the names inside a directory durable: files that appeared, vanished or were renamed. */
@@ -45,4 +45,18 @@ export async function readFileIfThere(file: string): Promise<Uint8Array | undefi
 export function errorCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** Sizes of the files right inside; files that vanish meanwhile count nothing. */
+export async function directoryBytes(directory: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(directory)) {
+    try {
+      const found = await stat(path.join(directory, name));
+      if (found.isFile()) bytes += found.size;
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+    }
+  }
+  return bytes;
 }

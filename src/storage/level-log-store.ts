@@ -1,7 +1,6 @@
-import { readdir, rm, stat } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { invariant } from '../base/assert.js';
-import { viewOf } from '../base/bytes.js';
 import { deferred } from '../base/deferred.js';
 import { logIndex, term, type LogIndex } from '../model/ids.js';
 import {
@@ -21,20 +20,9 @@ import {
   type Snapshot,
 } from '../ports/log-store.js';
 import type { HardState, Persist, SnapshotMeta } from '../raft/io.js';
-import { errorCode, readFileIfThere, writeFileDurably } from './durable-files.js';
-import {
-  decodeStoredEntry,
-  ENTRY_HEADER_BYTES,
-  ENTRY_KEY_BYTES,
-  entryChain,
-  entryKey,
-  headerOf,
-  LOG_MAP_KEY,
-  writeEntryHeader,
-  writeEntryKey,
-  type StoredEntry,
-} from './entry-codec.js';
-import { scanEntries } from './entry-scan.js';
+import { batchBytes, buildBatch } from './batch-builder.js';
+import { directoryBytes, readFileIfThere, writeFileDurably } from './durable-files.js';
+import { ENTRY_KEY_BYTES } from './entry-codec.js';
 import {
   checkpointFile,
   createGeneration,
@@ -42,8 +30,9 @@ import {
   generationDirectory,
   snapshotFile,
 } from './generation.js';
-import type { LevelDb, LevelOperation } from './level-db.js';
-import { encodeLogMap, LogMap, type LogTail } from './log-map.js';
+import type { LevelDb } from './level-db.js';
+import { LogMap, tailOf, type LogTail } from './log-map.js';
+import { LogReader } from './log-reader.js';
 import type { MemoryShare } from './memory-budget.js';
 import { PrefixCleaner } from './prefix-cleaner.js';
 import type { ReplicaRecord } from './state-file.js';
@@ -55,8 +44,6 @@ import { WriteQueue, type ForgetJob, type WriteJob } from './write-queue.js';
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 /** A slice of a scrub, between two looks at its rate. */
 const VERIFY_SLICE_BYTES = 1024 * 1024;
-/** Ends of recent reads, whose chains let the next read begin there. */
-const KNOWN_CHAINS_MAX = 64;
 
 /**
  * The log of one replica in its own LevelDB, beside its record in the broker's state file.
@@ -77,6 +64,7 @@ export class LevelLogStore implements LogStore {
   private readonly cleaner: PrefixCleaner;
   private db: LevelDb;
   private map: LogMap;
+  private reader: LogReader;
   private readonly queue = new WriteQueue();
   private running: Promise<void> | undefined;
   /** Ends when the write given last has ended, well or not. */
@@ -90,7 +78,6 @@ export class LevelLogStore implements LogStore {
   private readableNext: number;
   /** Given jobs that replace what is there. */
   private replacing = 0;
-  private knownChains = new Map<LogIndex, number>();
   private readers = 0;
   private onReadersGone: (() => void) | undefined;
   private prefixTurn: Promise<unknown> = Promise.resolve();
@@ -108,6 +95,7 @@ export class LevelLogStore implements LogStore {
     this.record = record;
     this.db = opened.db;
     this.map = opened.map;
+    this.reader = new LogReader(opened.db, opened.map, context.crc32c);
     this.share = opened.share;
     this.onClosed = onClosed;
     this.givenLast = opened.map.tail.last.index;
@@ -149,7 +137,7 @@ export class LevelLogStore implements LogStore {
       throw new RangeError(`entry ${range.first} is not in the log, or is being replaced`);
     }
     const next = logIndex(Math.min(range.next, this.readableNext));
-    return this.reading(() => this.readEntries({ first: range.first, next }, options.bytesMax));
+    return this.reading(() => this.reader.read({ first: range.first, next }, options.bytesMax));
   }
 
   async truncatePrefix(
@@ -339,7 +327,7 @@ export class LevelLogStore implements LogStore {
       this.replacing -= 1;
     }
     const lowered = this.map.tail.last.index;
-    const operations = this.buildBatch(jobs, oldLast);
+    const operations = buildBatch(jobs, this.map, { oldLast, ...this.context });
     const { tail } = this.map;
     const isLogWritten = tail.last.index !== lowered || lowered !== oldLast;
     if (operations.length > 0) await this.db.write(operations, { sync: isLogWritten });
@@ -353,60 +341,19 @@ export class LevelLogStore implements LogStore {
     }
   }
 
-  /** Everything the jobs write, in scratch memory that is valid until the next batch is built. */
-  private buildBatch(jobs: readonly (WriteJob | ForgetJob)[], oldLast: LogIndex): LevelOperation[] {
-    let bytes = 0;
-    for (const job of jobs) bytes += job.bytes;
-    const scratch = this.context.scratch.take(bytes);
-    const view = viewOf(scratch);
-    const operations: LevelOperation[] = [];
-    let at = 0;
-    for (const job of jobs) {
-      if (job.kind === 'forget') {
-        const next = Math.min(job.next, this.map.first);
-        for (let index: number = job.first; index < next; index += 1) {
-          writeEntryKey(view, at, logIndex(index));
-          operations.push({ type: 'del', key: scratch.subarray(at, (at += ENTRY_KEY_BYTES)) });
-        }
-        continue;
-      }
-      for (const entry of job.append?.entries ?? []) {
-        const header = headerOf(entry, this.context.crc32c);
-        const chain = entryChain(this.map.tail.chain, header);
-        this.map.append(entry, chain, entry.timeMs);
-        writeEntryKey(view, at, entry.index);
-        const key = scratch.subarray(at, (at += ENTRY_KEY_BYTES));
-        const valueAt = at;
-        writeEntryHeader(view, at, header, chain);
-        scratch.set(entry.payload, at + ENTRY_HEADER_BYTES);
-        at += ENTRY_HEADER_BYTES + entry.payload.length;
-        operations.push({ type: 'put', key, value: scratch.subarray(valueAt, at) });
-      }
-    }
-    for (let index = this.map.tail.last.index + 1; index <= oldLast; index += 1) {
-      operations.push({ type: 'del', key: entryKey(logIndex(index)) });
-    }
-    if (this.map.isChanged) {
-      const value = encodeLogMap(this.map, this.context.crc32c);
-      operations.push({ type: 'put', key: LOG_MAP_KEY, value });
-      this.map.isChanged = false;
-    }
-    return operations;
-  }
-
   /** Before entries above `prev` go: from here on the log vouches for `prev` only. */
   private async lowerTail(prev: EntryId): Promise<void> {
     const { snapshot } = this.map;
-    let tail: LogTail = { last: snapshot.last, chain: snapshot.chain, timeMs: snapshot.timeMs };
+    let tail: LogTail = tailOf(snapshot);
     if (prev.index !== snapshot.last.index) {
-      const { entry, chain } = await this.mustGet(prev.index);
+      const { entry, chain } = await this.reader.mustGet(prev.index);
       tail = { last: { term: entry.term, index: entry.index }, chain, timeMs: entry.timeMs };
     }
     invariant(tail.last.term === prev.term, 'an append continues this log', { prev, tail });
     this.readableNext = tail.last.index + 1;
     await this.context.stateFile.lowerWatermark(this.record, this.watermarkAt(tail));
     this.map.truncateTail(tail);
-    this.knownChains.clear();
+    this.reader.forgetChains();
   }
 
   private noteWatermark(tail: LogTail): void {
@@ -431,7 +378,7 @@ export class LevelLogStore implements LogStore {
     invariant(this.map.termAt(last.index) === last.term, 'a snapshot ends at an entry', { last });
     const { directory, generation } = this.current();
     const meta = await this.reading(async () => {
-      const { chain, entry } = await this.mustGet(last.index);
+      const { chain, entry } = await this.reader.mustGet(last.index);
       const made: SnapshotMeta = { last, chain, timeMs: entry.timeMs, membership };
       const parts = encodeSnapshot({ meta: made, state }, this.context.crc32c);
       await writeFileDurably(snapshotFile(directory, made), parts);
@@ -503,7 +450,7 @@ export class LevelLogStore implements LogStore {
     const oldDb = this.db;
     this.db = db;
     this.map = new LogMap(snapshot.meta);
-    this.knownChains.clear();
+    this.reader = new LogReader(db, this.map, this.context.crc32c);
     this.readableNext = this.map.first;
     this.noteWatermark(this.map.tail);
     this.replacing -= 1;
@@ -513,53 +460,6 @@ export class LevelLogStore implements LogStore {
   }
 
   // --- reading -------------------------------------------------------------------------------
-
-  private async readEntries(range: IndexRange, bytesMax: number): Promise<LogEntry[]> {
-    const out: LogEntry[] = [];
-    let bytes = 0;
-    let end: StoredEntry | undefined;
-    const scan = scanEntries(this.db, range, {
-      crc32c: this.context.crc32c,
-      chainBefore: this.chainAt(logIndex(range.first - 1)),
-      bytesPerRead: Math.max(1, Math.min(bytesMax, BATCH_BYTES_MAX)),
-    });
-    scanning: for await (const stored of scan) {
-      for (const each of stored) {
-        bytes += entryBytes(each.entry);
-        if (out.length > 0 && bytes > bytesMax) break scanning;
-        out.push(each.entry);
-        end = each;
-      }
-      if (bytes >= bytesMax) break;
-    }
-    if (end !== undefined) this.rememberChain(end);
-    return out;
-  }
-
-  private chainAt(index: LogIndex): number | undefined {
-    const { snapshot } = this.map;
-    return index === snapshot.last.index ? snapshot.chain : this.knownChains.get(index);
-  }
-
-  private rememberChain(stored: StoredEntry): void {
-    const { index } = stored.entry;
-    // A truncation may have passed by since the read began.
-    if (this.map.termAt(index) !== stored.entry.term) return;
-    this.knownChains.delete(index);
-    this.knownChains.set(index, stored.chain);
-    if (this.knownChains.size <= KNOWN_CHAINS_MAX) return;
-    for (const oldest of this.knownChains.keys()) {
-      this.knownChains.delete(oldest);
-      return;
-    }
-  }
-
-  private async mustGet(index: LogIndex): Promise<StoredEntry> {
-    const key = entryKey(index);
-    const value = await this.db.get(key);
-    if (value === undefined) throw new StoreDamagedError(`entry ${index} is missing`);
-    return decodeStoredEntry(key, value, this.context.crc32c);
-  }
 
   /** Runs a read; an install waits for it before it closes what is being read. */
   private async reading<T>(read: () => Promise<T>): Promise<T> {
@@ -665,28 +565,6 @@ export class LevelLogStore implements LogStore {
 }
 
 const NOTHING: EntryId = { term: term(0), index: logIndex(0) };
-
-function batchBytes(entries: readonly LogEntry[]): number {
-  let bytes = 0;
-  for (const entry of entries) {
-    bytes += ENTRY_KEY_BYTES + ENTRY_HEADER_BYTES + entry.payload.length;
-  }
-  return bytes;
-}
-
-/** Sizes of the files right inside; files that vanish meanwhile count nothing. */
-async function directoryBytes(directory: string): Promise<number> {
-  let bytes = 0;
-  for (const name of await readdir(directory)) {
-    try {
-      const found = await stat(path.join(directory, name));
-      if (found.isFile()) bytes += found.size;
-    } catch (error) {
-      if (errorCode(error) !== 'ENOENT') throw error;
-    }
-  }
-  return bytes;
-}
 
 async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   if (ms <= 0) return;

@@ -1,0 +1,75 @@
+import { viewOf } from '../base/bytes.js';
+import type { Crc32c } from '../base/crc32c.js';
+import { logIndex, type LogIndex } from '../model/ids.js';
+import type { LogEntry } from '../model/log-entry.js';
+import {
+  ENTRY_HEADER_BYTES,
+  ENTRY_KEY_BYTES,
+  entryChain,
+  entryKey,
+  headerOf,
+  LOG_MAP_KEY,
+  writeEntryHeader,
+  writeEntryKey,
+} from './entry-codec.js';
+import type { LevelOperation } from './level-db.js';
+import { encodeLogMap, type LogMap } from './log-map.js';
+import type { Scratch } from './store-context.js';
+import type { ForgetJob, WriteJob } from './write-queue.js';
+
+/** Bytes of keys and values that writing these entries takes. */
+export function batchBytes(entries: readonly LogEntry[]): number {
+  let bytes = 0;
+  for (const entry of entries) {
+    bytes += ENTRY_KEY_BYTES + ENTRY_HEADER_BYTES + entry.payload.length;
+  }
+  return bytes;
+}
+
+/**
+ * Everything the jobs write, as one LevelDB batch; the map moves along. `oldLast` is where the log
+ * ended before the jobs lowered its tail: what is not overwritten up to there is deleted.
+ * The operations lie in scratch memory and are valid until it is taken again.
+ */
+export function buildBatch(
+  jobs: readonly (WriteJob | ForgetJob)[],
+  map: LogMap,
+  options: { readonly oldLast: LogIndex; readonly scratch: Scratch; readonly crc32c: Crc32c },
+): LevelOperation[] {
+  let bytes = 0;
+  for (const job of jobs) bytes += job.bytes;
+  const memory = options.scratch.take(bytes);
+  const view = viewOf(memory);
+  const operations: LevelOperation[] = [];
+  let at = 0;
+  for (const job of jobs) {
+    if (job.kind === 'forget') {
+      const next = Math.min(job.next, map.first);
+      for (let index: number = job.first; index < next; index += 1) {
+        writeEntryKey(view, at, logIndex(index));
+        operations.push({ type: 'del', key: memory.subarray(at, (at += ENTRY_KEY_BYTES)) });
+      }
+      continue;
+    }
+    for (const entry of job.append?.entries ?? []) {
+      const header = headerOf(entry, options.crc32c);
+      const chain = entryChain(map.tail.chain, header);
+      map.append(entry, chain, entry.timeMs);
+      writeEntryKey(view, at, entry.index);
+      const key = memory.subarray(at, (at += ENTRY_KEY_BYTES));
+      const valueAt = at;
+      writeEntryHeader(view, at, header, chain);
+      memory.set(entry.payload, at + ENTRY_HEADER_BYTES);
+      at += ENTRY_HEADER_BYTES + entry.payload.length;
+      operations.push({ type: 'put', key, value: memory.subarray(valueAt, at) });
+    }
+  }
+  for (let index = map.tail.last.index + 1; index <= options.oldLast; index += 1) {
+    operations.push({ type: 'del', key: entryKey(logIndex(index)) });
+  }
+  if (map.isChanged) {
+    operations.push({ type: 'put', key: LOG_MAP_KEY, value: encodeLogMap(map, options.crc32c) });
+    map.isChanged = false;
+  }
+  return operations;
+}
