@@ -1,0 +1,326 @@
+import { BrokerError, type LeaderHint } from '../model/errors.js';
+import type { Cancel, World } from '../ports/world.js';
+import { backoffMs } from './backoff.js';
+import { addressKey, partitionKey, type ClientTransport } from './connection.js';
+import type { BrokerAddress, BrokerInfo, ClusterMethods, Metadata, TopicInfo } from './types.js';
+
+/** Who leads a partition, as far as this client knows; a later epoch replaces an earlier one. */
+export interface KnownLeader {
+  readonly brokerId: number;
+  readonly address: BrokerAddress;
+  readonly epoch: number;
+}
+
+interface TopicView {
+  info: TopicInfo;
+  /** Metadata version the info is from: an older answer never replaces a topic. */
+  version: number;
+  readonly leaders: Map<number, KnownLeader>;
+}
+
+export interface CallOptions {
+  readonly deadlineMs: number;
+  /** Try again although an attempt may have taken effect. */
+  readonly retryUnknown: boolean;
+}
+
+export interface ViewListener {
+  /** A leader of a later epoch (or at another address) is known. */
+  leaderChanged(topic: string, partition: number): void;
+  /** The name now stands for another topic, or for none. */
+  topicReplaced(topic: string): void;
+}
+
+const METADATA_DEADLINE_MS = 1_000;
+/** While a leader is missing, ask this often at first: elections are over quickly. */
+const SEARCH_PACE_MS = 20;
+const SEARCH_SLOW_AFTER_MS = 2_000;
+const SEARCH_SLOW_PACE_MS = 250;
+const DOWN_MS = 1_000;
+const CALL_BACKOFF = { firstMs: 20, maxMs: 500 };
+
+/**
+ * What the client knows of the cluster: brokers, topics, leaders. Learns from metadata answers and
+ * from hints, never goes back to an earlier epoch, and looks for leaders that were reported missing
+ * until each is found or no longer sought.
+ *
+ * Invariant: at most one search request is out at a time, however many partitions look for a leader.
+ */
+export class ClusterView {
+  private readonly transport: ClientTransport;
+  private readonly world: World;
+  private readonly bootstrap: readonly BrokerAddress[];
+  private readonly topics = new Map<string, TopicView>();
+  private readonly loads = new Map<string, Promise<TopicInfo>>();
+  private readonly listeners = new Set<ViewListener>();
+  /** Partitions that need a leader of an epoch above the given one. */
+  private readonly sought = new Map<
+    string,
+    { readonly topic: string; readonly partition: number; epochAbove: number }
+  >();
+  private readonly downUntil = new Map<string, number>();
+  private brokers: readonly BrokerInfo[] = [];
+  private turn: number;
+  private searchTimer: Cancel | undefined;
+  private isSearching = false;
+  private searchingSinceMs = 0;
+  private isClosed = false;
+
+  constructor(transport: ClientTransport, world: World, bootstrap: readonly BrokerAddress[]) {
+    if (bootstrap.length === 0) {
+      throw new BrokerError('INVALID_ARGUMENT', 'no bootstrap address was given');
+    }
+    this.transport = transport;
+    this.world = world;
+    this.bootstrap = bootstrap;
+    this.turn = world.random.u32() % bootstrap.length;
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.sought.clear();
+    this.searchTimer?.();
+    this.searchTimer = undefined;
+  }
+
+  onChange(listener: ViewListener): Cancel {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  topic(name: string): TopicInfo | undefined {
+    return this.topics.get(name)?.info;
+  }
+
+  leader(topic: string, partition: number): KnownLeader | undefined {
+    return this.topics.get(topic)?.leaders.get(partition);
+  }
+
+  /** Takes a hint from a NOT_LEADER answer. True if it names a later leadership than known. */
+  learn(topic: string, partition: number, hint: LeaderHint | undefined): boolean {
+    if (hint === undefined || hint.brokerId === 0 || hint.port === 0) return false;
+    const view = this.topics.get(topic);
+    if (view === undefined) return false;
+    return this.setLeader(view, partition, {
+      brokerId: hint.brokerId,
+      address: { host: hint.host, port: hint.port },
+      epoch: hint.term,
+    });
+  }
+
+  /** Looks for a leader of an epoch above `epochAbove` until it is found or {@link settle} is called. */
+  seek(topic: string, partition: number, epochAbove: number): void {
+    if (this.isClosed) return;
+    const key = partitionKey(topic, partition);
+    const known = this.sought.get(key);
+    if (known !== undefined) {
+      known.epochAbove = Math.max(known.epochAbove, epochAbove);
+      return;
+    }
+    if (this.sought.size === 0) this.searchingSinceMs = this.world.clock.monotonicMs();
+    this.sought.set(key, { topic, partition, epochAbove });
+    if (this.searchTimer === undefined && !this.isSearching) this.scheduleSearch(0);
+  }
+
+  /** The known leader serves again, or nobody needs it any more. */
+  settle(topic: string, partition: number): void {
+    if (this.sought.size > 0) this.sought.delete(partitionKey(topic, partition));
+  }
+
+  /** Do not ask this broker for a while, if others are there. */
+  markDown(address: BrokerAddress): void {
+    this.downUntil.set(addressKey(address), this.world.clock.monotonicMs() + DOWN_MS);
+  }
+
+  /** The topic as cached, or asked for; rejects with UNKNOWN_TOPIC once a linearizable read says so. */
+  async loadTopic(name: string, deadlineMs: number): Promise<TopicInfo> {
+    const cached = this.topics.get(name);
+    if (cached !== undefined) return cached.info;
+    const loading = this.loads.get(name);
+    if (loading !== undefined) return await loading;
+    const load = this.fetchTopic(name, deadlineMs).finally(() => this.loads.delete(name));
+    this.loads.set(name, load);
+    return await load;
+  }
+
+  /** Asks again, linearizably: has the topic gone, was it replaced, has it more partitions? */
+  async reloadTopic(name: string, deadlineMs: number): Promise<TopicInfo> {
+    const metadata = await this.call(
+      'getMetadata',
+      { topics: [name], linearizable: true },
+      { deadlineMs, retryUnknown: true },
+    );
+    return this.topicOf(metadata, name, true);
+  }
+
+  /** One call, answered by any broker; goes round the brokers with back-off until the deadline. */
+  async call<Method extends keyof ClusterMethods>(
+    method: Method,
+    request: ClusterMethods[Method]['request'],
+    options: CallOptions,
+  ): Promise<ClusterMethods[Method]['answer']> {
+    const { clock } = this.world;
+    const endMs = clock.monotonicMs() + options.deadlineMs;
+    for (let attempt = 1; ; attempt += 1) {
+      const to = this.nextBroker();
+      const leftMs = endMs - clock.monotonicMs();
+      let failure: BrokerError;
+      try {
+        return await this.transport.call(to, method, request, { deadlineMs: Math.max(1, leftMs) });
+      } catch (error) {
+        failure = BrokerError.from(error);
+      }
+      if (failure.code === 'BROKER_UNAVAILABLE') this.markDown(to);
+      const mayRetry = failure.retriable && (options.retryUnknown || failure.outcome === 'none');
+      if (!mayRetry || this.isClosed) throw failure;
+      const isRound = attempt % this.addresses().length === 0;
+      const isElsewhere = failure.code === 'BROKER_UNAVAILABLE' && !isRound;
+      const waitMs = isElsewhere
+        ? 0
+        : Math.max(
+            backoffMs(CALL_BACKOFF, attempt, this.world.random),
+            failure.facts.retryAfterMs ?? 0,
+          );
+      if (clock.monotonicMs() + waitMs >= endMs) throw failure;
+      if (waitMs > 0) await this.sleep(waitMs);
+    }
+  }
+
+  /** Every address worth asking: the brokers of the last answer, then the bootstrap list. */
+  private addresses(): readonly BrokerAddress[] {
+    const seen = new Set<string>();
+    const all: BrokerAddress[] = [];
+    for (const address of [...this.brokers.filter((b) => !b.isFenced), ...this.bootstrap]) {
+      const key = addressKey(address);
+      if (seen.has(key)) continue;
+      seen.add(key);
+      all.push({ host: address.host, port: address.port });
+    }
+    return all;
+  }
+
+  private nextBroker(): BrokerAddress {
+    const all = this.addresses();
+    const nowMs = this.world.clock.monotonicMs();
+    for (let i = 0; i < all.length; i += 1) {
+      const address = all[(this.turn + i) % all.length] as BrokerAddress;
+      if ((this.downUntil.get(addressKey(address)) ?? 0) <= nowMs) {
+        this.turn = (this.turn + i + 1) % all.length;
+        return address;
+      }
+    }
+    this.turn = (this.turn + 1) % all.length;
+    return all[this.turn] as BrokerAddress;
+  }
+
+  private async fetchTopic(name: string, deadlineMs: number): Promise<TopicInfo> {
+    const endMs = this.world.clock.monotonicMs() + deadlineMs;
+    for (const linearizable of [false, true]) {
+      const leftMs = Math.max(1, endMs - this.world.clock.monotonicMs());
+      const metadata = await this.call(
+        'getMetadata',
+        { topics: [name], linearizable },
+        { deadlineMs: leftMs, retryUnknown: true },
+      );
+      const isKnown = metadata.topics.some((t) => t.topic === name && t.error === undefined);
+      if (isKnown || linearizable) return this.topicOf(metadata, name, linearizable);
+      // A broker that lags behind may not have heard of a new topic: ask one that must have.
+    }
+    throw new BrokerError('UNKNOWN_TOPIC', `topic ${name} does not exist`);
+  }
+
+  private topicOf(metadata: Metadata, name: string, isCurrent: boolean): TopicInfo {
+    this.absorb(metadata);
+    const info = metadata.topics.find((t) => t.topic === name);
+    if (info !== undefined && info.error === undefined) return info;
+    const error =
+      info?.error ?? new BrokerError('UNKNOWN_TOPIC', `topic ${name} does not exist`, {});
+    if (isCurrent && error.code === 'UNKNOWN_TOPIC' && this.topics.delete(name)) {
+      for (const listener of this.listeners) listener.topicReplaced(name);
+    }
+    throw error;
+  }
+
+  private absorb(metadata: Metadata): void {
+    if (metadata.brokers.length > 0) this.brokers = metadata.brokers;
+    for (const info of metadata.topics) {
+      if (info.error === undefined) this.absorbTopic(info, metadata.metadataVersion);
+    }
+  }
+
+  private absorbTopic(info: TopicInfo, version: number): void {
+    let view = this.topics.get(info.topic);
+    const isReplaced = view !== undefined && view.info.topicId !== info.topicId;
+    if (isReplaced && version < (view?.version ?? 0)) return;
+    if (view === undefined || isReplaced) {
+      view = { info, version, leaders: new Map() };
+      this.topics.set(info.topic, view);
+    } else if (version >= view.version) {
+      view.info = info;
+      view.version = version;
+    }
+    if (isReplaced) for (const listener of this.listeners) listener.topicReplaced(info.topic);
+    for (const p of info.partitions) {
+      const broker = this.brokers.find((b) => b.id === p.leader);
+      if (p.leader === undefined || broker === undefined) continue;
+      this.setLeader(view, p.partition, {
+        brokerId: broker.id,
+        address: { host: broker.host, port: broker.port },
+        epoch: p.leaderEpoch,
+      });
+    }
+  }
+
+  private setLeader(view: TopicView, partition: number, leader: KnownLeader): boolean {
+    const known = view.leaders.get(partition);
+    if (known !== undefined && leader.epoch < known.epoch) return false;
+    const isSame =
+      known !== undefined &&
+      known.epoch === leader.epoch &&
+      addressKey(known.address) === addressKey(leader.address);
+    if (isSame) return false;
+    view.leaders.set(partition, leader);
+    const topic = view.info.topic;
+    const sought = this.sought.get(partitionKey(topic, partition));
+    if (sought !== undefined && leader.epoch > sought.epochAbove) this.settle(topic, partition);
+    for (const listener of this.listeners) listener.leaderChanged(topic, partition);
+    return true;
+  }
+
+  private scheduleSearch(delayMs: number): void {
+    this.searchTimer = this.world.timers.after(delayMs, () => {
+      this.searchTimer = undefined;
+      void this.search();
+    });
+  }
+
+  /** Never rejects: a failed search is followed by another. */
+  private async search(): Promise<void> {
+    if (this.sought.size === 0 || this.isClosed) return;
+    this.isSearching = true;
+    const topics = [...new Set([...this.sought.values()].map((s) => s.topic))];
+    const to = this.nextBroker();
+    let metadata: Metadata | undefined;
+    try {
+      const request = { topics, linearizable: false };
+      const options = { deadlineMs: METADATA_DEADLINE_MS };
+      metadata = await this.transport.call(to, 'getMetadata', request, options);
+    } catch {
+      this.markDown(to);
+    }
+    this.isSearching = false;
+    if (metadata !== undefined) this.absorb(metadata);
+    // A leader that was sought and is known by now need not be sought on.
+    for (const s of [...this.sought.values()]) {
+      const leader = this.leader(s.topic, s.partition);
+      if (leader !== undefined && leader.epoch > s.epochAbove) this.settle(s.topic, s.partition);
+    }
+    if (this.sought.size === 0 || this.isClosed) return;
+    const sinceMs = this.world.clock.monotonicMs() - this.searchingSinceMs;
+    this.scheduleSearch(sinceMs < SEARCH_SLOW_AFTER_MS ? SEARCH_PACE_MS : SEARCH_SLOW_PACE_MS);
+  }
+
+  private async sleep(delayMs: number): Promise<void> {
+    await new Promise<void>((resolve) => this.world.timers.after(delayMs, resolve));
+  }
+}
