@@ -1,6 +1,6 @@
 import { invariant } from '../base/assert.js';
 import type { Crc32c } from '../base/crc32c.js';
-import { BrokerError } from '../model/errors.js';
+import type { BrokerError } from '../model/errors.js';
 import { SEQUENCE_LIMIT, type Compression } from '../model/record-batch.js';
 import {
   NO_PRODUCER,

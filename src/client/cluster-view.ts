@@ -37,6 +37,16 @@ const SEARCH_PACE_MS = 20;
 const SEARCH_SLOW_AFTER_MS = 2_000;
 const SEARCH_SLOW_PACE_MS = 250;
 const DOWN_MS = 1_000;
+/** What a healthy broker answers at once: one that hangs is left for another after this long. */
+const ATTEMPT_MS = 3_000;
+const QUICK_METHODS: ReadonlySet<keyof ClusterMethods> = new Set([
+  'getMetadata',
+  'describeCluster',
+  'listOffsets',
+  'initProducer',
+  'commitOffsets',
+  'fetchOffsets',
+]);
 const CALL_BACKOFF = { firstMs: 20, maxMs: 500 };
 
 /**
@@ -165,8 +175,11 @@ export class ClusterView {
       const to = this.nextBroker();
       const leftMs = endMs - clock.monotonicMs();
       let failure: BrokerError;
+      const attemptMs = QUICK_METHODS.has(method) ? Math.min(leftMs, ATTEMPT_MS) : leftMs;
       try {
-        return await this.transport.call(to, method, request, { deadlineMs: Math.max(1, leftMs) });
+        return await this.transport.call(to, method, request, {
+          deadlineMs: Math.max(1, attemptMs),
+        });
       } catch (error) {
         failure = BrokerError.from(error);
       }
@@ -296,7 +309,7 @@ export class ClusterView {
 
   /** Never rejects: a failed search is followed by another. */
   private async search(): Promise<void> {
-    if (this.sought.size === 0 || this.isClosed) return;
+    if (!this.hasSought()) return;
     this.isSearching = true;
     const topics = [...new Set([...this.sought.values()].map((s) => s.topic))];
     const to = this.nextBroker();
@@ -315,9 +328,13 @@ export class ClusterView {
       const leader = this.leader(s.topic, s.partition);
       if (leader !== undefined && leader.epoch > s.epochAbove) this.settle(s.topic, s.partition);
     }
-    if (this.sought.size === 0 || this.isClosed) return;
+    if (!this.hasSought()) return;
     const sinceMs = this.world.clock.monotonicMs() - this.searchingSinceMs;
     this.scheduleSearch(sinceMs < SEARCH_SLOW_AFTER_MS ? SEARCH_PACE_MS : SEARCH_SLOW_PACE_MS);
+  }
+
+  private hasSought(): boolean {
+    return this.sought.size > 0 && !this.isClosed;
   }
 
   private async sleep(delayMs: number): Promise<void> {

@@ -1,4 +1,4 @@
-import { BrokerError } from '../model/errors.js';
+import type { BrokerError } from '../model/errors.js';
 import type { Cancel, World } from '../ports/world.js';
 import type { PartitionQueue, ProducerBatch } from './accumulator.js';
 import { backoffMs } from './backoff.js';

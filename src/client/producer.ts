@@ -196,23 +196,18 @@ export class Producer {
    * undefined if there was room, else a promise to await before the next call.
    */
   enqueue(record: ProducerRecord, group?: RecordGroup): Promise<void> | undefined {
-    let refusal: BrokerError | undefined;
-    let room: Deferred<void> | undefined;
+    const gate = new Gate();
     const isIn = this.admit(
       record,
       undefined,
       group,
-      (error) => {
-        refusal = error;
-        room?.reject(error);
-      },
-      () => room?.resolve(),
+      (error) => gate.refuse(error),
+      () => gate.open(),
     );
     if (isIn) return undefined;
-    room = deferred<void>();
-    room.promise.catch(() => undefined);
-    if (refusal !== undefined) room.reject(refusal);
-    return room.promise;
+    const waiting = gate.wait();
+    waiting.catch(() => undefined);
+    return waiting;
   }
 
   /** Like `enqueue`, for a record that is nothing but source[start, end) as its value. */
@@ -567,6 +562,27 @@ export class Producer {
     if (this.active.size > 0 || this.waitingBytes > 0) return;
     this.sweeper?.();
     this.sweeper = undefined;
+  }
+}
+
+/** Makes a promise only if somebody has to wait. */
+class Gate {
+  private room: Deferred<undefined> | undefined;
+  private refusal: BrokerError | undefined;
+
+  open(): void {
+    this.room?.resolve(undefined);
+  }
+
+  refuse(error: BrokerError): void {
+    this.refusal = error;
+    this.room?.reject(error);
+  }
+
+  async wait(): Promise<void> {
+    if (this.refusal !== undefined) throw this.refusal;
+    this.room = deferred<undefined>();
+    await this.room.promise;
   }
 }
 

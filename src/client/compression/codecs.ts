@@ -11,14 +11,16 @@ export interface Codec {
   decompress(bytes: Uint8Array, bytesMax: number): Promise<Uint8Array>;
 }
 
+type Done = (error: Error | null, result: Uint8Array) => void;
+
 /** The zstd functions that Node's zlib has from 22.15 on. */
 interface ZstdOfNode {
-  zstdCompress?(bytes: Uint8Array, done: (error: Error | null, result: Uint8Array) => void): void;
-  zstdDecompress?(
+  readonly zstdCompress?: (bytes: Uint8Array, done: Done) => void;
+  readonly zstdDecompress?: (
     bytes: Uint8Array,
     options: { maxOutputLength: number },
-    done: (error: Error | null, result: Uint8Array) => void,
-  ): void;
+    done: Done,
+  ) => void;
 }
 
 /** What comes out of one batch, at most: guards against a few bytes that unfold without end. */
@@ -155,9 +157,7 @@ async function loadZstd(): Promise<Codec> {
   };
 }
 
-async function settle(
-  run: (done: (error: Error | null, result: Uint8Array) => void) => void,
-): Promise<Uint8Array> {
+async function settle(run: (done: Done) => void): Promise<Uint8Array> {
   return await new Promise((resolve, reject) => {
     run((error, result) => {
       if (error === null) resolve(result);

@@ -1,0 +1,162 @@
+import { BrokerError } from '../model/errors.js';
+import type { ClusterView } from './cluster-view.js';
+import type {
+  AlterTopicRequest,
+  ClusterDescription,
+  ClusterMethods,
+  CommittedOffset,
+  CreateTopicRequest,
+  CreatedTopic,
+  Metadata,
+  OffsetAnswer,
+  OffsetQuery,
+  OffsetToCommit,
+  TopicDescription,
+  TopicPartition,
+} from './types.js';
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+/**
+ * Everything of the Cluster service. Any broker is asked; calls go round the brokers and are retried
+ * until their timeout. A change whose answer was lost is looked up before it is called failed.
+ */
+export class Admin {
+  private readonly view: ClusterView;
+  private readonly timeoutMs: number;
+
+  constructor(view: ClusterView, options: { readonly timeoutMs?: number | undefined } = {}) {
+    this.view = view;
+    this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  }
+
+  async metadata(
+    options: {
+      readonly topics?: readonly string[] | undefined;
+      readonly linearizable?: boolean | undefined;
+    } = {},
+  ): Promise<Metadata> {
+    const { topics = [], linearizable = true } = options;
+    return await this.read('getMetadata', { topics, linearizable });
+  }
+
+  async describeCluster(): Promise<ClusterDescription> {
+    return await this.read('describeCluster', {});
+  }
+
+  /** Resolves once every partition has a leader, unless `wait` is false. */
+  async createTopic(request: CreateTopicRequest): Promise<CreatedTopic> {
+    try {
+      return await this.once('createTopic', { ...request, timeoutMs: this.timeoutMs });
+    } catch (thrown) {
+      const error = BrokerError.from(thrown);
+      if (!error.retriable || error.outcome !== 'unknown') throw error;
+    }
+    // In doubt: it may exist by now because of us.
+    try {
+      return await this.read('createTopic', { ...request, timeoutMs: this.timeoutMs });
+    } catch (thrown) {
+      const error = BrokerError.from(thrown);
+      const created = error.code === 'TOPIC_EXISTS' ? await this.asCreated(request) : undefined;
+      if (created === undefined) throw error;
+      return created;
+    }
+  }
+
+  async deleteTopic(topic: string): Promise<void> {
+    const request = { topic, timeoutMs: this.timeoutMs };
+    try {
+      await this.once('deleteTopic', request);
+      return;
+    } catch (thrown) {
+      const error = BrokerError.from(thrown);
+      if (!error.retriable || error.outcome !== 'unknown') throw error;
+    }
+    try {
+      await this.once('deleteTopic', request);
+    } catch (thrown) {
+      // The first attempt did it after all.
+      if (BrokerError.from(thrown).code !== 'UNKNOWN_TOPIC') throw thrown;
+    }
+  }
+
+  async describeTopic(topic: string): Promise<TopicDescription> {
+    return await this.read('describeTopic', { topic });
+  }
+
+  /** Resolves with what is set afterwards. */
+  async alterTopic(request: AlterTopicRequest): Promise<Readonly<Record<string, string>>> {
+    return await this.read('alterTopic', request);
+  }
+
+  async listOffsets(
+    queries: readonly OffsetQuery[],
+    options: { readonly linearizable?: boolean | undefined } = {},
+  ): Promise<readonly OffsetAnswer[]> {
+    const { linearizable = true } = options;
+    return await this.read('listOffsets', { queries, linearizable });
+  }
+
+  /** Gives up every record below the offset; -1: all there are. Resolves with the new log start. */
+  async trimPartition(at: TopicPartition, beforeOffset: number): Promise<number> {
+    return await this.read('trimPartition', { ...at, beforeOffset });
+  }
+
+  /** Each answer says for itself whether it was taken. */
+  async commitOffsets(
+    group: string,
+    offsets: readonly OffsetToCommit[],
+  ): Promise<readonly CommittedOffset[]> {
+    return await this.read('commitOffsets', { group, offsets });
+  }
+
+  /** No partitions: all of the group. */
+  async fetchOffsets(
+    group: string,
+    partitions: readonly TopicPartition[] = [],
+  ): Promise<readonly CommittedOffset[]> {
+    return await this.read('fetchOffsets', { group, partitions });
+  }
+
+  /** Without a broker: to the most caught-up replica. Without a partition: the metadata group. */
+  async transferLeadership(
+    partition: TopicPartition | undefined,
+    toBroker?: number,
+  ): Promise<{ readonly leader: number; readonly leaderEpoch: number }> {
+    return await this.read('transferLeadership', { partition, toBroker });
+  }
+
+  async moveReplicas(at: TopicPartition, replicas: readonly number[]): Promise<void> {
+    await this.read('moveReplicas', { ...at, replicas });
+  }
+
+  /** For calls that may be repeated without harm. */
+  private async read<Method extends keyof ClusterMethods>(
+    method: Method,
+    request: ClusterMethods[Method]['request'],
+  ): Promise<ClusterMethods[Method]['answer']> {
+    const options = { deadlineMs: this.timeoutMs, retryUnknown: true };
+    return await this.view.call(method, request, options);
+  }
+
+  private async once<Method extends keyof ClusterMethods>(
+    method: Method,
+    request: ClusterMethods[Method]['request'],
+  ): Promise<ClusterMethods[Method]['answer']> {
+    const options = { deadlineMs: this.timeoutMs, retryUnknown: false };
+    return await this.view.call(method, request, options);
+  }
+
+  /** The topic, if it is there and is what was asked for: the lost answer was a yes. */
+  private async asCreated(request: CreateTopicRequest): Promise<CreatedTopic | undefined> {
+    const { topics } = await this.metadata({ topics: [request.topic] });
+    const info = topics.find((t) => t.topic === request.topic && t.error === undefined);
+    if (info === undefined || info.partitions.length !== (request.partitions ?? 1))
+      return undefined;
+    return {
+      topicId: info.topicId,
+      partitions: info.partitions.length,
+      replicationFactor: info.partitions[0]?.replicas.length ?? 0,
+    };
+  }
+}

@@ -1,0 +1,306 @@
+import { BrokerError } from '../model/errors.js';
+import type { BrokerConnection } from '../rpc/channel.js';
+import type { CommittedOffset__Output } from '../rpc/gen/millrace/broker/v1/CommittedOffset.js';
+import type { Broker__Output } from '../rpc/gen/millrace/broker/v1/Broker.js';
+import type { DescribeClusterResponse__Output } from '../rpc/gen/millrace/broker/v1/DescribeClusterResponse.js';
+import type { DescribeTopicResponse__Output } from '../rpc/gen/millrace/broker/v1/DescribeTopicResponse.js';
+import type { GetMetadataResponse__Output } from '../rpc/gen/millrace/broker/v1/GetMetadataResponse.js';
+import type { OffsetQuery as WireOffsetQuery } from '../rpc/gen/millrace/broker/v1/OffsetQuery.js';
+import type { PartitionDescription__Output } from '../rpc/gen/millrace/broker/v1/PartitionDescription.js';
+import type { TopicMetadata__Output } from '../rpc/gen/millrace/broker/v1/TopicMetadata.js';
+import type { Error__Output } from '../rpc/gen/millrace/common/v1/Error.js';
+import { errorFromWire } from '../rpc/status.js';
+import type {
+  BrokerInfo,
+  ClusterDescription,
+  ClusterMethods,
+  CommittedOffset,
+  Metadata,
+  OffsetQuery,
+  PartitionDescription,
+  TopicDescription,
+  TopicInfo,
+} from './types.js';
+
+export interface UnaryRunner {
+  run<Answer>(call: (deadline: Date, done: UnaryDone<Answer>) => unknown): Promise<Answer>;
+}
+
+type UnaryDone<Answer> = (error: Error | null, answer?: Answer) => void;
+
+type Method = keyof ClusterMethods;
+type Request<M extends Method> = ClusterMethods[M]['request'];
+type Answer<M extends Method> = ClusterMethods[M]['answer'];
+
+/** What each method does on the wire, and whether a lost answer leaves its effect in doubt. */
+export type ClusterCallTable = {
+  readonly [M in Method]: {
+    readonly isWrite: boolean;
+    call(
+      cluster: BrokerConnection['cluster'],
+      request: Request<M>,
+      runner: UnaryRunner,
+    ): Promise<Answer<M>>;
+  };
+};
+
+export const CLUSTER_CALLS: ClusterCallTable = {
+  getMetadata: {
+    isWrite: false,
+    call: async (cluster, { topics, linearizable }, runner) =>
+      metadataOf(
+        await runner.run((deadline, done) =>
+          cluster.getMetadata({ topics: [...topics], linearizable }, { deadline }, done),
+        ),
+      ),
+  },
+  describeCluster: {
+    isWrite: false,
+    call: async (cluster, _request, runner) =>
+      clusterOf(
+        await runner.run((deadline, done) => cluster.describeCluster({}, { deadline }, done)),
+      ),
+  },
+  createTopic: {
+    isWrite: true,
+    call: async (cluster, request, runner) => {
+      const wire = {
+        topic: request.topic,
+        partitions: request.partitions ?? 0,
+        replicationFactor: request.replicationFactor ?? 0,
+        config: { ...request.config },
+        noWait: request.wait === false,
+        timeoutMs: request.timeoutMs,
+      };
+      return await runner.run((deadline, done) => cluster.createTopic(wire, { deadline }, done));
+    },
+  },
+  deleteTopic: {
+    isWrite: true,
+    call: async (cluster, request, runner) =>
+      await runner.run((deadline, done) => cluster.deleteTopic({ ...request }, { deadline }, done)),
+  },
+  describeTopic: {
+    isWrite: false,
+    call: async (cluster, { topic }, runner) =>
+      topicOf(
+        await runner.run((deadline, done) => cluster.describeTopic({ topic }, { deadline }, done)),
+      ),
+  },
+  alterTopic: {
+    isWrite: true,
+    call: async (cluster, { topic, set, unset }, runner) => {
+      const wire = { topic, set: { ...set }, unset: [...(unset ?? [])] };
+      const answer = await runner.run<{ config: Record<string, string> }>((deadline, done) =>
+        cluster.alterTopic(wire, { deadline }, done),
+      );
+      return answer.config;
+    },
+  },
+  listOffsets: {
+    isWrite: false,
+    call: async (cluster, { queries, linearizable }, runner) => {
+      const wire = { queries: queries.map(queryOf), linearizable };
+      const { answers } = await runner.run<{ answers: OffsetAnswerWire[] }>((deadline, done) =>
+        cluster.listOffsets(wire, { deadline }, done),
+      );
+      return answers.map((a) => ({
+        topic: a.topic,
+        partition: a.partition,
+        error: maybeError(a.error),
+        offset: a.offset < 0 ? undefined : safe(a.offset),
+        timestampMs: a.timestampMs < 0 ? undefined : safe(a.timestampMs),
+        leaderEpoch: a.leaderEpoch,
+      }));
+    },
+  },
+  trimPartition: {
+    isWrite: true,
+    call: async (cluster, request, runner) => {
+      const answer = await runner.run<{ logStartOffset: number }>((deadline, done) =>
+        cluster.trimPartition({ ...request }, { deadline }, done),
+      );
+      return safe(answer.logStartOffset);
+    },
+  },
+  initProducer: {
+    isWrite: true,
+    call: async (cluster, { producerId, producerEpoch }, runner) => {
+      const wire = producerId === undefined ? {} : { producerId, producerEpoch };
+      const answer = await runner.run<{ producerId: number; producerEpoch: number }>(
+        (deadline, done) => cluster.initProducer(wire, { deadline }, done),
+      );
+      return { producerId: safe(answer.producerId), producerEpoch: answer.producerEpoch };
+    },
+  },
+  commitOffsets: {
+    isWrite: true,
+    call: async (cluster, { group, offsets }, runner) => {
+      const wire = { group, offsets: offsets.map((o) => ({ ...o, metadata: o.metadata ?? '' })) };
+      const answer = await runner.run<{ offsets: CommittedOffset__Output[] }>((deadline, done) =>
+        cluster.commitOffsets(wire, { deadline }, done),
+      );
+      return answer.offsets.map(committedOf);
+    },
+  },
+  fetchOffsets: {
+    isWrite: false,
+    call: async (cluster, { group, partitions }, runner) => {
+      const wire = { group, partitions: partitions.map((p) => ({ ...p })) };
+      const answer = await runner.run<{ offsets: CommittedOffset__Output[] }>((deadline, done) =>
+        cluster.fetchOffsets(wire, { deadline }, done),
+      );
+      return answer.offsets.map(committedOf);
+    },
+  },
+  transferLeadership: {
+    isWrite: true,
+    call: async (cluster, { partition, toBroker }, runner) => {
+      const wire = {
+        topic: partition?.topic ?? '',
+        partition: partition?.partition ?? 0,
+        toBroker: toBroker ?? 0,
+        metadataGroup: partition === undefined,
+      };
+      return await runner.run((deadline, done) =>
+        cluster.transferLeadership(wire, { deadline }, done),
+      );
+    },
+  },
+  moveReplicas: {
+    isWrite: true,
+    call: async (cluster, { topic, partition, replicas }, runner) => {
+      const wire = { topic, partition, replicas: [...replicas] };
+      return await runner.run((deadline, done) => cluster.moveReplicas(wire, { deadline }, done));
+    },
+  },
+};
+
+interface OffsetAnswerWire {
+  readonly topic: string;
+  readonly partition: number;
+  readonly error: Error__Output | null;
+  readonly offset: number;
+  readonly timestampMs: number;
+  readonly leaderEpoch: number;
+}
+
+/** A 64-bit field of the wire that is used as a number. */
+export function safe(value: number): number {
+  if (Number.isSafeInteger(value)) return value;
+  throw new BrokerError('INTERNAL', `the broker answered with ${value}, which is beyond 2^53`);
+}
+
+export function maybeError(wire: Error__Output | null): BrokerError | undefined {
+  return wire === null ? undefined : errorFromWire(wire);
+}
+
+function idOf(id: number): number | undefined {
+  return id === 0 ? undefined : id;
+}
+
+function brokerOf(wire: Broker__Output): BrokerInfo {
+  return {
+    id: wire.id,
+    host: wire.host,
+    port: wire.port,
+    rack: wire.rack,
+    isFenced: wire.fenced,
+    peerHost: wire.peerHost,
+    peerPort: wire.peerPort,
+    httpPort: wire.httpPort,
+  };
+}
+
+function metadataOf(wire: GetMetadataResponse__Output): Metadata {
+  return {
+    clusterId: wire.clusterId,
+    brokers: wire.brokers.map(brokerOf),
+    topics: wire.topics.map(topicInfoOf),
+    controller: idOf(wire.controller),
+    metadataVersion: wire.metadataVersion,
+  };
+}
+
+function topicInfoOf(wire: TopicMetadata__Output): TopicInfo {
+  const partitions = wire.partitions.map((p) => ({
+    partition: p.partition,
+    replicas: p.replicas,
+    leader: idOf(p.leader),
+    leaderEpoch: p.leaderEpoch,
+  }));
+  partitions.sort((a, b) => a.partition - b.partition);
+  return {
+    topic: wire.topic,
+    topicId: wire.topicId,
+    partitions,
+    config: wire.config,
+    error: maybeError(wire.error),
+  };
+}
+
+function clusterOf(wire: DescribeClusterResponse__Output): ClusterDescription {
+  return {
+    clusterId: wire.clusterId,
+    brokers: wire.brokers.map(brokerOf),
+    controller: idOf(wire.controller),
+    controllerTerm: wire.controllerTerm,
+    metadataMembers: wire.metadataMembers.map((m) => ({
+      brokerId: m.brokerId,
+      role: m.role,
+      matchIndex: m.matchIndex,
+      isActive: m.active,
+      isRepairing: m.repairing,
+    })),
+    metadataCommitIndex: wire.metadataCommitIndex,
+    topics: wire.topics,
+    partitions: wire.partitions,
+  };
+}
+
+function topicOf(wire: DescribeTopicResponse__Output): TopicDescription {
+  return {
+    topic: wire.topic,
+    topicId: wire.topicId,
+    config: wire.config,
+    effectiveConfig: wire.effectiveConfig,
+    partitions: wire.partitions.map(partitionOf).sort((a, b) => a.partition - b.partition),
+  };
+}
+
+function partitionOf(wire: PartitionDescription__Output): PartitionDescription {
+  return {
+    partition: wire.partition,
+    error: maybeError(wire.error),
+    leader: idOf(wire.leader),
+    leaderEpoch: wire.leaderEpoch,
+    replicas: wire.replicas.map((r) => ({
+      brokerId: r.brokerId,
+      role: r.role,
+      inSync: r.inSync,
+      matchIndex: r.matchIndex,
+      isRepairing: r.repairing,
+    })),
+    logStartOffset: safe(wire.logStartOffset),
+    highWatermark: safe(wire.highWatermark),
+    sizeBytes: safe(wire.sizeBytes),
+    raftGroup: wire.raftGroup,
+  };
+}
+
+function queryOf({ topic, partition, at }: OffsetQuery): WireOffsetQuery {
+  if (at === 'earliest') return { topic, partition, earliest: true };
+  if (at === 'latest') return { topic, partition, latest: true };
+  return { topic, partition, timestampMs: at.timestampMs };
+}
+
+function committedOf(wire: CommittedOffset__Output): CommittedOffset {
+  return {
+    topic: wire.topic,
+    partition: wire.partition,
+    offset: wire.offset < 0 ? undefined : safe(wire.offset),
+    metadata: wire.metadata,
+    commitTimeMs: wire.commitTimeMs,
+    error: maybeError(wire.error),
+  };
+}

@@ -1,0 +1,472 @@
+import type { Crc32c } from '../base/crc32c.js';
+import { deferred, type Deferred } from '../base/deferred.js';
+import { BrokerError } from '../model/errors.js';
+import { splitBatches, type RawBatch } from '../model/record.js';
+import type { Cancel, World } from '../ports/world.js';
+import { RETRY_BACKOFF, backoffMs } from './backoff.js';
+import type { ClusterView, KnownLeader } from './cluster-view.js';
+import {
+  addressKey,
+  partitionKey,
+  type ClientTransport,
+  type FetchLink,
+  type FetchedPartition,
+} from './connection.js';
+import type { BrokerAddress, TopicPartition } from './types.js';
+
+/**
+ * One partition that is read.
+ *
+ * Invariants: position ≤ every buffered batch's last offset < nextFetch; batches in `buffered` follow
+ * each other without a gap. `failure` holds until the next seek.
+ */
+export class PartitionCursor implements TopicPartition {
+  readonly topic: string;
+  readonly partition: number;
+  topicId: string;
+  /** Next offset to hand out. */
+  position: number;
+  /** Where the next fetched batch must start (the first may start before). */
+  nextFetch: number;
+  /** Do not read this offset or any after it. */
+  end: number;
+  leaderEpoch = 0;
+  highWatermark = -1;
+  logStartOffset = -1;
+  isPaused = false;
+  /** Rises whenever what was fetched ahead is forgotten. */
+  generation = 0;
+  failure: BrokerError | undefined;
+  lastError: BrokerError | undefined;
+  /** Since when nothing good was heard. */
+  silentSinceMs: number;
+  failures = 0;
+  notBeforeMs = 0;
+  readonly buffered: RawBatch[] = [];
+  stream: LeaderStream | undefined;
+
+  constructor(at: TopicPartition, topicId: string, position: number, nowMs: number) {
+    this.topic = at.topic;
+    this.partition = at.partition;
+    this.topicId = topicId;
+    this.position = position;
+    this.nextFetch = position;
+    this.end = Infinity;
+    this.silentSinceMs = nowMs;
+  }
+
+  get wantsData(): boolean {
+    return !this.isPaused && this.failure === undefined && this.nextFetch < this.end;
+  }
+}
+
+/** A fetch stream from one leader, for the cursors that point at it. */
+export interface LeaderStream {
+  readonly address: BrokerAddress;
+  readonly link: FetchLink;
+  lastHeardMs: number;
+}
+
+export interface FetcherOptions {
+  /** Bytes fetched ahead of the application, over all partitions. */
+  readonly prefetchBytesMax: number;
+  readonly partitionBytesMax: number;
+  readonly onOutOfRange: 'error' | 'beginning' | 'end';
+  /** Give up a partition that could not be read for this long. */
+  readonly unavailableTimeoutMs: number | undefined;
+}
+
+export interface FetcherDeps {
+  readonly transport: ClientTransport;
+  readonly world: World;
+  readonly view: ClusterView;
+  readonly crc32c: Crc32c;
+}
+
+/** The broker says something at least this often, records or not. */
+const MAX_WAIT_MS = 1_000;
+const SILENCE_MS = 4_000;
+const SWEEP_MS = 250;
+const RESPONSE_BYTES_MAX = 4 * 1024 * 1024;
+/** Bytes that fail their checksum this often in a row are not the network's fault. */
+const CORRUPT_MAX = 5;
+const TOPIC_CHECK_MS = 10_000;
+
+/**
+ * Keeps one fetch stream per leader for the cursors it is given, follows leaders, and holds the
+ * batches until they are taken. When the application is slow the streams are paused, and HTTP/2 flow
+ * control holds the brokers back.
+ */
+export class Fetcher {
+  private readonly options: FetcherOptions;
+  private readonly deps: FetcherDeps;
+  private readonly cursors = new Map<string, PartitionCursor>();
+  private readonly streams = new Map<string, LeaderStream>();
+  /** Cursors with batches to hand out, the next one first. */
+  private readonly ready = new Set<PartitionCursor>();
+  private readonly unlisten: Cancel;
+  private bufferedBytes = 0;
+  private isHeldBack = false;
+  private isDue = false;
+  private isClosed = false;
+  private sweeper: Cancel | undefined;
+  private waker: Deferred<undefined> | undefined;
+
+  constructor(options: FetcherOptions, deps: FetcherDeps) {
+    this.options = options;
+    this.deps = deps;
+    this.unlisten = deps.view.onChange({
+      leaderChanged: (topic, partition) => {
+        const cursor = this.cursors.get(partitionKey(topic, partition));
+        if (cursor !== undefined) cursor.notBeforeMs = 0;
+        this.schedule();
+      },
+      topicReplaced: (topic) => {
+        for (const cursor of this.cursors.values()) {
+          if (cursor.topic !== topic) continue;
+          this.fail(cursor, new BrokerError('UNKNOWN_TOPIC', `topic ${topic} was deleted`));
+        }
+      },
+    });
+  }
+
+  all(): PartitionCursor[] {
+    return [...this.cursors.values()];
+  }
+
+  get(at: TopicPartition): PartitionCursor | undefined {
+    return this.cursors.get(partitionKey(at.topic, at.partition));
+  }
+
+  /** Reads exactly these from now on. */
+  assign(cursors: readonly PartitionCursor[]): void {
+    for (const cursor of this.cursors.values()) this.drop(cursor);
+    this.cursors.clear();
+    for (const c of cursors) this.cursors.set(partitionKey(c.topic, c.partition), c);
+    this.sweeper ??= this.deps.world.timers.every(SWEEP_MS, () => this.sweep());
+    this.schedule();
+    this.wake();
+  }
+
+  /** Forgets what was fetched ahead and goes on at `offset`. */
+  seek(cursor: PartitionCursor, offset: number): void {
+    this.drop(cursor);
+    cursor.position = offset;
+    cursor.nextFetch = offset;
+    cursor.failure = undefined;
+    cursor.notBeforeMs = 0;
+    cursor.silentSinceMs = this.deps.world.clock.monotonicMs();
+    this.schedule();
+    this.wake();
+  }
+
+  pause(cursor: PartitionCursor): void {
+    cursor.isPaused = true;
+    this.ready.delete(cursor);
+    this.schedule();
+    this.wake();
+  }
+
+  resume(cursor: PartitionCursor): void {
+    cursor.isPaused = false;
+    cursor.silentSinceMs = this.deps.world.clock.monotonicMs();
+    if (cursor.buffered.length > 0) this.ready.add(cursor);
+    this.schedule();
+    this.wake();
+  }
+
+  /** Ends the cursor until it is sought anew; `take` throws the error. */
+  fail(cursor: PartitionCursor, error: BrokerError): void {
+    this.drop(cursor);
+    cursor.failure = error;
+    this.schedule();
+    this.wake();
+  }
+
+  /** The next batch, waiting for one; undefined once closed or every cursor is at its end. */
+  async take(): Promise<{ cursor: PartitionCursor; batch: RawBatch } | undefined> {
+    for (;;) {
+      if (this.isClosed) return undefined;
+      for (const cursor of this.ready) {
+        const batch = cursor.buffered.shift();
+        this.ready.delete(cursor);
+        if (batch === undefined) continue;
+        // To the end of the line: every partition gets its turn.
+        if (cursor.buffered.length > 0) this.ready.add(cursor);
+        this.bufferedBytes -= batch.bytes.length;
+        this.regulate();
+        return { cursor, batch };
+      }
+      let hasMore = false;
+      for (const cursor of this.cursors.values()) {
+        if (cursor.failure !== undefined && !cursor.isPaused) throw cursor.failure;
+        if (cursor.nextFetch < cursor.end || cursor.buffered.length > 0) hasMore = true;
+      }
+      if (!hasMore) return undefined;
+      this.waker ??= deferred<undefined>();
+      await this.waker.promise;
+    }
+  }
+
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.unlisten();
+    this.sweeper?.();
+    for (const stream of this.streams.values()) stream.link.close();
+    this.streams.clear();
+    for (const cursor of this.cursors.values()) {
+      this.deps.view.settle(cursor.topic, cursor.partition);
+    }
+    this.wake();
+  }
+
+  /** Takes a cursor off its stream and forgets what was fetched ahead for it. */
+  private drop(cursor: PartitionCursor): void {
+    cursor.stream = undefined;
+    cursor.generation += 1;
+    for (const batch of cursor.buffered.splice(0)) this.bufferedBytes -= batch.bytes.length;
+    this.ready.delete(cursor);
+    this.deps.view.settle(cursor.topic, cursor.partition);
+    this.regulate();
+  }
+
+  private wake(): void {
+    this.waker?.resolve(undefined);
+    this.waker = undefined;
+  }
+
+  /** Pauses all streams while too much is held, resumes when half of it is gone. */
+  private regulate(): void {
+    const { prefetchBytesMax } = this.options;
+    if (!this.isHeldBack && this.bufferedBytes >= prefetchBytesMax) {
+      this.isHeldBack = true;
+      for (const stream of this.streams.values()) stream.link.pause();
+    } else if (this.isHeldBack && this.bufferedBytes <= prefetchBytesMax / 2) {
+      this.isHeldBack = false;
+      const nowMs = this.deps.world.clock.monotonicMs();
+      for (const cursor of this.cursors.values()) cursor.silentSinceMs = nowMs;
+      for (const stream of this.streams.values()) {
+        stream.lastHeardMs = nowMs;
+        stream.link.resume();
+      }
+    }
+  }
+
+  /** Brings the streams in line with the cursors, once per turn. */
+  private schedule(): void {
+    if (this.isDue || this.isClosed) return;
+    this.isDue = true;
+    this.deps.world.timers.defer(() => {
+      this.isDue = false;
+      if (!this.isClosed) this.reconcile();
+    });
+  }
+
+  private reconcile(): void {
+    const nowMs = this.deps.world.clock.monotonicMs();
+    const wanted = new Map<string, { leader: KnownLeader; cursors: PartitionCursor[] }>();
+    for (const cursor of this.cursors.values()) {
+      if (!cursor.wantsData || cursor.notBeforeMs > nowMs) continue;
+      const leader = this.deps.view.leader(cursor.topic, cursor.partition);
+      if (leader === undefined) {
+        this.deps.view.seek(cursor.topic, cursor.partition, -1);
+        continue;
+      }
+      const key = addressKey(leader.address);
+      const entry = wanted.get(key) ?? { leader, cursors: [] };
+      entry.cursors.push(cursor);
+      wanted.set(key, entry);
+    }
+    for (const [key, stream] of this.streams) {
+      if (wanted.has(key)) continue;
+      stream.link.close();
+      this.streams.delete(key);
+    }
+    for (const [key, { leader, cursors }] of wanted) {
+      const stream = this.streams.get(key);
+      const isComplete = stream !== undefined && cursors.every((c) => c.stream === stream);
+      if (!isComplete) this.open(key, leader.address, cursors, nowMs);
+    }
+  }
+
+  private open(
+    key: string,
+    address: BrokerAddress,
+    cursors: readonly PartitionCursor[],
+    nowMs: number,
+  ): void {
+    this.streams.get(key)?.link.close();
+    const partitions = cursors.map((c) => ({
+      topic: c.topic,
+      partition: c.partition,
+      topicId: c.topicId,
+      offset: c.nextFetch,
+      maxBytes: this.options.partitionBytesMax,
+      leaderEpoch: c.leaderEpoch,
+    }));
+    const call = { partitions, maxBytes: RESPONSE_BYTES_MAX, maxWaitMs: MAX_WAIT_MS };
+    const link = this.deps.transport.openFetch(address, call, {
+      response: (fetched) => this.received(stream, fetched),
+      closed: (error) => this.fell(key, stream, error),
+    });
+    const stream: LeaderStream = { address, link, lastHeardMs: nowMs };
+    for (const cursor of cursors) cursor.stream = stream;
+    this.streams.set(key, stream);
+    if (this.isHeldBack) link.pause();
+  }
+
+  private received(stream: LeaderStream, fetched: readonly FetchedPartition[]): void {
+    stream.lastHeardMs = this.deps.world.clock.monotonicMs();
+    for (const part of fetched) {
+      const cursor = this.cursors.get(partitionKey(part.topic, part.partition));
+      if (cursor?.stream !== stream) continue;
+      if (part.error !== undefined) this.refused(cursor, part.error);
+      else this.takeIn(cursor, part);
+    }
+    this.regulate();
+    this.wake();
+  }
+
+  private takeIn(cursor: PartitionCursor, part: FetchedPartition): void {
+    try {
+      for (const batch of splitBatches(part.batches, this.deps.crc32c)) this.keep(cursor, batch);
+    } catch (thrown) {
+      this.refused(cursor, BrokerError.from(thrown));
+      return;
+    }
+    cursor.highWatermark = part.highWatermark;
+    cursor.logStartOffset = part.logStartOffset;
+    cursor.leaderEpoch = part.leaderEpoch;
+    cursor.silentSinceMs = this.deps.world.clock.monotonicMs();
+    cursor.failures = 0;
+    cursor.lastError = undefined;
+    this.deps.view.settle(cursor.topic, cursor.partition);
+    if (!cursor.wantsData) {
+      cursor.stream = undefined;
+      this.schedule();
+    }
+  }
+
+  private keep(cursor: PartitionCursor, batch: RawBatch): void {
+    const { baseOffset, lastOffsetDelta } = batch.header;
+    const next = baseOffset + lastOffsetDelta + 1;
+    if (next <= cursor.nextFetch) return;
+    if (baseOffset > cursor.nextFetch) {
+      const text = `records ${cursor.nextFetch} to ${baseOffset - 1} are missing`;
+      throw new BrokerError('DATA_DAMAGED', text, { topic: cursor.topic });
+    }
+    cursor.nextFetch = next;
+    cursor.buffered.push(batch);
+    this.bufferedBytes += batch.bytes.length;
+    if (!cursor.isPaused) this.ready.add(cursor);
+  }
+
+  private refused(cursor: PartitionCursor, error: BrokerError): void {
+    cursor.stream = undefined;
+    cursor.lastError = error;
+    cursor.failures += 1;
+    const epoch = this.deps.view.leader(cursor.topic, cursor.partition)?.epoch ?? -1;
+    switch (error.code) {
+      case 'NOT_LEADER':
+        if (!this.deps.view.learn(cursor.topic, cursor.partition, error.facts.leader)) {
+          this.deps.view.seek(cursor.topic, cursor.partition, epoch);
+        }
+        break;
+      case 'OFFSET_OUT_OF_RANGE':
+        this.outOfRange(cursor, error);
+        return;
+      case 'UNKNOWN_TOPIC':
+      case 'UNKNOWN_PARTITION':
+        void this.checkTopic(cursor, error);
+        break;
+      case 'CORRUPT_BATCH':
+        if (cursor.failures >= CORRUPT_MAX) {
+          this.fail(cursor, error);
+          return;
+        }
+        break;
+      default:
+        if (!error.retriable) {
+          this.fail(cursor, error);
+          return;
+        }
+        this.deps.view.seek(cursor.topic, cursor.partition, epoch);
+    }
+    this.retryLater(cursor, error.facts.retryAfterMs ?? 0);
+  }
+
+  private outOfRange(cursor: PartitionCursor, error: BrokerError): void {
+    const { logStartOffset, highWatermark } = error.facts;
+    const policy = this.options.onOutOfRange;
+    const target = policy === 'beginning' ? logStartOffset : highWatermark;
+    // What was fetched before is still in order and is handed out first, then the error.
+    if (policy === 'error' || typeof target !== 'number') {
+      if (cursor.buffered.length === 0) this.fail(cursor, error);
+      else this.retryLater(cursor, 0);
+      return;
+    }
+    cursor.nextFetch = target;
+    if (cursor.buffered.length === 0) cursor.position = target;
+    this.retryLater(cursor, 0);
+  }
+
+  private retryLater(cursor: PartitionCursor, atLeastMs: number): void {
+    const { clock, random } = this.deps.world;
+    const delayMs = Math.max(atLeastMs, backoffMs(RETRY_BACKOFF, cursor.failures, random));
+    cursor.notBeforeMs = clock.monotonicMs() + delayMs;
+    this.deps.world.timers.after(delayMs + 1, () => this.schedule());
+  }
+
+  /** Deleted, or only unknown to a broker that lags behind? Never rejects. */
+  private async checkTopic(cursor: PartitionCursor, error: BrokerError): Promise<void> {
+    try {
+      const info = await this.deps.view.reloadTopic(cursor.topic, TOPIC_CHECK_MS);
+      if (cursor.partition >= info.partitions.length) this.fail(cursor, error);
+    } catch (thrown) {
+      const failure = BrokerError.from(thrown);
+      if (failure.code === 'UNKNOWN_TOPIC') this.fail(cursor, failure);
+    }
+  }
+
+  private fell(key: string, stream: LeaderStream, error: BrokerError): void {
+    if (this.streams.get(key) === stream) this.streams.delete(key);
+    if (error.code === 'BROKER_UNAVAILABLE') this.deps.view.markDown(stream.address);
+    for (const cursor of this.cursors.values()) {
+      if (cursor.stream !== stream) continue;
+      cursor.stream = undefined;
+      cursor.lastError = error;
+      cursor.failures += 1;
+      const epoch = this.deps.view.leader(cursor.topic, cursor.partition)?.epoch ?? -1;
+      this.deps.view.seek(cursor.topic, cursor.partition, epoch);
+      this.retryLater(cursor, 0);
+    }
+    this.wake();
+  }
+
+  private sweep(): void {
+    const nowMs = this.deps.world.clock.monotonicMs();
+    if (this.isHeldBack) return;
+    for (const [key, stream] of this.streams) {
+      if (nowMs - stream.lastHeardMs < SILENCE_MS) continue;
+      stream.link.close();
+      this.fell(key, stream, new BrokerError('BROKER_UNAVAILABLE', 'the broker fell silent'));
+    }
+    const limit = this.options.unavailableTimeoutMs;
+    if (limit === undefined) return;
+    for (const cursor of this.cursors.values()) {
+      if (!cursor.wantsData || nowMs - cursor.silentSinceMs < limit) continue;
+      const last = cursor.lastError;
+      const text = `${cursor.topic}/${cursor.partition} could not be read for ${limit} ms`;
+      this.fail(
+        cursor,
+        new BrokerError(
+          'DEADLINE_EXCEEDED',
+          last === undefined ? `${text}: no leader is known` : `${text}: ${last.message}`,
+          {},
+          { cause: last },
+        ),
+      );
+    }
+  }
+}

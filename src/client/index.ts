@@ -1,0 +1,111 @@
+import { crc32c as portableCrc32c, type Crc32c } from '../base/crc32c.js';
+import { BrokerError } from '../model/errors.js';
+import type { World } from '../ports/world.js';
+import { Admin } from './admin.js';
+import { ClusterView } from './cluster-view.js';
+import { Codecs } from './compression/codecs.js';
+import type { ClientTransport } from './connection.js';
+import { Consumer, type ConsumerOptions } from './consumer.js';
+import { GrpcTransport } from './grpc-transport.js';
+import { Producer, type ProducerOptions } from './producer.js';
+import { systemWorld } from './system-world.js';
+import type { BrokerAddress } from './types.js';
+
+export { BrokerError, ERRORS, type ErrorCode, type LeaderHint } from '../model/errors.js';
+export type { Compression } from '../model/record-batch.js';
+export type { RecordHeader, StoredRecord } from '../model/record.js';
+export type { BatchReport, RecordMetadata } from './accumulator.js';
+export { Admin } from './admin.js';
+export {
+  Consumer,
+  type ConsumedBatch,
+  type ConsumedRecord,
+  type ConsumerOptions,
+  type StartAt,
+} from './consumer.js';
+export {
+  Producer,
+  type ProducerOptions,
+  type ProducerRecord,
+  type SendSummary,
+} from './producer.js';
+export type * from './types.js';
+
+export interface ClientOptions {
+  /** Brokers to ask first: 'host:port', comma-separated or as a list. */
+  readonly bootstrap: string | readonly string[];
+  /** Of administrative calls. Default: 30,000. */
+  readonly timeoutMs?: number | undefined;
+  /** A faster CRC-32C than the portable one, such as @node-rs/crc32's. */
+  readonly crc32c?: Crc32c | undefined;
+  /** For tests and simulations. */
+  readonly world?: World | undefined;
+  readonly transport?: ClientTransport | undefined;
+}
+
+/**
+ * A connection to a Millrace cluster, from which producers and consumers are made. It connects when
+ * it is first used. Closing it closes everything made from it.
+ */
+export class MillraceClient {
+  readonly admin: Admin;
+  private readonly deps: {
+    readonly transport: ClientTransport;
+    readonly world: World;
+    readonly view: ClusterView;
+    readonly codecs: Codecs;
+    readonly crc32c: Crc32c;
+  };
+  private readonly open = new Set<{ close(): Promise<void> }>();
+
+  constructor(options: ClientOptions) {
+    const world = options.world ?? systemWorld();
+    const transport = options.transport ?? new GrpcTransport();
+    const view = new ClusterView(transport, world, parseBootstrap(options.bootstrap));
+    const crc32c = options.crc32c ?? portableCrc32c;
+    this.deps = { transport, world, view, codecs: new Codecs(), crc32c };
+    this.admin = new Admin(view, { timeoutMs: options.timeoutMs });
+  }
+
+  producer(options: ProducerOptions = {}): Producer {
+    return this.keep(new Producer(options, this.deps));
+  }
+
+  consumer(options: ConsumerOptions = {}): Consumer {
+    return this.keep(new Consumer(options, this.deps));
+  }
+
+  /** Producers first deliver what they have. Idempotent. */
+  async close(): Promise<void> {
+    const open = [...this.open];
+    this.open.clear();
+    await Promise.all(open.map(async (each) => await each.close()));
+    this.deps.view.close();
+    this.deps.transport.close();
+  }
+
+  private keep<T extends { close(): Promise<void> }>(made: T): T {
+    this.open.add(made);
+    return made;
+  }
+}
+
+/** Throws INVALID_ARGUMENT on anything but host:port, [v6]:port and lists of them. */
+export function parseBootstrap(bootstrap: string | readonly string[]): BrokerAddress[] {
+  const parts = typeof bootstrap === 'string' ? bootstrap.split(',') : bootstrap;
+  return parts
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map((part) => {
+      const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]\s/]+)):(\d{1,5})$/.exec(part);
+      const port = Number(match?.[3]);
+      const host = match?.[1] ?? match?.[2];
+      if (host === undefined || port < 1 || port > 65_535) {
+        throw new BrokerError(
+          'INVALID_ARGUMENT',
+          `bad broker address ${JSON.stringify(part)}: want host:port`,
+        );
+      }
+      return { host, port };
+    });
+}
