@@ -69,6 +69,8 @@ export interface MetadataImage {
   readonly topicsByName: ReadonlyMap<string, TopicImage>;
   /** Every live partition by its Raft group. */
   readonly groups: ReadonlyMap<RaftGroupId, GroupLocation>;
+  /** Raft groups of partitions whose move is not completed. */
+  readonly moving: ReadonlySet<RaftGroupId>;
   /** Replicas that were deleted by a committed command and whose brokers have yet to say it is done. */
   readonly tombstones: ReadonlyMap<RaftGroupId, readonly BrokerId[]>;
 }

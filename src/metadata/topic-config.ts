@@ -77,15 +77,14 @@ const KEYS: ReadonlyMap<string, ConfigKey> = new Map<string, ConfigKey>([
 /** Every key a topic may set, ascending. */
 export const TOPIC_CONFIG_KEYS: readonly string[] = [...KEYS.keys()];
 
+export function unknownKeyProblem(key: string): string {
+  return `unknown topic setting ${JSON.stringify(key)}; known are ${TOPIC_CONFIG_KEYS.join(', ')}`;
+}
+
 /** The canonical value of a key, or what is wrong with it, naming the key. */
 export function parseTopicConfig(key: string, text: string): ConfigParse {
   const known = KEYS.get(key);
-  if (known === undefined) {
-    return {
-      ok: false,
-      problem: `unknown topic setting ${JSON.stringify(key)}; known are ${TOPIC_CONFIG_KEYS.join(', ')}`,
-    };
-  }
+  if (known === undefined) return { ok: false, problem: unknownKeyProblem(key) };
   const parsed = known.parse(text);
   if (parsed.ok) return parsed;
   return { ok: false, problem: `${key} ${parsed.problem}; got ${JSON.stringify(text)}` };

@@ -1,0 +1,295 @@
+import { invariant, unreachable } from '../base/assert.js';
+import { raftGroupId, type BrokerId, type RaftGroupId } from '../model/ids.js';
+import { LIMITS } from '../model/limits.js';
+import { rejected, type ApplyResult, type Command, type Rejection } from './command.js';
+import type { PartitionImage, TopicImage } from './image.js';
+import { METADATA_LIMITS } from './limits.js';
+import type { MetadataState } from './metadata-state.js';
+import { groupNameProblem, isTopicId, topicNameProblem } from './names.js';
+import { parseTopicConfig, topicSettings } from './topic-config.js';
+
+type CommandOf<K extends Command['kind']> = Extract<Command, { kind: K }>;
+
+const DONE: ApplyResult = { kind: 'done' };
+
+/**
+ * Applies one command. Total: what cannot be done comes back as a rejection and changes nothing.
+ * Everything is checked here again, because the state may have moved since the leader decided.
+ */
+export function applyCommand(state: MetadataState, command: Command, timeMs: number): ApplyResult {
+  switch (command.kind) {
+    case 'registerBroker':
+      return registerBroker(state, command);
+    case 'setBrokerFenced':
+      return setBrokerFenced(state, command);
+    case 'createTopic':
+      return createTopic(state, command);
+    case 'deleteTopic':
+      return deleteTopic(state, command);
+    case 'alterTopic':
+      return alterTopic(state, command);
+    case 'moveReplicas':
+      return moveReplicas(state, command);
+    case 'completeMove':
+      return completeMove(state, command);
+    case 'replicasDeleted':
+      return replicasDeleted(state, command);
+    case 'allocateProducers':
+      return allocateProducers(state, command);
+    case 'commitOffsets':
+      return {
+        kind: 'offsetsCommitted',
+        refused: command.commits.map((commit) => commitOffset(state, commit, timeMs)),
+      };
+    default:
+      return unreachable(command);
+  }
+}
+
+function registerBroker(
+  state: MetadataState,
+  { registration }: CommandOf<'registerBroker'>,
+): ApplyResult {
+  const known = state.brokers.get(registration.id);
+  if (known !== undefined && known.directoryId !== registration.directoryId) {
+    return rejected(
+      'BROKER_ID_TAKEN',
+      `broker id ${registration.id} belongs to another data directory; a broker that lost its ` +
+        'data directory comes back under a new id',
+    );
+  }
+  if (known === undefined && state.brokers.size >= METADATA_LIMITS.brokersMax) {
+    return rejected('INVALID_ARGUMENT', `more than ${METADATA_LIMITS.brokersMax} brokers`);
+  }
+  state.putBroker({ ...registration, isFenced: false });
+  return DONE;
+}
+
+function setBrokerFenced(state: MetadataState, command: CommandOf<'setBrokerFenced'>): ApplyResult {
+  const known = state.brokers.get(command.brokerId);
+  if (known === undefined) {
+    return rejected('INVALID_ARGUMENT', `broker ${command.brokerId} is not registered`);
+  }
+  if (known.isFenced !== command.isFenced) {
+    state.putBroker({ ...known, isFenced: command.isFenced });
+  }
+  return DONE;
+}
+
+function createTopic(state: MetadataState, command: CommandOf<'createTopic'>): ApplyResult {
+  const { name, topicId, assignment, config } = command;
+  const existing = state.topicsByName.get(name);
+  if (existing?.id === topicId) return DONE;
+  if (existing !== undefined) return rejected('TOPIC_EXISTS', `topic ${name} exists`);
+  const problem = topicNameProblem(name);
+  if (problem !== undefined) return rejected('INVALID_TOPIC_NAME', problem);
+  if (!isTopicId(topicId) || state.topicsById.has(topicId)) {
+    return rejected('INVALID_ARGUMENT', 'the topic id is malformed or in use');
+  }
+  const refusal =
+    assignmentRefusal(state, assignment) ?? configRefusal(config) ?? roomRefusal(state, assignment);
+  if (refusal !== undefined) return refusal;
+  const first = state.nextGroupId;
+  state.nextGroupId = raftGroupId(first + assignment.length);
+  state.putTopic({
+    id: topicId,
+    name,
+    partitions: assignment.map((replicas, partition) =>
+      newPartition(partition, raftGroupId(first + partition), replicas),
+    ),
+    config,
+    settings: topicSettings(config),
+  });
+  return DONE;
+}
+
+function newPartition(
+  partition: number,
+  groupId: RaftGroupId,
+  replicas: readonly BrokerId[],
+): PartitionImage {
+  const founders = ascending(replicas);
+  return { partition, groupId, replicas, bootstrap: founders, founders, movingFrom: [] };
+}
+
+function assignmentRefusal(
+  state: MetadataState,
+  assignment: readonly (readonly BrokerId[])[],
+): Rejection | undefined {
+  if (assignment.length < 1 || assignment.length > LIMITS.partitionsPerTopicMax) {
+    return rejected(
+      'INVALID_PARTITIONS',
+      `a topic has 1 to ${LIMITS.partitionsPerTopicMax} partitions, not ${assignment.length}`,
+    );
+  }
+  for (const replicas of assignment) {
+    const refusal = replicasRefusal(state, replicas);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
+function roomRefusal(state: MetadataState, assignment: readonly unknown[]): Rejection | undefined {
+  if (state.topicsById.size >= LIMITS.topicsMax) {
+    return rejected('THROTTLED', `the cluster holds its maximum of ${LIMITS.topicsMax} topics`);
+  }
+  if (state.groups.size + assignment.length > METADATA_LIMITS.partitionsMax) {
+    return rejected(
+      'INVALID_PARTITIONS',
+      `the cluster holds at most ${METADATA_LIMITS.partitionsMax} partitions and has ${state.groups.size}`,
+    );
+  }
+  return undefined;
+}
+
+function replicasRefusal(
+  state: MetadataState,
+  replicas: readonly BrokerId[],
+): Rejection | undefined {
+  if (replicas.length < 1 || replicas.length > LIMITS.replicationFactorMax) {
+    return rejected(
+      'INVALID_REPLICATION_FACTOR',
+      `a partition has 1 to ${LIMITS.replicationFactorMax} replicas, not ${replicas.length}`,
+    );
+  }
+  if (new Set(replicas).size !== replicas.length) {
+    return rejected('INVALID_ARGUMENT', `brokers repeat among replicas ${replicas.join(', ')}`);
+  }
+  const stranger = replicas.find((id) => !state.brokers.has(id));
+  if (stranger === undefined) return undefined;
+  return rejected('INVALID_ARGUMENT', `broker ${stranger} is not registered`);
+}
+
+function configRefusal(config: ReadonlyMap<string, string>): Rejection | undefined {
+  for (const [key, value] of config) {
+    const parsed = parseTopicConfig(key, value);
+    if (!parsed.ok) return rejected('INVALID_CONFIG', parsed.problem);
+    if (parsed.value !== value) return rejected('INVALID_CONFIG', `${key} is not canonical`);
+  }
+  return undefined;
+}
+
+function deleteTopic(state: MetadataState, { topicId }: CommandOf<'deleteTopic'>): ApplyResult {
+  const topic = state.topicsById.get(topicId);
+  if (topic === undefined) return rejected('UNKNOWN_TOPIC', 'the topic does not exist');
+  state.dropTopic(topic);
+  for (const { groupId, replicas, movingFrom } of topic.partitions) {
+    bury(state, groupId, [...replicas, ...movingFrom]);
+  }
+  return DONE;
+}
+
+function bury(state: MetadataState, groupId: RaftGroupId, brokers: readonly BrokerId[]): void {
+  state.putTombstone(groupId, ascending([...(state.tombstones.get(groupId) ?? []), ...brokers]));
+}
+
+function alterTopic(state: MetadataState, command: CommandOf<'alterTopic'>): ApplyResult {
+  const topic = state.topicsById.get(command.topicId);
+  if (topic === undefined) return rejected('UNKNOWN_TOPIC', 'the topic does not exist');
+  const refusal = configRefusal(command.set);
+  if (refusal !== undefined) return refusal;
+  const config = new Map([...topic.config, ...command.set]);
+  for (const key of command.unset) config.delete(key);
+  state.putTopic({ ...topic, config, settings: topicSettings(config) });
+  return DONE;
+}
+
+function moveReplicas(state: MetadataState, command: CommandOf<'moveReplicas'>): ApplyResult {
+  const found = state.partition(command.groupId);
+  if (found === undefined) return rejected('UNKNOWN_PARTITION', 'the partition does not exist');
+  const refusal = replicasRefusal(state, command.replicas);
+  if (refusal !== undefined) return refusal;
+  const { topic, partition } = found;
+  if (sameList(partition.replicas, command.replicas)) return DONE;
+  const dying = state.tombstones.get(command.groupId) ?? [];
+  const blocked = command.replicas.find((id) => dying.includes(id));
+  if (blocked !== undefined) {
+    return rejected('THROTTLED', `broker ${blocked} is still deleting its earlier replica`);
+  }
+  const isReorder =
+    partition.movingFrom.length === 0 &&
+    sameList(ascending(partition.replicas), ascending(command.replicas));
+  const movingFrom = isReorder ? [] : ascending([...partition.movingFrom, ...partition.replicas]);
+  replacePartition(state, topic, { ...partition, replicas: command.replicas, movingFrom });
+  return DONE;
+}
+
+function completeMove(state: MetadataState, command: CommandOf<'completeMove'>): ApplyResult {
+  const found = state.partition(command.groupId);
+  if (found === undefined) return rejected('UNKNOWN_PARTITION', 'the partition does not exist');
+  const { topic, partition } = found;
+  if (!sameList(ascending(partition.replicas), ascending(command.replicas))) {
+    return rejected('INVALID_ARGUMENT', 'the target has changed meanwhile');
+  }
+  if (partition.movingFrom.length === 0) return DONE;
+  const leaving = partition.movingFrom.filter((id) => !partition.replicas.includes(id));
+  replacePartition(state, topic, {
+    ...partition,
+    bootstrap: partition.bootstrap.filter((id) => partition.replicas.includes(id)),
+    movingFrom: [],
+  });
+  if (leaving.length > 0) bury(state, command.groupId, leaving);
+  return DONE;
+}
+
+function replacePartition(state: MetadataState, topic: TopicImage, changed: PartitionImage): void {
+  invariant(
+    topic.partitions[changed.partition]?.groupId === changed.groupId,
+    'a partition keeps its Raft group',
+    { groupId: changed.groupId },
+  );
+  const partitions = topic.partitions.map((p) => (p.groupId === changed.groupId ? changed : p));
+  state.putTopic({ ...topic, partitions });
+}
+
+function replicasDeleted(state: MetadataState, command: CommandOf<'replicasDeleted'>): ApplyResult {
+  for (const groupId of command.groupIds) {
+    const waiting = state.tombstones.get(groupId);
+    if (waiting?.includes(command.brokerId) !== true) continue;
+    state.putTombstone(
+      groupId,
+      waiting.filter((id) => id !== command.brokerId),
+    );
+  }
+  return DONE;
+}
+
+function allocateProducers(
+  state: MetadataState,
+  { count }: CommandOf<'allocateProducers'>,
+): ApplyResult {
+  const first = state.nextProducerId;
+  const next = first + count;
+  if (count < 1 || count > LIMITS.producerIdBlock || !Number.isSafeInteger(next)) {
+    return rejected('INVALID_ARGUMENT', `cannot hand out ${count} producer ids`);
+  }
+  state.nextProducerId = next;
+  return { kind: 'producersAllocated', first, count };
+}
+
+function commitOffset(
+  state: MetadataState,
+  commit: CommandOf<'commitOffsets'>['commits'][number],
+  timeMs: number,
+): Rejection | undefined {
+  const problem = groupNameProblem(commit.group);
+  if (problem !== undefined) return rejected('INVALID_ARGUMENT', problem);
+  const topic = state.topicsById.get(commit.topicId);
+  if (topic === undefined) return rejected('UNKNOWN_TOPIC', 'the topic does not exist');
+  if (commit.partition >= topic.partitions.length) {
+    return rejected('UNKNOWN_PARTITION', `${topic.name} has no partition ${commit.partition}`);
+  }
+  const { offset, metadata } = commit;
+  if (state.ledger.maybeCommit(commit.group, commit, { offset, metadata, timeMs })) {
+    return undefined;
+  }
+  return rejected('THROTTLED', 'the cluster holds its maximum of committed offsets');
+}
+
+function ascending(ids: readonly BrokerId[]): BrokerId[] {
+  return [...new Set(ids)].sort((a, b) => a - b);
+}
+
+function sameList(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((id, i) => id === b[i]);
+}

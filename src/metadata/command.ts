@@ -1,0 +1,88 @@
+import type { ErrorCode } from '../model/errors.js';
+import type { BrokerId, LogIndex, RaftGroupId, TopicId } from '../model/ids.js';
+import type { BrokerAddress } from './image.js';
+
+export interface BrokerRegistration {
+  readonly id: BrokerId;
+  readonly directoryId: string;
+  readonly address: BrokerAddress;
+  readonly rack: string;
+}
+
+/** A consumer group's next offset to read of one partition. */
+export interface OffsetCommitItem {
+  readonly group: string;
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly offset: number;
+  readonly metadata: string;
+}
+
+/** Payload of an entry of the metadata log: what shall become of the cluster. */
+export type Command =
+  | { readonly kind: 'registerBroker'; readonly registration: BrokerRegistration }
+  | {
+      readonly kind: 'setBrokerFenced';
+      readonly brokerId: BrokerId;
+      readonly isFenced: boolean;
+    }
+  | {
+      readonly kind: 'createTopic';
+      readonly topicId: TopicId;
+      readonly name: string;
+      /** Replicas of each partition, the preferred leader first. */
+      readonly assignment: readonly (readonly BrokerId[])[];
+      readonly config: ReadonlyMap<string, string>;
+    }
+  | { readonly kind: 'deleteTopic'; readonly topicId: TopicId }
+  | {
+      readonly kind: 'alterTopic';
+      readonly topicId: TopicId;
+      readonly set: ReadonlyMap<string, string>;
+      readonly unset: readonly string[];
+    }
+  | {
+      readonly kind: 'moveReplicas';
+      readonly groupId: RaftGroupId;
+      readonly replicas: readonly BrokerId[];
+    }
+  | {
+      /** The group's own membership is now exactly these. */
+      readonly kind: 'completeMove';
+      readonly groupId: RaftGroupId;
+      readonly replicas: readonly BrokerId[];
+    }
+  | {
+      /** The broker has deleted what tombstones told it to. */
+      readonly kind: 'replicasDeleted';
+      readonly brokerId: BrokerId;
+      readonly groupIds: readonly RaftGroupId[];
+    }
+  | { readonly kind: 'allocateProducers'; readonly count: number }
+  | { readonly kind: 'commitOffsets'; readonly commits: readonly OffsetCommitItem[] };
+
+export interface Rejection {
+  readonly kind: 'rejected';
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** What applying a command came to; the same on every replica. */
+export type ApplyResult =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'producersAllocated'; readonly first: number; readonly count: number }
+  /** One for each commit, in order; undefined where it was taken. */
+  | { readonly kind: 'offsetsCommitted'; readonly refused: readonly (Rejection | undefined)[] }
+  | Rejection;
+
+/** An applied command's result with the index it was applied at. */
+export interface AppliedAt<R> {
+  readonly result: R;
+  readonly index: LogIndex;
+}
+
+export const rejected = (code: ErrorCode, message: string): Rejection => ({
+  kind: 'rejected',
+  code,
+  message,
+});

@@ -1,0 +1,142 @@
+import { invariant } from '../base/assert.js';
+import {
+  logIndex,
+  raftGroupId,
+  type BrokerId,
+  type LogIndex,
+  type RaftGroupId,
+  type TopicId,
+} from '../model/ids.js';
+import type {
+  BrokerImage,
+  GroupLocation,
+  MetadataDelta,
+  MetadataImage,
+  PartitionImage,
+  TopicImage,
+} from './image.js';
+import { OffsetLedger, type FrozenLedger } from './offset-ledger.js';
+
+/** Everything a snapshot holds, as it stood when the view was taken. */
+export interface FrozenMetadata {
+  readonly version: LogIndex;
+  readonly nextGroupId: RaftGroupId;
+  readonly nextProducerId: number;
+  readonly brokers: ReadonlyMap<BrokerId, BrokerImage>;
+  readonly topics: ReadonlyMap<TopicId, TopicImage>;
+  readonly tombstones: ReadonlyMap<RaftGroupId, readonly BrokerId[]>;
+  readonly ledger: FrozenLedger;
+}
+
+/**
+ * The metadata group's state with its indexes, and a note of what changed since it was last asked.
+ * Only apply.ts and the snapshot's codec change it.
+ *
+ * Invariants: topicsByName, groups and moving follow from topicsById; group ids and producer ids
+ * below the counters were handed out and are never handed out again.
+ */
+export class MetadataState implements MetadataImage {
+  version = logIndex(0);
+  nextGroupId = raftGroupId(1);
+  nextProducerId = 0;
+  readonly brokers = new Map<BrokerId, BrokerImage>();
+  readonly topicsById = new Map<TopicId, TopicImage>();
+  readonly topicsByName = new Map<string, TopicImage>();
+  readonly groups = new Map<RaftGroupId, GroupLocation>();
+  readonly moving = new Set<RaftGroupId>();
+  readonly tombstones = new Map<RaftGroupId, readonly BrokerId[]>();
+  readonly ledger = new OffsetLedger();
+
+  private isReset = false;
+  private readonly changedBrokers = new Set<BrokerId>();
+  private readonly changedTopics = new Set<TopicId>();
+  private readonly changedTombstones = new Set<RaftGroupId>();
+
+  putBroker(broker: BrokerImage): void {
+    this.brokers.set(broker.id, broker);
+    this.changedBrokers.add(broker.id);
+  }
+
+  putTopic(topic: TopicImage): void {
+    const previous = this.topicsById.get(topic.id);
+    invariant(previous === undefined || previous.name === topic.name, 'topics keep their names');
+    this.topicsById.set(topic.id, topic);
+    this.topicsByName.set(topic.name, topic);
+    for (const { groupId, partition, movingFrom } of topic.partitions) {
+      if (previous === undefined) this.groups.set(groupId, { topicId: topic.id, partition });
+      if (movingFrom.length > 0) this.moving.add(groupId);
+      else this.moving.delete(groupId);
+    }
+    this.changedTopics.add(topic.id);
+  }
+
+  dropTopic(topic: TopicImage): void {
+    this.topicsById.delete(topic.id);
+    this.topicsByName.delete(topic.name);
+    for (const { groupId } of topic.partitions) {
+      this.groups.delete(groupId);
+      this.moving.delete(groupId);
+    }
+    this.ledger.dropTopic(topic.id);
+    this.changedTopics.add(topic.id);
+  }
+
+  /** Nobody left: the tombstone goes. */
+  putTombstone(groupId: RaftGroupId, brokers: readonly BrokerId[]): void {
+    if (brokers.length > 0) this.tombstones.set(groupId, brokers);
+    else this.tombstones.delete(groupId);
+    this.changedTombstones.add(groupId);
+  }
+
+  partition(groupId: RaftGroupId): { topic: TopicImage; partition: PartitionImage } | undefined {
+    const at = this.groups.get(groupId);
+    const topic = at === undefined ? undefined : this.topicsById.get(at.topicId);
+    const partition = at === undefined ? undefined : topic?.partitions[at.partition];
+    return topic === undefined || partition === undefined ? undefined : { topic, partition };
+  }
+
+  clear(): void {
+    this.version = logIndex(0);
+    this.nextGroupId = raftGroupId(1);
+    this.nextProducerId = 0;
+    this.brokers.clear();
+    this.topicsById.clear();
+    this.topicsByName.clear();
+    this.groups.clear();
+    this.moving.clear();
+    this.tombstones.clear();
+    this.ledger.clear();
+    this.isReset = true;
+  }
+
+  freeze(): FrozenMetadata {
+    return {
+      version: this.version,
+      nextGroupId: this.nextGroupId,
+      nextProducerId: this.nextProducerId,
+      brokers: new Map(this.brokers),
+      topics: new Map(this.topicsById),
+      tombstones: new Map(this.tombstones),
+      ledger: this.ledger.freeze(),
+    };
+  }
+
+  /** What changed since the last call; undefined: nothing that the image shows. */
+  takeDelta(): MetadataDelta | undefined {
+    const isEmpty =
+      !this.isReset &&
+      this.changedBrokers.size + this.changedTopics.size + this.changedTombstones.size === 0;
+    if (isEmpty) return undefined;
+    const delta: MetadataDelta = {
+      isReset: this.isReset,
+      brokers: [...this.changedBrokers],
+      topics: [...this.changedTopics],
+      tombstones: [...this.changedTombstones],
+    };
+    this.isReset = false;
+    this.changedBrokers.clear();
+    this.changedTopics.clear();
+    this.changedTombstones.clear();
+    return delta;
+  }
+}

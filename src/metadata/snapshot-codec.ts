@@ -1,0 +1,149 @@
+import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
+import { sortedKeys, sortedStringKeys } from '../base/collections.js';
+import {
+  brokerId,
+  raftGroupId,
+  type BrokerId,
+  type RaftGroupId,
+  type TopicId,
+} from '../model/ids.js';
+import {
+  readBrokerIds,
+  readList,
+  readRegistration,
+  readStringMap,
+  readTopicId,
+  writeIds,
+  writeList,
+  writeRegistration,
+  writeStringMap,
+  writeTopicId,
+} from './command-codec.js';
+import type { PartitionImage, TopicImage } from './image.js';
+import type { FrozenMetadata, MetadataState } from './metadata-state.js';
+import { rowsOf } from './offset-ledger.js';
+import { topicSettings } from './topic-config.js';
+
+/*
+ * A snapshot of the metadata group, keys in ascending order everywhere:
+ *
+ *   version u8 = 1 | next group id | next producer id
+ *   brokers:    registration, fenced u8
+ *   topics:     id, name, config, partitions: group id, replicas, bootstrap, founders, moving from
+ *   tombstones: group id, brokers
+ *   offsets:    group name, rows: topic id, partition, offset, time, metadata
+ *
+ * Lists have their count in front; integers are unsigned LEB128.
+ */
+const VERSION = 1;
+/** Rough bytes between two chances to let other work run. */
+const SLICE_BYTES = 64 * 1024;
+
+/** Encodes in slices: yields about every 64 KiB and returns the whole at the end. */
+export function* encodeSlices(frozen: FrozenMetadata): Generator<undefined, Uint8Array> {
+  const w = new ByteWriter(4_096).u8(VERSION);
+  w.uvarint(frozen.nextGroupId).uvarint(frozen.nextProducerId);
+  writeList(w, sortedKeys(frozen.brokers) as BrokerId[], (to, id) => {
+    const broker = frozen.brokers.get(id);
+    if (broker !== undefined) {
+      writeRegistration(to, broker);
+      to.bool(broker.isFenced);
+    }
+  });
+  let sliceEnd = w.length + SLICE_BYTES;
+  w.uvarint(frozen.topics.size);
+  for (const id of sortedStringKeys(frozen.topics) as TopicId[]) {
+    const topic = frozen.topics.get(id);
+    if (topic !== undefined) writeTopic(w, topic);
+    if (w.length > sliceEnd) {
+      sliceEnd = w.length + SLICE_BYTES;
+      yield;
+    }
+  }
+  writeList(w, sortedKeys(frozen.tombstones) as RaftGroupId[], (to, groupId) => {
+    to.uvarint(groupId);
+    writeIds(to, frozen.tombstones.get(groupId) ?? []);
+  });
+  w.uvarint(frozen.ledger.size);
+  for (const group of sortedStringKeys(frozen.ledger)) {
+    const page = frozen.ledger.get(group);
+    w.string(group);
+    writeList(w, page === undefined ? [] : rowsOf(page), (to, row) => {
+      writeTopicId(to, row.topicId);
+      to.uvarint(row.partition).uvarint(row.offset).uvarint(row.timeMs).string(row.metadata);
+    });
+    if (w.length > sliceEnd) {
+      sliceEnd = w.length + SLICE_BYTES;
+      yield;
+    }
+  }
+  return w.finish();
+}
+
+/** The same without a pause. */
+export function encodeSnapshot(frozen: FrozenMetadata): Uint8Array {
+  const slices = encodeSlices(frozen);
+  for (;;) {
+    const step = slices.next();
+    if (step.done === true) return step.value;
+  }
+}
+
+/** Fills an empty state. Throws MalformedBytesError on bytes that are not a snapshot. */
+export function decodeSnapshot(bytes: Uint8Array, state: MetadataState): void {
+  const r = new ByteReader(bytes);
+  const version = r.u8();
+  if (version !== VERSION) throw new MalformedBytesError(`metadata snapshot version ${version}`);
+  state.nextGroupId = raftGroupId(r.uvarint());
+  state.nextProducerId = r.uvarint();
+  readList(r, (from) => state.putBroker({ ...readRegistration(from), isFenced: from.bool() }));
+  readList(r, (from) => state.putTopic(readTopic(from)));
+  readList(r, (from) => state.putTombstone(raftGroupId(from.uvarint()), readBrokerIds(from)));
+  readList(r, (from) => {
+    const group = from.string();
+    readList(from, (row) => readRow(row, group, state));
+  });
+  r.end();
+}
+
+function writeTopic(w: ByteWriter, topic: TopicImage): void {
+  writeTopicId(w, topic.id);
+  w.string(topic.name);
+  writeStringMap(w, topic.config);
+  writeList(w, topic.partitions, (to, p) => {
+    to.uvarint(p.groupId);
+    for (const ids of [p.replicas, p.bootstrap, p.founders, p.movingFrom]) writeIds(to, ids);
+  });
+}
+
+function readTopic(r: ByteReader): TopicImage {
+  const id = readTopicId(r);
+  const name = r.string();
+  const config = readStringMap(r);
+  const partitions = readList(r, readPartition);
+  return {
+    id,
+    name,
+    partitions: partitions.map((p, partition) => ({ ...p, partition })),
+    config,
+    settings: topicSettings(config),
+  };
+}
+
+function readPartition(r: ByteReader): Omit<PartitionImage, 'partition'> {
+  return {
+    groupId: raftGroupId(r.uvarint()),
+    replicas: readList(r, (from) => brokerId(from.uvarint())),
+    bootstrap: readBrokerIds(r),
+    founders: readBrokerIds(r),
+    movingFrom: readBrokerIds(r),
+  };
+}
+
+function readRow(r: ByteReader, group: string, state: MetadataState): void {
+  const at = { topicId: readTopicId(r), partition: r.uvarint() };
+  const position = { offset: r.uvarint(), timeMs: r.uvarint(), metadata: r.string() };
+  if (!state.ledger.maybeCommit(group, at, position)) {
+    throw new MalformedBytesError('a snapshot holds more offsets than may be');
+  }
+}
