@@ -218,7 +218,8 @@ export interface BrokerOptions {
   readonly bootstrap: BootstrapOptions;
   readonly world: World;
   /**
-   * Handlers are registered while the broker is created; then main may listen. Calls whose method
+   * The formation handlers are registered while the broker is created, so main may listen then; the
+   * others follow in start(). Calls whose method
    * starts with "formation." must be let through without a cluster id on either side: they are how
    * a broker gets one, and check for themselves.
    */

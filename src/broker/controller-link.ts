@@ -1,0 +1,185 @@
+import { BrokerError, type ErrorCode } from '../model/errors.js';
+import { brokerId, METADATA_GROUP, term, type BrokerId } from '../model/ids.js';
+import type { PeerCaller } from '../ports/transport.js';
+import type { World } from '../ports/world.js';
+import type { AddressBook } from './address-book.js';
+import { CONTROLLER_OPS } from './controller-ops.js';
+import { Backoff, Deadline, sleep, within } from './deadline.js';
+import { callPeer, handlePeer, type Codec, type PeerOp } from './peer-op.js';
+import type { LeaderTable } from './types.js';
+
+export type ControllerOpName = keyof typeof CONTROLLER_OPS;
+type Ops = typeof CONTROLLER_OPS;
+type RequestOf<K extends ControllerOpName> = CodecValue<Ops[K]['request']>;
+export type AnswerOf<K extends ControllerOpName> = CodecValue<Ops[K]['answer']>;
+type CodecValue<C> = C extends Codec<infer Value> ? Value : never;
+
+/** What the metadata leader can be asked for; rejects with NOT_LEADER anywhere else. */
+export type ControllerHandlers = {
+  readonly [K in ControllerOpName]: (request: RequestOf<K>) => Promise<AnswerOf<K>>;
+};
+
+/** After these the same request may be put to the metadata leader again. */
+const RETRIED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'NOT_LEADER',
+  'LEADER_UNKNOWN',
+  'BROKER_UNAVAILABLE',
+  'UNKNOWN_OUTCOME',
+  'DEADLINE_EXCEEDED',
+  'NO_QUORUM',
+  'REPLICA_FENCED',
+  'SHUTTING_DOWN',
+  'THROTTLED',
+]);
+/** The attempt may have been carried out all the same. */
+const MAYBE_DONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'BROKER_UNAVAILABLE',
+  'UNKNOWN_OUTCOME',
+  'DEADLINE_EXCEEDED',
+  'NO_QUORUM',
+  'REPLICA_FENCED',
+]);
+const ATTEMPT_MS = 3_000;
+const RETRY_FIRST_MS = 20;
+const RETRY_LAST_MS = 400;
+
+export interface LinkOptions<Answer> {
+  /** Longer than usual, where the leader itself waits for something. */
+  readonly attemptMs?: number;
+  /**
+   * An error that means success if an earlier attempt may have been carried out: returns the answer
+   * then, else undefined.
+   */
+  readonly settle?: (error: BrokerError) => Answer | undefined;
+}
+
+export interface ControllerLinkDeps {
+  readonly self: BrokerId;
+  readonly world: World;
+  readonly peers: PeerCaller;
+  readonly leaders: LeaderTable;
+  readonly book: AddressBook;
+  readonly handlers: ControllerHandlers;
+}
+
+/**
+ * Carries requests to the metadata leader, wherever it is, through leader changes and until the
+ * deadline. Every request is safe to repeat; the options say what a repeated one may come back with.
+ */
+export class ControllerLink {
+  readonly #deps: ControllerLinkDeps;
+  #nextCandidate = 0;
+
+  constructor(deps: ControllerLinkDeps) {
+    this.#deps = deps;
+    for (const name of Object.keys(CONTROLLER_OPS) as ControllerOpName[]) serve(deps, name);
+  }
+
+  async call<K extends ControllerOpName>(
+    name: K,
+    request: RequestOf<K>,
+    deadlineMs: number,
+    options: LinkOptions<AnswerOf<K>> = {},
+  ): Promise<AnswerOf<K>> {
+    const { world } = this.#deps;
+    const deadline = new Deadline(world.clock, deadlineMs);
+    const backoff = new Backoff(RETRY_FIRST_MS, RETRY_LAST_MS);
+    let avoid: BrokerId | undefined;
+    let maybeDone = false;
+    let last: BrokerError | undefined;
+    while (!deadline.isOver) {
+      const to = this.#target(avoid);
+      const attemptMs = Math.min(deadline.remainingMs(), options.attemptMs ?? ATTEMPT_MS);
+      try {
+        return await this.#attempt(name, request, to, attemptMs);
+      } catch (thrown) {
+        const error = BrokerError.from(thrown);
+        const answer = maybeDone ? options.settle?.(error) : undefined;
+        if (answer !== undefined) return answer;
+        if (!RETRIED.has(error.code)) throw error;
+        maybeDone ||= MAYBE_DONE.has(error.code);
+        last = error;
+        avoid = this.#learnFrom(error) ? undefined : to;
+      }
+      await sleep(world.timers, Math.min(backoff.nextMs(), deadline.remainingMs()));
+    }
+    throw givenUp(last, deadlineMs);
+  }
+
+  /** One attempt with the leader as known; for what is repeated anyway. */
+  async once<K extends ControllerOpName>(
+    name: K,
+    request: RequestOf<K>,
+    deadlineMs: number,
+  ): Promise<AnswerOf<K>> {
+    try {
+      return await this.#attempt(name, request, this.#target(undefined), deadlineMs);
+    } catch (thrown) {
+      const error = BrokerError.from(thrown);
+      this.#learnFrom(error);
+      throw error;
+    }
+  }
+
+  #attempt<K extends ControllerOpName>(
+    name: K,
+    request: RequestOf<K>,
+    to: BrokerId,
+    attemptMs: number,
+  ): Promise<AnswerOf<K>> {
+    const { self, world, peers, handlers } = this.#deps;
+    if (to !== self) return callPeer(peers, to, opOf(name), request, attemptMs);
+    return within(world, attemptMs, 'the metadata leader', handlers[name](request));
+  }
+
+  /** The known leader; if it is not known or just failed, everyone in turn: they know better. */
+  #target(avoid: BrokerId | undefined): BrokerId {
+    const { self, leaders, book } = this.#deps;
+    const known = leaders.leaderOf(METADATA_GROUP)?.leader;
+    if (known !== undefined && known !== avoid) return known;
+    const candidates = [self, ...book.peers().map((peer) => peer.id)];
+    this.#nextCandidate += 1;
+    return candidates[this.#nextCandidate % candidates.length] ?? self;
+  }
+
+  /** True: the error told of a leader that was not known before. */
+  #learnFrom(error: BrokerError): boolean {
+    const { leaders } = this.#deps;
+    const { leader } = error.facts;
+    if (leader === undefined) return false;
+    const before = leaders.leaderOf(METADATA_GROUP);
+    leaders.learn(METADATA_GROUP, brokerId(leader.brokerId), term(leader.term));
+    return leaders.leaderOf(METADATA_GROUP) !== before;
+  }
+}
+
+function serve(deps: ControllerLinkDeps, name: ControllerOpName): void {
+  handlePeer(deps.peers, opOf(name), (request) => deps.handlers[name](request as never));
+}
+
+function opOf<K extends ControllerOpName>(name: K): PeerOp<RequestOf<K>, AnswerOf<K>> {
+  return CONTROLLER_OPS[name] as unknown as PeerOp<RequestOf<K>, AnswerOf<K>>;
+}
+
+function givenUp(last: BrokerError | undefined, deadlineMs: number): BrokerError {
+  const why = last === undefined ? 'no time was left' : last.message;
+  if (last?.code === 'THROTTLED') return last;
+  const noLeader =
+    last === undefined ||
+    last.code === 'LEADER_UNKNOWN' ||
+    last.code === 'NOT_LEADER' ||
+    last.code === 'BROKER_UNAVAILABLE';
+  return noLeader
+    ? new BrokerError(
+        'NO_QUORUM',
+        `no metadata leader answered within ${deadlineMs} ms; does a majority of its voters run? (${why})`,
+        {},
+        { cause: last },
+      )
+    : new BrokerError(
+        'DEADLINE_EXCEEDED',
+        `the metadata leader did not finish within ${deadlineMs} ms (${why})`,
+        {},
+        { cause: last },
+      );
+}

@@ -1,0 +1,220 @@
+import {
+  readAddress,
+  readRegistration,
+  readStringMap,
+  readTopicId,
+  writeAddress,
+  writeRegistration,
+  writeStringMap,
+  writeTopicId,
+} from '../metadata/command-codec.js';
+import type { BrokerRegistration } from '../metadata/command.js';
+import type { NewTopic, WantedCommit } from '../metadata/decide.js';
+import type { BrokerAddress } from '../metadata/image.js';
+import type { BrokerError } from '../model/errors.js';
+import type {
+  BrokerId,
+  LogIndex,
+  RaftGroupId,
+  Term,
+  TopicId,
+  TopicPartition,
+} from '../model/ids.js';
+import type { CommittedOffset, GroupMemberDescription } from './admin-types.js';
+import { errorCodec } from './error-codec.js';
+import {
+  flag,
+  int,
+  listOf,
+  maybe,
+  nothing,
+  peerOp,
+  record,
+  text,
+  uint,
+  type Codec,
+} from './peer-op.js';
+
+// Requests to the metadata leader, from every broker (its own included).
+
+export const topicIdCodec: Codec<TopicId> = { write: writeTopicId, read: readTopicId };
+export const stringMap: Codec<ReadonlyMap<string, string>> = {
+  write: writeStringMap,
+  read: readStringMap,
+};
+export const registrationCodec: Codec<BrokerRegistration> = {
+  write: writeRegistration,
+  read: readRegistration,
+};
+export const addressCodec: Codec<BrokerAddress> = { write: writeAddress, read: readAddress };
+export const brokerIds = listOf(uint<BrokerId>());
+export const groupIds = listOf(uint<RaftGroupId>());
+
+/** Where in the metadata log the change stands: who asked waits until its own copy has it. */
+export interface Changed {
+  readonly index: LogIndex;
+}
+const changed = record<Changed>({ index: uint<LogIndex>() });
+
+export interface HeartbeatRequest {
+  readonly id: BrokerId;
+  readonly directoryId: string;
+}
+
+export interface CreateTopicCommand extends NewTopic {
+  /** How long the leader may wait for enough brokers to be live. */
+  readonly waitMs: number;
+}
+
+export interface MetadataGroupDescription {
+  readonly controller: BrokerId;
+  readonly term: Term;
+  readonly commitIndex: LogIndex;
+  readonly members: readonly GroupMemberDescription[];
+}
+
+export interface CommitRequest {
+  readonly group: string;
+  readonly offsets: readonly WantedCommit[];
+}
+
+export interface CommitAnswer extends Changed {
+  /** One for each offset, in order; undefined where it was taken. */
+  readonly errors: readonly (BrokerError | undefined)[];
+  readonly commitTimeMs: number;
+}
+
+const role: Codec<'voter' | 'learner'> = {
+  write: (w, value) => flag.write(w, value === 'voter'),
+  read: (r) => (flag.read(r) ? 'voter' : 'learner'),
+};
+
+const topicPartition = record<TopicPartition>({ topic: text, partition: uint() });
+
+export const CONTROLLER_OPS = {
+  register: peerOp('controller.register', registrationCodec, changed),
+  /** False: the leader does not know this broker, which is to register again. */
+  heartbeat: peerOp(
+    'controller.heartbeat',
+    record<HeartbeatRequest>({ id: uint<BrokerId>(), directoryId: text }),
+    flag,
+  ),
+  /** An index that covers everything acknowledged before the call. */
+  barrier: peerOp('controller.barrier', nothing, changed),
+  topicId: peerOp('controller.topicId', text, topicIdCodec),
+  createTopic: peerOp(
+    'controller.createTopic',
+    record<CreateTopicCommand>({
+      topicId: topicIdCodec,
+      topic: text,
+      partitions: maybe(uint<number>()),
+      replicationFactor: maybe(uint<number>()),
+      config: stringMap,
+      waitMs: uint(),
+    }),
+    changed,
+  ),
+  deleteTopic: peerOp('controller.deleteTopic', topicIdCodec, changed),
+  alterTopic: peerOp(
+    'controller.alterTopic',
+    record<{ topic: string; set: ReadonlyMap<string, string>; unset: readonly string[] }>({
+      topic: text,
+      set: stringMap,
+      unset: listOf(text),
+    }),
+    record<Changed & { config: ReadonlyMap<string, string> }>({
+      index: uint<LogIndex>(),
+      config: stringMap,
+    }),
+  ),
+  moveReplicas: peerOp(
+    'controller.moveReplicas',
+    record<TopicPartition & { replicas: readonly BrokerId[] }>({
+      topic: text,
+      partition: uint(),
+      replicas: brokerIds,
+    }),
+    changed,
+  ),
+  completeMove: peerOp(
+    'controller.completeMove',
+    record<{ groupId: RaftGroupId; replicas: readonly BrokerId[] }>({
+      groupId: uint<RaftGroupId>(),
+      replicas: brokerIds,
+    }),
+    changed,
+  ),
+  replicasDeleted: peerOp(
+    'controller.replicasDeleted',
+    record<{ brokerId: BrokerId; groupIds: readonly RaftGroupId[] }>({
+      brokerId: uint<BrokerId>(),
+      groupIds,
+    }),
+    changed,
+  ),
+  allocateProducers: peerOp(
+    'controller.allocateProducers',
+    uint<number>(),
+    record<{ first: number; count: number }>({ first: uint(), count: uint() }),
+  ),
+  commitOffsets: peerOp(
+    'controller.commitOffsets',
+    record<CommitRequest>({
+      group: text,
+      offsets: listOf(
+        record<WantedCommit>({ topic: text, partition: uint(), offset: int, metadata: text }),
+      ),
+    }),
+    record<CommitAnswer>({
+      index: uint<LogIndex>(),
+      errors: listOf(maybe(errorCodec)),
+      commitTimeMs: uint(),
+    }),
+  ),
+  fetchOffsets: peerOp(
+    'controller.fetchOffsets',
+    record<{ group: string; partitions: readonly TopicPartition[] }>({
+      group: text,
+      partitions: listOf(topicPartition),
+    }),
+    listOf(
+      record<CommittedOffset>({
+        topic: text,
+        partition: uint(),
+        offset: int,
+        metadata: text,
+        error: maybe(errorCodec),
+        commitTimeMs: uint(),
+      }),
+    ),
+  ),
+  describe: peerOp(
+    'controller.describe',
+    nothing,
+    record<MetadataGroupDescription>({
+      controller: uint<BrokerId>(),
+      term: uint<Term>(),
+      commitIndex: uint<LogIndex>(),
+      members: listOf(
+        record<GroupMemberDescription>({
+          brokerId: uint<BrokerId>(),
+          role,
+          matchIndex: uint<LogIndex>(),
+          isActive: flag,
+          isRepairing: flag,
+        }),
+      ),
+    }),
+  ),
+  transfer: peerOp(
+    'controller.transfer',
+    record<{ to: BrokerId | undefined; timeoutMs: number }>({
+      to: maybe(uint<BrokerId>()),
+      timeoutMs: uint(),
+    }),
+    record<{ leader: BrokerId; leaderEpoch: Term }>({
+      leader: uint<BrokerId>(),
+      leaderEpoch: uint<Term>(),
+    }),
+  ),
+} as const;

@@ -1,0 +1,437 @@
+import { invariant } from '../base/assert.js';
+import type { RaftGroup } from '../host/raft-group.js';
+import type { BrokerRegistration, Command, OffsetCommitItem } from '../metadata/command.js';
+import {
+  decideAlterTopic,
+  decideCommit,
+  decideCreateTopic,
+  decideMoveReplicas,
+  decideRegister,
+  findPartition,
+  REPLICATION_FACTOR_DEFAULT,
+  type CommitDecision,
+  type Decision,
+} from '../metadata/decide.js';
+import { groupNameProblem } from '../metadata/names.js';
+import type { MetadataState } from '../metadata/metadata-state.js';
+import { BrokerError } from '../model/errors.js';
+import {
+  METADATA_GROUP,
+  type BrokerId,
+  type RaftGroupId,
+  type Term,
+  type TopicId,
+  type TopicPartition,
+} from '../model/ids.js';
+import { LIMITS } from '../model/limits.js';
+import { membersOf } from '../model/membership.js';
+import type { Logger } from '../ports/telemetry.js';
+import type { Cancel, World } from '../ports/world.js';
+import type { CommittedOffset } from './admin-types.js';
+import type { ControllerHandlers } from './controller-link.js';
+import type {
+  Changed,
+  CommitAnswer,
+  CommitRequest,
+  CreateTopicCommand,
+  HeartbeatRequest,
+  MetadataGroupDescription,
+} from './controller-ops.js';
+import { Liveness } from './liveness.js';
+import { OffsetCommitter } from './offset-committer.js';
+import { notController, proposeCommand, raise, type AppliedCommand } from './propose.js';
+import { pickTransferTarget } from './transfer-target.js';
+import type { BrokerSettings, LeaderTable, MetadataView } from './types.js';
+import type { Watermarks } from './watermarks.js';
+
+const BARRIER_MS = 3_000;
+const MEMBERSHIP_MS = 10_000;
+const COMMIT_CHECK_MS = 3_000;
+
+/** One leadership of the metadata group. */
+interface Tenure {
+  readonly group: RaftGroup;
+  readonly term: Term;
+  readonly liveness: Liveness;
+  /** Brokers with a fencing or unfencing command under way. */
+  readonly switching: Set<BrokerId>;
+  readonly committer: OffsetCommitter;
+  isChangingMembers: boolean;
+}
+
+export interface ControllerDeps {
+  readonly self: BrokerId;
+  readonly world: World;
+  readonly state: MetadataState;
+  readonly view: MetadataView;
+  readonly leaders: LeaderTable;
+  readonly watermarks: Watermarks;
+  readonly settings: BrokerSettings;
+  readonly log: Logger;
+}
+
+/**
+ * The metadata leader at work: decides on requests, proposes commands and answers once they are
+ * applied; watches who is alive; admits newcomers to the metadata group as learners.
+ *
+ * Invariant: it acts only while this broker's metadata replica leads and has applied an entry of its
+ * term; everything it knows beyond the replicated state begins and ends with that tenure.
+ */
+export class Controller implements ControllerHandlers {
+  readonly #deps: ControllerDeps;
+  #tenure: Tenure | undefined;
+  #cancelTick: Cancel | undefined;
+  /** Topics are placed one after another, so that each sees the load of the one before. */
+  #lastPlacement: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: ControllerDeps) {
+    this.#deps = deps;
+  }
+
+  get isActive(): boolean {
+    return this.#tenure !== undefined;
+  }
+
+  activate(group: RaftGroup, term: Term): void {
+    this.deactivate();
+    const { world, settings, log } = this.#deps;
+    const tenure: Tenure = {
+      group,
+      term,
+      liveness: new Liveness({
+        sessionMs: settings.sessionMs,
+        gapMsMax: settings.heartbeatMs * 2,
+        monotonicMs: world.clock.monotonicMs(),
+      }),
+      switching: new Set(),
+      committer: new OffsetCommitter(world.timers, (commits) =>
+        this.#propose(tenure, { kind: 'commitOffsets', commits }),
+      ),
+      isChangingMembers: false,
+    };
+    this.#tenure = tenure;
+    this.#cancelTick = world.timers.every(settings.heartbeatMs, () => this.#tick(tenure));
+    log.info({ term }, 'became the controller');
+  }
+
+  deactivate(): void {
+    this.#cancelTick?.();
+    this.#cancelTick = undefined;
+    if (this.#tenure === undefined) return;
+    this.#deps.log.info({ term: this.#tenure.term }, 'is no longer the controller');
+    this.#tenure = undefined;
+  }
+
+  // ---- Brokers ----
+
+  async register(registration: BrokerRegistration): Promise<Changed> {
+    const tenure = this.#mustLead();
+    const changed = await this.#carryOut(tenure, decideRegister(this.#deps.state, registration));
+    tenure.liveness.heard(registration.id);
+    this.#admitLearners(tenure);
+    return changed;
+  }
+
+  async heartbeat({ id, directoryId }: HeartbeatRequest): Promise<boolean> {
+    const tenure = this.#mustLead();
+    const broker = this.#deps.state.brokers.get(id);
+    if (broker?.directoryId !== directoryId) return Promise.resolve(false);
+    tenure.liveness.heard(id);
+    if (broker.isFenced) this.#switchFence(tenure, id, false);
+    return Promise.resolve(true);
+  }
+
+  async barrier(): Promise<Changed> {
+    await this.#confirmLeadership(this.#mustLead());
+    return { index: this.#deps.state.version };
+  }
+
+  // ---- Topics ----
+
+  async topicId(topic: string): Promise<TopicId> {
+    await this.#confirmLeadership(this.#mustLead());
+    const found = findPartition(this.#deps.state, { topic, partition: 0 });
+    return found.kind === 'rejected' ? raise(found) : found.topic.id;
+  }
+
+  async createTopic(wanted: CreateTopicCommand): Promise<Changed> {
+    const tenure = this.#mustLead();
+    await this.#waitForLiveBrokers(tenure, wanted);
+    const earlier = this.#lastPlacement;
+    const creation = (async (): Promise<Changed> => {
+      await earlier.catch(() => undefined);
+      const { state, world } = this.#deps;
+      const salt = world.random.u32();
+      const size = this.#clusterSize(tenure);
+      return this.#carryOut(tenure, decideCreateTopic(state, wanted, size, salt));
+    })();
+    this.#lastPlacement = creation.catch(() => undefined);
+    return creation;
+  }
+
+  async deleteTopic(topicId: TopicId): Promise<Changed> {
+    return this.#propose(this.#mustLead(), { kind: 'deleteTopic', topicId });
+  }
+
+  async alterTopic(wanted: {
+    readonly topic: string;
+    readonly set: ReadonlyMap<string, string>;
+    readonly unset: readonly string[];
+  }): Promise<Changed & { readonly config: ReadonlyMap<string, string> }> {
+    const decision = decideAlterTopic(this.#deps.state, wanted);
+    const { index } = await this.#carryOut(this.#mustLead(), decision);
+    return { index, config: this.#deps.state.topicsByName.get(wanted.topic)?.config ?? new Map() };
+  }
+
+  async moveReplicas(
+    wanted: TopicPartition & { readonly replicas: readonly BrokerId[] },
+  ): Promise<Changed> {
+    return this.#carryOut(this.#mustLead(), decideMoveReplicas(this.#deps.state, wanted));
+  }
+
+  async completeMove(done: {
+    readonly groupId: RaftGroupId;
+    readonly replicas: readonly BrokerId[];
+  }): Promise<Changed> {
+    return this.#propose(this.#mustLead(), { kind: 'completeMove', ...done });
+  }
+
+  async replicasDeleted(done: {
+    readonly brokerId: BrokerId;
+    readonly groupIds: readonly RaftGroupId[];
+  }): Promise<Changed> {
+    return this.#propose(this.#mustLead(), { kind: 'replicasDeleted', ...done });
+  }
+
+  async allocateProducers(
+    count: number,
+  ): Promise<{ readonly first: number; readonly count: number }> {
+    const { result } = await this.#propose(this.#mustLead(), { kind: 'allocateProducers', count });
+    invariant(result.kind === 'producersAllocated', 'producer ids were handed out');
+    return { first: result.first, count: result.count };
+  }
+
+  // ---- Consumer groups ----
+
+  async commitOffsets({ group, offsets }: CommitRequest): Promise<CommitAnswer> {
+    const tenure = this.#mustLead();
+    if (offsets.length > LIMITS.offsetCommitsPerRequestMax) {
+      throw new BrokerError(
+        'INVALID_ARGUMENT',
+        `a request commits at most ${LIMITS.offsetCommitsPerRequestMax} offsets`,
+      );
+    }
+    const decisions = offsets.map((wanted) => decideCommit(this.#deps.state, group, wanted));
+    const errors = decisions.map((decision) =>
+      decision.kind === 'rejected' ? new BrokerError(decision.code, decision.message) : undefined,
+    );
+    await this.#refuseBeyondWatermark(decisions, errors);
+    const items: OffsetCommitItem[] = [];
+    const places: number[] = [];
+    decisions.forEach((decision, at) => {
+      if (decision.kind === 'rejected' || errors[at] !== undefined) return;
+      items.push(decision.item);
+      places.push(at);
+    });
+    if (items.length === 0) return { index: this.#deps.state.version, errors, commitTimeMs: 0 };
+    const { index, timeMs, refused } = await tenure.committer.commit(items);
+    refused.forEach((rejection, i) => {
+      const at = places[i];
+      if (rejection !== undefined && at !== undefined) {
+        errors[at] = new BrokerError(rejection.code, rejection.message);
+      }
+    });
+    return { index, errors, commitTimeMs: timeMs };
+  }
+
+  async fetchOffsets(wanted: {
+    readonly group: string;
+    readonly partitions: readonly TopicPartition[];
+  }): Promise<readonly CommittedOffset[]> {
+    const tenure = this.#mustLead();
+    const problem = groupNameProblem(wanted.group);
+    if (problem !== undefined) throw new BrokerError('INVALID_ARGUMENT', problem);
+    await this.#confirmLeadership(tenure);
+    return wanted.partitions.length === 0
+      ? this.#allOffsets(wanted.group)
+      : wanted.partitions.map((at) => this.#offsetOf(wanted.group, at));
+  }
+
+  #allOffsets(group: string): CommittedOffset[] {
+    const { state } = this.#deps;
+    const all: CommittedOffset[] = [];
+    for (const { topicId, partition, offset, metadata, timeMs } of state.ledger.rows(group)) {
+      const topic = state.topicsById.get(topicId)?.name;
+      if (topic === undefined) continue;
+      all.push({ topic, partition, offset, metadata, error: undefined, commitTimeMs: timeMs });
+    }
+    return all;
+  }
+
+  #offsetOf(group: string, { topic, partition }: TopicPartition): CommittedOffset {
+    const { state } = this.#deps;
+    const none = { topic, partition, offset: -1, metadata: '', error: undefined, commitTimeMs: 0 };
+    const found = findPartition(state, { topic, partition });
+    if (found.kind === 'rejected') {
+      return { ...none, error: new BrokerError(found.code, found.message) };
+    }
+    const position = state.ledger.position(group, found.topic.id, partition);
+    if (position === undefined) return none;
+    const { offset, metadata, timeMs } = position;
+    return { ...none, offset, metadata, commitTimeMs: timeMs };
+  }
+
+  async #refuseBeyondWatermark(
+    decisions: readonly CommitDecision[],
+    errors: (BrokerError | undefined)[],
+  ): Promise<void> {
+    const wanted = new Map<RaftGroupId, number>();
+    for (const decision of decisions) {
+      if (decision.kind === 'rejected') continue;
+      const { groupId, item } = decision;
+      wanted.set(groupId, Math.max(item.offset, wanted.get(groupId) ?? 0));
+    }
+    const found = await this.#deps.watermarks.atLeast(wanted, COMMIT_CHECK_MS);
+    decisions.forEach((decision, at) => {
+      if (decision.kind === 'rejected') return;
+      const watermark = found.get(decision.groupId);
+      if (typeof watermark === 'number') {
+        if (decision.item.offset <= watermark) return;
+        errors[at] = new BrokerError(
+          'OFFSET_OUT_OF_RANGE',
+          `offset ${decision.item.offset} lies beyond the high watermark ${watermark}`,
+        );
+      } else errors[at] = watermark;
+    });
+  }
+
+  // ---- The metadata group itself ----
+
+  async describe(): Promise<MetadataGroupDescription> {
+    const { group, term } = this.#mustLead();
+    const status = group.status();
+    if (status === undefined) throw notController(this.#deps.leaders.hint(METADATA_GROUP));
+    const { membership, peers, durable } = status;
+    return Promise.resolve({
+      controller: this.#deps.self,
+      term,
+      commitIndex: status.commit,
+      members: membersOf(membership).map((brokerId) => {
+        const peer = peers.find(({ id }) => id === brokerId);
+        const isSelf = brokerId === this.#deps.self;
+        return {
+          brokerId,
+          role: membership.voters.includes(brokerId) ? 'voter' : 'learner',
+          matchIndex: peer?.match ?? durable,
+          isActive: isSelf || peer?.isActive === true,
+          isRepairing: peer?.isRepairing === true,
+        };
+      }),
+    });
+  }
+
+  async transfer(wanted: {
+    readonly to: BrokerId | undefined;
+    readonly timeoutMs: number;
+  }): Promise<{ readonly leader: BrokerId; readonly leaderEpoch: Term }> {
+    const { group } = this.#mustLead();
+    const to = pickTransferTarget(group, wanted.to);
+    if (to !== this.#deps.self) await group.transferLeadership(to, wanted.timeoutMs);
+    const status = group.status();
+    if (status?.leader === undefined) {
+      throw new BrokerError('TRANSFER_FAILED', 'leadership moved, but its new holder is not known');
+    }
+    return { leader: status.leader, leaderEpoch: status.term };
+  }
+
+  // ---- Helpers ----
+
+  #mustLead(): Tenure {
+    if (this.#tenure?.group.isLeaderReady() === true) return this.#tenure;
+    throw notController(this.#deps.leaders.hint(METADATA_GROUP));
+  }
+
+  async #confirmLeadership(tenure: Tenure): Promise<void> {
+    await tenure.group.readBarrier(BARRIER_MS);
+    if (this.#tenure !== tenure) throw notController(this.#deps.leaders.hint(METADATA_GROUP));
+  }
+
+  async #carryOut(tenure: Tenure, decision: Decision): Promise<Changed> {
+    switch (decision.kind) {
+      case 'rejected':
+        return raise(decision);
+      case 'settled':
+        return { index: this.#deps.state.version };
+      case 'propose':
+        return this.#propose(tenure, decision.command);
+    }
+  }
+
+  #propose(tenure: Tenure, command: Command): Promise<AppliedCommand> {
+    return proposeCommand(tenure.group, command, () => this.#deps.leaders.hint(METADATA_GROUP));
+  }
+
+  /** Brokers the cluster is known to have: registered, or founders that are yet to register. */
+  #clusterSize(tenure: Tenure): number {
+    const membership = tenure.group.status()?.membership;
+    const members = membership === undefined ? [] : membersOf(membership);
+    return new Set([...members, ...this.#deps.state.brokers.keys()]).size;
+  }
+
+  /** While a cluster starts, brokers register one after another: give them a moment. */
+  async #waitForLiveBrokers(tenure: Tenure, wanted: CreateTopicCommand): Promise<void> {
+    const size = this.#clusterSize(tenure);
+    const factor = wanted.replicationFactor ?? Math.min(REPLICATION_FACTOR_DEFAULT, size);
+    if (factor > size) return;
+    const waitMs = Math.min(wanted.waitMs, this.#deps.settings.sessionMs);
+    const isEnough = (): boolean => {
+      let live = 0;
+      for (const broker of this.#deps.state.brokers.values()) if (!broker.isFenced) live += 1;
+      return live >= factor;
+    };
+    await this.#deps.view.waitFor(isEnough, waitMs).catch(() => undefined);
+  }
+
+  #tick(tenure: Tenure): void {
+    const { state, world, self } = this.#deps;
+    tenure.liveness.heard(self);
+    const expected = [...state.brokers.values()].filter((b) => !b.isFenced).map((b) => b.id);
+    const silent = tenure.liveness.tick(world.clock.monotonicMs(), expected);
+    for (const id of silent) this.#switchFence(tenure, id, true);
+    this.#admitLearners(tenure);
+  }
+
+  #switchFence(tenure: Tenure, brokerId: BrokerId, isFenced: boolean): void {
+    if (tenure.switching.has(brokerId)) return;
+    tenure.switching.add(brokerId);
+    const { log } = this.#deps;
+    this.#propose(tenure, { kind: 'setBrokerFenced', brokerId, isFenced })
+      .then(
+        () => log.info({ brokerId, isFenced }, isFenced ? 'fenced a broker' : 'unfenced a broker'),
+        (error: unknown) => log.debug({ brokerId, err: error }, 'fencing failed'),
+      )
+      .finally(() => tenure.switching.delete(brokerId))
+      .catch(() => undefined);
+  }
+
+  /** Registered brokers outside the metadata group follow it as learners; never promoted by itself. */
+  #admitLearners(tenure: Tenure): void {
+    const membership = tenure.group.status()?.membership;
+    if (membership === undefined || tenure.isChangingMembers) return;
+    const members = new Set(membersOf(membership));
+    const newcomers = [...this.#deps.state.brokers.keys()].filter((id) => !members.has(id));
+    if (newcomers.length === 0 || membership.votersOutgoing.length > 0) return;
+    tenure.isChangingMembers = true;
+    const learners = [...membership.learners, ...newcomers].sort((a, b) => a - b);
+    tenure.group
+      .changeMembership({ voters: membership.voters, learners }, MEMBERSHIP_MS)
+      .then(
+        () => this.#deps.log.info({ newcomers }, 'admitted to the metadata group as learners'),
+        (error: unknown) => this.#deps.log.debug({ newcomers, err: error }, 'admission failed'),
+      )
+      .finally(() => {
+        tenure.isChangingMembers = false;
+      })
+      .catch(() => undefined);
+  }
+}
