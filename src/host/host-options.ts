@@ -30,6 +30,8 @@ export interface HostTuning {
   readonly reopenForgiveMs: number;
   /** A store that does not finish closing in this time is left behind. */
   readonly closeTimeoutMs: number;
+  /** A leader whose disk finishes nothing for this long hands its leadership over. */
+  readonly diskStallMs: number;
   readonly warnPeriodMs: number;
 }
 
@@ -47,6 +49,7 @@ export const DEFAULT_HOST_TUNING: HostTuning = {
   reopenDelayMaxMs: 10_000,
   reopenForgiveMs: 60_000,
   closeTimeoutMs: 10_000,
+  diskStallMs: 2_000,
   warnPeriodMs: 10_000,
 };
 

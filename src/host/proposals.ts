@@ -87,7 +87,7 @@ export class Proposals {
     this.#pending = kept;
     this.#head = 0;
     this.#told = keptTold;
-    for (const pending of lost) pending.observer.failed();
+    tellAll(lost);
   }
 
   #dropFirst(): void {
@@ -104,4 +104,17 @@ export class Proposals {
     this.#told = Math.max(this.#told, this.#head);
     if (this.#pending.length === 0) this.#told = 0;
   }
+}
+
+/** Everybody hears of it, whatever the others do on hearing it. */
+function tellAll(lost: readonly Pending[]): void {
+  const errors: unknown[] = [];
+  for (const pending of lost) {
+    try {
+      pending.observer.failed();
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
 }

@@ -2,10 +2,9 @@ import { InvariantError, invariant } from '../base/assert.js';
 import { deferred, type Deferred } from '../base/deferred.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId, Term } from '../model/ids.js';
-import { logIndex } from '../model/ids.js';
 import { entryBytes, type IndexRange, type LogEntry } from '../model/log-entry.js';
 import { decodeMembership, type Membership } from '../model/membership.js';
-import { PrefixTruncatedError, type LogStore, type Snapshot } from '../ports/log-store.js';
+import type { Checkpoint, LogStore, Snapshot } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { SnapshotHeader } from '../ports/transport.js';
 import type { World } from '../ports/world.js';
@@ -19,16 +18,20 @@ import type {
   SnapshotMeta,
 } from '../raft/io.js';
 import type { Message } from '../raft/message.js';
+import type { RaftConfig } from '../raft/config.js';
 import type { RaftNode } from '../raft/raft-node.js';
 import { Checkpointer } from './checkpointer.js';
+import { CommittedEntries } from './committed-entries.js';
 import type { HostMetrics } from './host-metrics.js';
 import type { HostTuning } from './host-options.js';
+import { transferTargets } from './leadership.js';
 import { LogReader } from './log-reader.js';
 import type { MembershipHistory } from './membership-history.js';
 import type { Outbox } from './outbox.js';
+import { PersistTracker } from './persist-tracker.js';
 import { Proposals } from './proposals.js';
 import type { ProposalObserver, ProposeOutcome, RaftGroupOwner } from './raft-group.js';
-import { Waiters } from './waiters.js';
+import { isExactly, Waiters } from './waiters.js';
 
 const TICK = { kind: 'tick' } as const;
 
@@ -38,6 +41,7 @@ export interface DriverHost {
   readonly world: World;
   readonly tuning: HostTuning;
   readonly metrics: HostMetrics;
+  readonly config: RaftConfig;
   /** There may be something to collect or to apply: take it in the coming turn. */
   markDirty(driver: RaftGroupDriver): void;
   sendSnapshot(driver: RaftGroupDriver, peer: BrokerId, repairTarget: LogIndex | undefined): void;
@@ -70,8 +74,8 @@ interface Install {
  * It begins with an open store and ends with the first error or with close; a fenced replica that
  * comes back gets a new driver.
  *
- * Invariants: applied + 1 <= applyNext <= commit + 1; every entry is applied once, in order; persists
- * complete in the order of their tickets; after the end nothing is stepped, applied or sent.
+ * Invariants: every committed entry is applied once, in order; persists complete in the order of their
+ * tickets; after the end nothing is stepped, applied or sent.
  */
 export class RaftGroupDriver {
   readonly id: RaftGroupId;
@@ -83,7 +87,9 @@ export class RaftGroupDriver {
   readonly #failed: (error: unknown, isBug: boolean) => void;
   readonly #memberships: MembershipHistory;
   readonly #proposals = new Proposals();
+  readonly #persists = new PersistTracker();
   readonly #waiters: Waiters;
+  readonly #entries: CommittedEntries;
   readonly #checkpointer: Checkpointer;
   readonly #reader: LogReader;
   readonly #abort = new AbortController();
@@ -91,16 +97,8 @@ export class RaftGroupDriver {
   #role: Role = 'follower';
   #term: Term;
   #leaderReadyTerm: Term | undefined;
-  #applied: LogIndex;
-  /** First index that is not known to be committed: what is below is to be applied. */
-  #applyNext: LogIndex;
-  /** Committed entries that came from the store, the first of them at applied + 1. */
-  #readAhead: readonly LogEntry[] | undefined;
-  #isReading = false;
   #install: Install | undefined;
-  #ticketDone = 0;
-  #persistsInFlight = 0;
-  #persistsIdle: Deferred<undefined> | undefined;
+  #stallHandledMs = 0;
 
   constructor(host: DriverHost, start: DriverStart) {
     this.id = start.id;
@@ -115,8 +113,14 @@ export class RaftGroupDriver {
     this.#checkpointer = new Checkpointer(start.applied, host.tuning);
     const fail = (error: unknown): void => this.fail(error);
     this.#reader = new LogReader(start.node, start.store, start.snapshot, fail);
-    this.#applied = start.applied;
-    this.#applyNext = logIndex(start.applied + 1);
+    this.#entries = new CommittedEntries({
+      node: start.node,
+      store: start.store,
+      applied: start.applied,
+      readBytesMax: host.tuning.applyReadBytesMax,
+      arrived: () => host.markDirty(this),
+      failed: fail,
+    });
     this.#term = start.node.status().term;
   }
 
@@ -135,7 +139,7 @@ export class RaftGroupDriver {
     return this.#term;
   }
   get applyLag(): number {
-    return this.#applyNext - 1 - this.#applied;
+    return this.#entries.next - 1 - this.#entries.applied;
   }
   get proposalsPending(): number {
     return this.#proposals.size;
@@ -161,7 +165,20 @@ export class RaftGroupDriver {
   tick(): void {
     this.#node.step(TICK);
     if (this.#waiters.hasTransfers) this.#checkTransfers();
+    if (this.#persists.count > 0 && this.isLeader) this.#checkDisk();
     if (this.#node.hasReady()) this.#host.markDirty(this);
+  }
+
+  /** A leader whose disk hangs leads on as long as its followers can commit; better one of them does. */
+  #checkDisk(): void {
+    const nowMs = this.#host.world.clock.monotonicMs();
+    const { diskStallMs } = this.#host.tuning;
+    const stalledMs = this.#persists.stalledMs(nowMs);
+    if (stalledMs < diskStallMs || nowMs - this.#stallHandledMs < diskStallMs) return;
+    this.#stallHandledMs = nowMs;
+    const [to] = transferTargets(this.#node.status(), this.id);
+    this.#log.warn({ stalledMs: Math.round(stalledMs), to }, 'the disk hangs');
+    if (to !== undefined) this.#node.step({ kind: 'transferLeadership', to });
   }
 
   receive(message: Message): void {
@@ -209,6 +226,10 @@ export class RaftGroupDriver {
     proposal: { readonly kind: 'batch' | 'command'; readonly payload: Uint8Array },
     observer: ProposalObserver,
   ): ProposeOutcome {
+    // Followers alone can commit, so that only this bounds what waits for a slow disk here.
+    if (this.#persists.bytes >= this.#host.config.uncommittedBytesMax) {
+      return { accepted: false, reason: 'tailFull', leader: this.#host.self };
+    }
     const timeMs = this.#host.world.clock.nowMs();
     const { kind, payload } = proposal;
     let result: ProposeResult;
@@ -222,7 +243,7 @@ export class RaftGroupDriver {
     if (!result.accepted) return result;
     // An earlier term's proposals are lost if the role change has not come out of the core yet.
     if (result.first.term !== this.#term) {
-      this.#proposals.failExceptTerm(result.first.term, this.#applyNext);
+      this.#proposals.failExceptTerm(result.first.term, this.#entries.next);
     }
     this.#proposals.add(result.first, observer);
     this.#host.markDirty(this);
@@ -242,6 +263,10 @@ export class RaftGroupDriver {
     target: Pick<Membership, 'voters' | 'learners'>,
     deadlineMs: number,
   ): Promise<void> {
+    const { role, membership } = this.#node.status();
+    const isInForce =
+      isExactly(membership, target) && isExactly(this.#memberships.latest(), target);
+    if (role === 'leader' && isInForce) return;
     let result: ProposeResult | undefined;
     this.#guard(() => {
       result = this.#node.changeMembership(target, this.#host.world.clock.nowMs());
@@ -286,8 +311,7 @@ export class RaftGroupDriver {
   }
 
   hasApplyWork(): boolean {
-    if (this.#phase !== 'running' || this.#install?.isStarted === true) return false;
-    return this.#applied + 1 < this.#applyNext && !this.#isReading;
+    return this.#phase === 'running' && this.#entries.isAvailable;
   }
 
   collect(outbox: Outbox): void {
@@ -303,10 +327,10 @@ export class RaftGroupDriver {
   #carryOut(ready: Ready, outbox: Outbox): void {
     for (const write of ready.persists) this.#startPersist(write);
     for (const message of ready.messages) outbox.add(message.to, { group: this.id, message });
-    if (ready.committed !== undefined) this.#committed(ready.committed);
+    if (ready.committed !== undefined) this.#entries.committed(ready.committed);
     if (ready.roleChange !== undefined) this.#roleChanged(ready.roleChange);
     for (const { token, index } of ready.barriersReached) {
-      this.#waiters.barrierReached(token, index, this.#applied);
+      this.#waiters.barrierReached(token, index, this.#entries.applied);
     }
     for (const token of ready.barriersFailed) this.#waiters.barrierFailed(token);
     for (const { peer, from, bytesMax } of ready.catchUpReads) {
@@ -317,17 +341,6 @@ export class RaftGroupDriver {
     }
   }
 
-  #committed(range: IndexRange): void {
-    // An install in the same Ready may already have gone past it.
-    if (range.next <= this.#applyNext) return;
-    invariant(range.first === this.#applyNext, 'committed ranges follow each other', {
-      group: this.id,
-      first: range.first,
-      applyNext: this.#applyNext,
-    });
-    this.#applyNext = range.next;
-  }
-
   #roleChanged(change: RoleChange): void {
     const { role, term, leader } = change;
     const before = { role: this.#role, term: this.#term };
@@ -336,14 +349,16 @@ export class RaftGroupDriver {
     this.#term = term;
     if (won) this.#host.metrics.electionsWon.add(1);
     if (role === 'candidate') this.#host.metrics.campaigns.add(1);
-    this.#proposals.failExceptTerm(role === 'leader' ? term : undefined, this.#applyNext);
+    this.#proposals.failExceptTerm(role === 'leader' ? term : undefined, this.#entries.next);
     if (before.role === 'leader' && (role !== 'leader' || won)) {
-      this.#waiters.steppedDown(this.#applyNext, this.#applied);
+      this.#waiters.steppedDown(this.#entries.next, this.#entries.applied);
     }
     if (leader !== undefined && leader !== this.#host.self) this.#waiters.transferEnded(leader);
     const fields = { role, term, leader, last: this.#node.status().last.index };
-    if (role === 'candidate' || role === 'preCandidate') this.#log.debug(fields, 'campaigning');
-    else this.#log.info(fields, role === 'leader' ? 'became leader' : 'follows');
+    if (role === 'leader') this.#log.info(fields, 'became leader');
+    else if (role === 'follower' && leader !== undefined)
+      this.#log.info(fields, 'follows a leader');
+    else this.#log.debug(fields, 'has no leader');
     this.#owner.roleChanged(change);
   }
 
@@ -361,11 +376,9 @@ export class RaftGroupDriver {
       install = this.#install;
       invariant(install?.meta.last.index === write.install.last.index, 'the snapshot is at hand');
       install.isStarted = true;
-      // What was to be applied below the snapshot comes with it.
-      this.#applyNext = logIndex(Math.max(this.#applyNext, write.install.last.index + 1));
-      this.#readAhead = undefined;
+      this.#entries.installing(install.meta.last.index);
     }
-    this.#persistsInFlight += 1;
+    this.#persists.started(write, this.#host.world.clock.monotonicMs());
     this.#store.persist(write, install?.state).then(
       () => this.#guard(() => this.#persisted(write, install)),
       (error: unknown) => this.fail(error),
@@ -373,33 +386,28 @@ export class RaftGroupDriver {
   }
 
   #persisted(write: Persist, install: Install | undefined): void {
-    this.#persistsInFlight -= 1;
-    if (this.#phase === 'ended') return;
-    invariant(write.ticket > this.#ticketDone, 'persists complete in order', {
-      ticket: write.ticket,
-      done: this.#ticketDone,
-    });
-    this.#ticketDone = write.ticket;
+    this.#persists.finished(write.ticket, this.#host.world.clock.monotonicMs());
     if (install !== undefined) this.#restore(install);
     this.#node.step({ kind: 'persisted', ticket: write.ticket });
     if (install !== undefined) this.#installed(install);
     const last = write.append?.entries[write.append.entries.length - 1];
     if (last !== undefined) this.#proposals.persisted(last);
     this.#saveCheckpointWhenDue();
-    if (this.#persistsInFlight === 0) this.#persistsIdle?.resolve(undefined);
     if (this.#phase === 'running') this.#host.markDirty(this);
   }
 
   /** Before the core hears that the snapshot is durable: what it does next builds on that state. */
   #restore(install: Install): void {
     const { index } = install.meta.last;
-    invariant(index > this.#applied, 'an install never goes back', { index });
     this.#owner.machine.restore(install.state, index);
-    this.#applied = index;
+    this.#entries.installed(index);
     this.#reader.prefixMoved(install.meta);
     this.#memberships.installed(index, install.meta.membership);
     this.#checkpointer.restored(index);
     this.#install = undefined;
+    // Those it covers were committed, but what they returned is lost with the entries.
+    this.#proposals.failAll();
+    this.#waiters.membershipApplied(index, install.meta.membership);
   }
 
   #installed(install: Install): void {
@@ -416,13 +424,8 @@ export class RaftGroupDriver {
   /** Applies at least one entry if one is at hand. Returns the bytes applied. */
   applySome(bytesMax: number): number {
     if (!this.hasApplyWork()) return 0;
-    const range = { first: logIndex(this.#applied + 1), next: this.#applyNext };
-    const entries = this.#readAhead ?? this.#node.recent(range, bytesMax);
-    this.#readAhead = undefined;
-    if (entries === undefined) {
-      this.#readToApply(range);
-      return 0;
-    }
+    const entries = this.#entries.take(bytesMax);
+    if (entries === undefined) return 0;
     let bytes = 0;
     for (const entry of entries) {
       this.#applyOne(entry);
@@ -430,27 +433,18 @@ export class RaftGroupDriver {
       // Whoever heard of it may have closed this replica.
       if (!this.isRunning) return bytes;
     }
-    this.#node.step({ kind: 'applied', index: this.#applied });
+    this.#node.step({ kind: 'applied', index: this.#entries.applied });
     this.#host.metrics.entriesApplied.add(entries.length);
     this.#checkpointer.applied(entries.length, bytes);
-    this.#owner.applied(this.#applied);
-    this.#waiters.applied(this.#applied);
+    this.#owner.applied(this.#entries.applied);
+    this.#waiters.applied(this.#entries.applied);
     this.#saveCheckpointWhenDue();
     return bytes;
   }
 
   #applyOne(entry: LogEntry): void {
-    invariant(entry.index === this.#applied + 1, 'entries are applied in order', {
-      group: this.id,
-      index: entry.index,
-      applied: this.#applied,
-    });
-    invariant(entry.index < this.#applyNext, 'only committed entries are applied', {
-      group: this.id,
-      index: entry.index,
-    });
+    this.#entries.advance(entry);
     const result = this.#owner.machine.apply(entry);
-    this.#applied = entry.index;
     if (entry.kind === 'membership') {
       const membership = decodeMembership(entry.payload);
       this.#memberships.applied(entry.index, membership);
@@ -463,38 +457,19 @@ export class RaftGroupDriver {
     this.#proposals.applied(entry, result);
   }
 
-  #readToApply(range: IndexRange): void {
-    this.#isReading = true;
-    this.#store.read(range, { bytesMax: this.#host.tuning.applyReadBytesMax }).then(
-      (entries) =>
-        this.#guard(() => {
-          this.#isReading = false;
-          invariant(entries.length > 0, 'a read returns at least one entry', { ...range });
-          // An install may have overtaken it.
-          if (entries[0]?.index === this.#applied + 1) this.#readAhead = entries;
-          this.#host.markDirty(this);
-        }),
-      (error: unknown) =>
-        this.#guard(() => {
-          this.#isReading = false;
-          const isOvertaken = this.#install !== undefined || this.#applied >= range.first;
-          if (error instanceof PrefixTruncatedError && isOvertaken) this.#host.markDirty(this);
-          else this.fail(error);
-        }),
-    );
-  }
-
   #saveCheckpointWhenDue(): void {
     if (!this.isRunning || !this.#checkpointer.isDue() || this.#install !== undefined) return;
     // A checkpoint above what is durable here would outlive entries it stands on.
-    if (this.#node.status().durable < this.#applied) return;
-    this.#saveCheckpoint().catch((error: unknown) => this.fail(error));
+    if (this.#node.status().durable < this.#entries.applied) return;
+    this.#saveCheckpoint(this.#freeze()).catch((error: unknown) => this.fail(error));
   }
 
-  async #saveCheckpoint(): Promise<void> {
-    const index = this.#applied;
-    const checkpoint = { index, state: this.#owner.machine.encode() };
-    await this.#checkpointer.save(index, () => this.#store.saveCheckpoint(checkpoint));
+  #freeze(): Checkpoint {
+    return { index: this.#entries.applied, state: this.#owner.machine.encode() };
+  }
+
+  async #saveCheckpoint(frozen: Checkpoint): Promise<void> {
+    await this.#checkpointer.save(frozen.index, () => this.#store.saveCheckpoint(frozen));
     this.#host.metrics.checkpointsSaved.add(1);
   }
 
@@ -524,7 +499,7 @@ export class RaftGroupDriver {
 
   async truncatePrefix(last: LogIndex, state: Uint8Array): Promise<void> {
     if (last < this.#reader.firstIndex) return;
-    invariant(last <= this.#applied, 'only what is applied is truncated', { last });
+    invariant(last <= this.#entries.applied, 'only what is applied is truncated', { last });
     if (last > this.#node.status().durable) {
       throw new BrokerError('THROTTLED', 'the entries are not durable here yet');
     }
@@ -580,26 +555,19 @@ export class RaftGroupDriver {
       this.#phase = 'closing';
       this.#abort.abort();
       this.#failAllWaiting(new BrokerError('BROKER_UNAVAILABLE', 'the replica was closed'));
-      await this.#drain();
+      await this.#persists.idle();
+      await this.#checkpointer.idle();
       if (options.saveState) await this.#saveFinalCheckpoint();
     }
     this.#end(new BrokerError('BROKER_UNAVAILABLE', 'the replica was closed'));
     await this.#store.close();
   }
 
-  async #drain(): Promise<void> {
-    if (this.#persistsInFlight > 0) {
-      this.#persistsIdle = deferred<undefined>();
-      await this.#persistsIdle.promise;
-    }
-    await this.#checkpointer.idle();
-  }
-
   async #saveFinalCheckpoint(): Promise<void> {
-    if (this.#phase !== 'closing' || this.#checkpointer.isAt(this.#applied)) return;
-    if (this.#node.status().durable < this.#applied) return;
+    if (this.#phase !== 'closing' || this.#checkpointer.isAt(this.#entries.applied)) return;
+    if (this.#node.status().durable < this.#entries.applied) return;
     try {
-      await this.#saveCheckpoint();
+      await this.#saveCheckpoint(this.#freeze());
     } catch (error) {
       this.#log.warn({ error }, 'could not save a checkpoint while closing');
     }
@@ -608,11 +576,14 @@ export class RaftGroupDriver {
   #end(reason: BrokerError): void {
     this.#phase = 'ended';
     this.#abort.abort();
-    this.#persistsIdle?.resolve(undefined);
+    this.#persists.end();
     this.#install?.done.reject(reason);
     this.#install = undefined;
-    this.#readAhead = undefined;
-    this.#failAllWaiting(reason);
+    try {
+      this.#failAllWaiting(reason);
+    } catch (error) {
+      this.#log.error({ error }, 'a proposer failed on hearing that its proposal did');
+    }
   }
 
   #failAllWaiting(reason: BrokerError): void {

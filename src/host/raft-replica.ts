@@ -7,7 +7,6 @@ import type { Membership } from '../model/membership.js';
 import type { BrokerStore, LoadedReplica, LogStore, ReplicaSpec } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { Cancel } from '../ports/world.js';
-import type { RaftConfig } from '../raft/config.js';
 import type { RaftStatus } from '../raft/io.js';
 import type { CreateRaftNode } from '../raft/raft-node.js';
 import { MembershipHistory } from './membership-history.js';
@@ -21,7 +20,6 @@ const UNAVAILABLE: ProposeOutcome = { accepted: false, reason: 'unavailable', le
 export interface ReplicaHost extends DriverHost {
   readonly store: BrokerStore;
   readonly createNode: CreateRaftNode;
-  readonly config: RaftConfig;
   /** Bounds how many replicas open side by side. */
   readonly openSlots: Slots;
   /** One replica is verified at a time: it costs disk and a core. */
@@ -69,12 +67,16 @@ export class RaftReplica implements RaftGroup {
 
   /** Rejects if the replica could not be created; a failed opening is retried instead. */
   async open(): Promise<void> {
+    const opening = this.#openFirst();
+    this.#busy = opening.catch(() => undefined);
+    await opening;
+  }
+
+  async #openFirst(): Promise<void> {
     const { store } = this.#host;
     const exists = store.replicas().some((r) => r.spec.groupId === this.id);
     if (!exists) await this.#host.openSlots.run(() => store.createReplica(this.#spec));
-    if (this.#isClosing) return;
-    this.#busy = this.#attempt();
-    await this.#busy;
+    if (!this.#isClosing) await this.#attempt();
   }
 
   close(options: { readonly saveState: boolean }): Promise<void> {

@@ -48,10 +48,8 @@ export class SnapshotSender {
       .then(
         (sent) => this.#report(driver, peer, sent),
         (error: unknown) => {
-          this.#options.log.warn(
-            { error, raftGroup: driver.id, peer },
-            'could not send a snapshot',
-          );
+          const fields = { error, raftGroup: driver.id, peer };
+          if (driver.isLeader) this.#options.log.warn(fields, 'could not send a snapshot');
           const later = (): void => this.#report(driver, peer, undefined);
           this.#options.world.timers.after(this.#options.tuning.snapshotRetryMs, later);
         },

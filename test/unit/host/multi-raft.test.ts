@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 
 import { brokerId, logIndex, raftGroupId } from '../../../src/model/ids.js';
+import { DEFAULT_RAFT_CONFIG } from '../../../src/raft/config.js';
 import { membershipOf, NO_MEMBERS } from '../../../src/model/membership.js';
-import type { TestBroker} from './support/test-cluster.js';
+import type { TestBroker } from './support/test-cluster.js';
 import { TestCluster } from './support/test-cluster.js';
 
 const codeOf = async (promise: Promise<unknown>): Promise<string> =>
@@ -139,6 +140,7 @@ describe('three brokers with their Raft groups', () => {
     expect(leader.group(1).status()!.membership).to.deep.equal(membershipOf(voters));
     const members = cluster.brokers.filter((b) => b !== leaving);
     await cluster.agree(1, 1, members);
+    await leader.group(1).changeMembership({ voters, learners: [] }, 1_000);
     const none = codeOf(leader.group(1).changeMembership({ voters: [], learners: [] }, 1_000));
     expect(await none).to.equal('INVALID_ARGUMENT');
     const follower = members.find((b) => b !== leader)!;
@@ -167,7 +169,39 @@ describe('three brokers with their Raft groups', () => {
     expect(cluster.network.calls).to.deep.equal([]);
   });
 
-  it('count one tick for all that were missed, after reading what has arrived', async () => {
+  it('count a late tick after what has arrived, and once for all that were missed', async () => {
+    const cluster = new TestCluster(3);
+    await cluster.open(1);
+    const leader = await cluster.leader(1);
+    const [follower] = cluster.followers(leader);
+    await cluster.world.run(300);
+    const { term } = leader.group(1).status()!;
+    const message = {
+      kind: 'heartbeatRequest',
+      from: leader.id,
+      to: follower!.id,
+      term,
+      incarnation: leader.disk(1).incarnation,
+      commit: logIndex(0),
+      readRound: 0,
+      repairTarget: undefined,
+    } as const;
+    cluster.network.isolate(follower!.id);
+    await cluster.world.run(20);
+    follower!.steps = [];
+    // The process stands still; the tick is due first, and what came meanwhile is read after it.
+    cluster.world.freeze(3_000);
+    cluster.world.timers.after(0, () =>
+      cluster.world.timers.defer(() =>
+        cluster.network.deliver(leader.id, follower!.id, [{ group: raftGroupId(1), message }]),
+      ),
+    );
+    await cluster.world.run(1);
+    expect(follower!.steps.slice(0, 2)).to.deep.equal(['message', 'tick']);
+    expect(follower!.steps.filter((kind) => kind === 'tick')).to.have.length(1);
+  });
+
+  it('keep their leaders when all of them stand still', async () => {
     const cluster = new TestCluster(3);
     await cluster.open(1);
     const leader = await cluster.leader(1);
@@ -429,6 +463,37 @@ describe('the life of a replica', () => {
     await cluster.finished(stopped);
     expect(leader.log.some((l) => /left behind/.test(l.text))).to.equal(true);
     expect([2, 3].map((id) => leader.disk(id).isOpen)).to.deep.equal([false, false]);
+  });
+
+  it('hands its leadership over when its disk hangs for long', async () => {
+    const cluster = new TestCluster(3, { diskStallMs: 1_000 });
+    await cluster.open(1);
+    const leader = await cluster.leader(1);
+    leader.disk(1).isStuck = true;
+    await cluster.commit(leader, 1, 'a');
+    const next = await cluster.leader(1, cluster.followers(leader));
+    await cluster.commit(next, 1, 'b');
+    expect(leader.log.some((l) => l.text === 'the disk hangs')).to.equal(true);
+    leader.disk(1).unstick();
+    await cluster.agree(1, 2);
+  });
+
+  it('refuses proposals rather than hold without bound what waits for its disk', async () => {
+    const config = { ...DEFAULT_RAFT_CONFIG, uncommittedBytesMax: 2_000 };
+    const cluster = new TestCluster(3, { diskStallMs: 1e9 }, 1, config);
+    await cluster.open(1);
+    const leader = await cluster.leader(1);
+    leader.disk(1).isStuck = true;
+    let accepted = 0;
+    for (let i = 0; i < 200 && leader.propose(1, `${i}`).answer.accepted; i++) {
+      accepted += 1;
+      await cluster.world.run(10);
+    }
+    expect(accepted).to.be.within(30, 60);
+    expect(leader.propose(1, 'x').answer).to.deep.include({ reason: 'tailFull' });
+    leader.disk(1).unstick();
+    await cluster.world.run(100);
+    await cluster.commit(leader, 1, 'y');
   });
 
   it('saves no checkpoint above what its own disk holds', async () => {

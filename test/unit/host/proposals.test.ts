@@ -78,6 +78,17 @@ describe('proposals', () => {
     expect(proposals.size).to.equal(1);
   });
 
+  it('tell everybody of the failure, though one of them fails on hearing it', () => {
+    const failed = (): void => {
+      throw new Error('deaf');
+    };
+    proposals.add(id(1, 1), { committed: () => undefined, failed });
+    add(id(1, 2));
+    expect(() => proposals.failAll()).to.throw('deaf');
+    expect(heard).to.deep.equal(['failed 1/2']);
+    expect(proposals.size).to.equal(0);
+  });
+
   it('refuse to go back', () => {
     add(id(1, 4));
     expect(() => add(id(1, 4))).to.throw(/ascend/);

@@ -55,10 +55,14 @@ export class FakeWorld implements World {
     const untilMs = this.#nowMs + ms;
     for (;;) {
       await this.settle();
-      const next = this.#takeDue(untilMs);
+      const next = this.#nextDue(untilMs);
       if (next === undefined) break;
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
-      next.run();
+      // As in Node: all timers that are due run before anything that was deferred.
+      for (let due = this.#nextDue(this.#nowMs); due; due = this.#nextDue(this.#nowMs)) {
+        this.#drop(due);
+        due.run();
+      }
     }
     this.#nowMs = untilMs;
   }
@@ -91,16 +95,20 @@ export class FakeWorld implements World {
   #schedule(delayMs: number, run: () => void): Cancel {
     const timer = { atMs: this.#nowMs + delayMs, order: this.#order++, run };
     this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((t) => t !== timer);
-    };
+    return () => this.#drop(timer);
   }
 
-  #takeDue(untilMs: number): Timer | undefined {
-    const due = this.#timers.filter((t) => t.atMs <= untilMs);
-    due.sort((a, b) => a.atMs - b.atMs || a.order - b.order);
-    const [first] = due;
-    this.#timers = this.#timers.filter((t) => t !== first);
+  #drop(timer: Timer): void {
+    this.#timers = this.#timers.filter((t) => t !== timer);
+  }
+
+  #nextDue(untilMs: number): Timer | undefined {
+    let first: Timer | undefined;
+    for (const timer of this.#timers) {
+      if (timer.atMs > untilMs) continue;
+      if (first === undefined || timer.atMs < first.atMs) first = timer;
+      else if (timer.atMs === first.atMs && timer.order < first.order) first = timer;
+    }
     return first;
   }
 }

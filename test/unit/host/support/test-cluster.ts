@@ -22,8 +22,9 @@ import type { ReplicaSpec } from '../../../../src/ports/log-store.js';
 import type { StateMachine } from '../../../../src/ports/state-machine.js';
 import type { Logger, Telemetry } from '../../../../src/ports/telemetry.js';
 import type { World } from '../../../../src/ports/world.js';
-import { DEFAULT_RAFT_CONFIG } from '../../../../src/raft/config.js';
+import { DEFAULT_RAFT_CONFIG, type RaftConfig } from '../../../../src/raft/config.js';
 import type { RoleChange } from '../../../../src/raft/io.js';
+import type { RaftNode } from '../../../../src/raft/raft-node.js';
 import { createRaftNode } from '../../../../src/raft/raft-core.js';
 import { FakeWorld } from './fake-world.js';
 import { MemoryBrokerStore, type MemoryReplica } from './memory-store.js';
@@ -151,6 +152,8 @@ export class TestBroker {
   readonly metrics = new Map<string, number>();
   readonly groups = new Map<number, { readonly group: RaftGroup; readonly owner: TestOwner }>();
   readonly stopped: unknown[] = [];
+  /** What the cores of this broker hear, once a test wants to know. */
+  steps: string[] | undefined;
   host: MultiRaft;
   readonly #cluster: TestCluster;
   #life = { isDead: false };
@@ -164,7 +167,7 @@ export class TestBroker {
 
   start(): MultiRaft {
     this.groups.clear();
-    const { network, tuning } = this.#cluster;
+    const { network, tuning, config } = this.#cluster;
     this.#life = { isDead: false };
     const world = mortalWorld(this.#cluster.world, this.#life);
     this.host = createMultiRaft({
@@ -172,8 +175,8 @@ export class TestBroker {
       world,
       transport: network.transport(this.id),
       store: this.store,
-      createNode: createRaftNode,
-      config: DEFAULT_RAFT_CONFIG,
+      createNode: (init, raftConfig) => this.#recorded(createRaftNode(init, raftConfig)),
+      config,
       tickMs: TICK_MS,
       telemetry: testTelemetry(this.log, this.metrics),
       tuning,
@@ -187,6 +190,15 @@ export class TestBroker {
     const opened = this.host.open(spec, owner);
     await this.#cluster.finished(opened);
     this.groups.set(spec.groupId, { group: await opened, owner });
+  }
+
+  #recorded(node: RaftNode): RaftNode {
+    const step = node.step.bind(node);
+    node.step = (event) => {
+      this.steps?.push(event.kind);
+      step(event);
+    };
+    return node;
   }
 
   /** As by kill -9: nothing is saved, nothing more is done. */
@@ -221,9 +233,16 @@ export class TestCluster {
   readonly world: FakeWorld;
   readonly network: MemoryNetwork;
   readonly tuning: Partial<HostTuning>;
+  readonly config: RaftConfig;
   readonly brokers: TestBroker[];
 
-  constructor(count: number, tuning: Partial<HostTuning> = {}, seed = 1) {
+  constructor(
+    count: number,
+    tuning: Partial<HostTuning> = {},
+    seed = 1,
+    config: RaftConfig = DEFAULT_RAFT_CONFIG,
+  ) {
+    this.config = config;
     this.world = new FakeWorld(seed);
     this.network = new MemoryNetwork(this.world);
     this.tuning = tuning;
