@@ -63,10 +63,17 @@ export function messageBytesBound(message: Message): number {
   return bytes;
 }
 
-export function encodeMessages(messages: readonly PeerMessage[]): Uint8Array {
-  let bound = 16;
+/** As isBulk of raft/message.ts, of which this floor may use the types only. */
+export function isBulkMessage(message: Message): boolean {
+  return message.kind === 'appendRequest' && message.entries.length > 0;
+}
+
+/** The envelope, behind `headroomBytes` zeros that the caller fills in. */
+export function encodeMessages(messages: readonly PeerMessage[], headroomBytes = 0): Uint8Array {
+  let bound = headroomBytes + 16;
   for (const { message } of messages) bound += messageBytesBound(message);
   const w = new ByteWriter(bound);
+  for (let i = 0; i < headroomBytes; i += 1) w.u8(0);
   w.u8(MESSAGE_CODEC_VERSION).uvarint(messages.length);
   for (const { group, message } of messages) {
     w.u8(KIND[message.kind]).uvarint(group);

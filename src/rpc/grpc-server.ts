@@ -1,0 +1,71 @@
+import type { ServerHttp2Session } from 'node:http2';
+import { ServerCredentials, type Server, type ServerOptions } from '@grpc/grpc-js';
+import type { Logger } from '../ports/telemetry.js';
+import { formatAddress, sharedOptions } from './channel.js';
+import { trackSessions } from './flow-control.js';
+
+const STREAMS_PER_CONNECTION_MAX = 1_000;
+
+/** Options of both of a broker's gRPC servers. */
+export function serverOptions(options: {
+  readonly messageBytesMax: number;
+  readonly keepaliveTimeMs: number;
+  readonly keepaliveTimeoutMs: number;
+}): ServerOptions {
+  return {
+    ...sharedOptions(options.messageBytesMax),
+    'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION_MAX,
+    'grpc.keepalive_time_ms': options.keepaliveTimeMs,
+    'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
+  };
+}
+
+/** A bound port of a gRPC server. */
+export interface Listener {
+  readonly port: number;
+  /** Lets calls under way finish within graceMs, then ends what is left. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** Binds the server and widens its windows; rejects with the system's reason. */
+export async function listenOn(
+  server: Server,
+  address: { readonly host: string; readonly port: number },
+  log: Logger,
+): Promise<Listener> {
+  const port = await new Promise<number>((resolve, reject) => {
+    const target = formatAddress(address.host, address.port);
+    server.bindAsync(target, ServerCredentials.createInsecure(), (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(error);
+    });
+  });
+  const sessions = trackSessions(server);
+  if (sessions === undefined) {
+    log.warn(
+      { port },
+      'cannot reach the HTTP/2 sessions of this grpc-js: receive windows stay at 64 KiB, ' +
+        'and links with latency will be slow',
+    );
+  }
+  return { port, stop: (graceMs) => shutDown(server, sessions ?? new Set(), graceMs) };
+}
+
+async function shutDown(
+  server: Server,
+  sessions: ReadonlySet<ServerHttp2Session>,
+  graceMs: number,
+): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const force = setTimeout(() => {
+      // forceShutdown() of this grpc-js ends no connection unless channelz is on.
+      for (const session of sessions) session.destroy();
+      server.forceShutdown();
+      resolve();
+    }, graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(force);
+      resolve();
+    });
+  });
+}
