@@ -26,6 +26,8 @@ export class Election {
   private readonly timer: ElectionTimer;
   private readonly votes = new Map<BrokerId, Vote>();
   private ticks = 0;
+  /** Whose process was last reported gone. */
+  private lostLeader: BrokerId | undefined = undefined;
   /** A pre-vote not answered because a leader is in contact: answered if the contact ends. */
   private withheld: { readonly request: PreVoteRequest; readonly atTick: number } | undefined =
     undefined;
@@ -58,8 +60,8 @@ export class Election {
   leaderLost(leader: BrokerId): void {
     const { replica } = this;
     replica.leader = undefined;
-    const rest = votersOf(replica.log.membership).filter((id) => id !== leader);
-    const rank = rest.indexOf(replica.self);
+    this.lostLeader = leader;
+    const rank = this.rankOf(replica.self);
     this.timer.hint(Math.max(rank, 1));
     const isSupporting = this.answerWithheld();
     if (rank === 0 && !isSupporting) this.campaign();
@@ -205,7 +207,20 @@ export class Election {
       granted,
       damaged: replica.needsRepair,
     });
+    // The first in rank lacks entries: its turn passes to the next at once.
+    if (!granted && isTermGood && this.isNextAfter(m.from)) this.campaign();
     return granted;
+  }
+
+  private isNextAfter(candidate: BrokerId): boolean {
+    if (!this.timer.isHinted || this.replica.role !== 'follower') return false;
+    return this.rankOf(this.replica.self) === this.rankOf(candidate) + 1;
+  }
+
+  /** Order in which the remaining voters campaign; -1 for anybody else. */
+  private rankOf(id: BrokerId): number {
+    const voters = votersOf(this.replica.log.membership);
+    return voters.filter((voter) => voter !== this.lostLeader).indexOf(id);
   }
 
   /** Answers the pre-vote that a contact just ended held back; true if it was granted. */

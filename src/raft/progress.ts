@@ -86,6 +86,9 @@ export class Progress {
   readonly inflights: Inflights;
   /** Probing: a message is out, or the peer did not answer; lifted by any answer. */
   isPaused = false;
+  /** Probing: what the message on its way brings, at most. */
+  private probeEnd: LogIndex = logIndex(0);
+  private probeBytes = 0;
   /** First index of the catch-up read under way; at most one. */
   readFrom: LogIndex | undefined = undefined;
   /** The last entry of the snapshot being sent. */
@@ -134,6 +137,8 @@ export class Progress {
     this.state = 'probe';
     this.next = next;
     this.isPaused = false;
+    this.probeEnd = logIndex(0);
+    this.probeBytes = 0;
     this.inflights.reset();
   }
 
@@ -143,11 +148,20 @@ export class Progress {
     this.movedAtTick = -Infinity;
   }
 
-  becomeReplicate(): void {
+  /**
+   * The logs agree. If it was the probe that was answered, its entries are taken even where they are
+   * not durable yet: they count as in flight, and need not be sent twice.
+   */
+  becomeReplicate(isProbeAnswered: boolean): void {
+    const { probeEnd, probeBytes } = this;
     this.state = 'replicate';
-    this.next = logIndex(this.match + 1);
     this.isPaused = false;
     this.inflights.reset();
+    this.next = logIndex(this.match + 1);
+    if (isProbeAnswered && probeEnd > this.match) {
+      this.inflights.add(probeEnd, probeBytes);
+      this.next = logIndex(probeEnd + 1);
+    }
   }
 
   becomeSnapshot(index: LogIndex): void {
@@ -187,6 +201,8 @@ export class Progress {
     if (this.state === 'probe') {
       this.isPaused = true;
       this.movedAtTick = tick;
+      this.probeEnd = last;
+      this.probeBytes = bytes;
       return;
     }
     invariant(this.state === 'replicate', 'nothing is sent beside a snapshot', { id: this.id });

@@ -260,13 +260,13 @@ export class Leader {
       this.replica.implausibleCount++;
       return;
     }
-    const isNews = peer.maybeAdvance(match);
     const isProbeAnswered = peer.state === 'probe' && prevIndex === peer.next - 1;
+    const isNews = peer.maybeAdvance(match);
     if (!isNews && !isProbeAnswered) return;
     peer.movedAtTick = this.ticks;
     switch (peer.state) {
       case 'probe':
-        peer.becomeReplicate();
+        peer.becomeReplicate(isProbeAnswered);
         break;
       case 'replicate':
         peer.isPaused = false;
@@ -274,7 +274,7 @@ export class Leader {
         break;
       case 'snapshot':
         // The snapshot arrived, or is no longer needed.
-        if (match >= log.snapshot.last.index) peer.becomeReplicate();
+        if (match >= log.snapshot.last.index) peer.becomeReplicate(false);
     }
     this.isDirty = true;
     if (isNews) {
