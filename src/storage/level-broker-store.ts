@@ -233,7 +233,8 @@ export class LevelBrokerStore implements BrokerStore {
   }
 }
 
-async function lockDirectory(directory: string): Promise<LevelDb> {
+/** Takes the directory for this process; the system gives it back at the process's death. */
+export async function lockDirectory(directory: string): Promise<LevelDb> {
   try {
     return await LevelDb.open(path.join(directory, 'lock'), {
       createIfMissing: true,

@@ -1,0 +1,97 @@
+import { expect } from 'chai';
+import { execFileSync } from 'node:child_process';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { logIndex } from '../../src/model/ids.js';
+import { LevelBrokerStore } from '../../src/storage/level-broker-store.js';
+import { append, entry, id, IDENTITY, rejection, SPEC } from '../conformance/broker-store.suite.js';
+import { filler, removeAll, SMALL_MEMORY, temporaryDirectory, withReplica } from './damage-kit.js';
+
+const VOLUME_BYTES = 12 * 1024 * 1024;
+const BALLAST_BYTES = 4 * 1024 * 1024;
+
+/** Mounts a small volume; false where that is not permitted. */
+function maybeMount(directory: string): boolean {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${VOLUME_BYTES}`, 'tmpfs', directory], {
+      stdio: 'ignore',
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Writes until the disk is full; the index acknowledged last, and the error. */
+async function fill(directory: string): Promise<{ acknowledged: number; error: Error }> {
+  const broker = await LevelBrokerStore.open(directory, SMALL_MEMORY);
+  try {
+    await broker.saveIdentity(IDENTITY);
+    await broker.createReplica(SPEC);
+    const { store } = await broker.openReplica(SPEC.groupId);
+    let acknowledged = 0;
+    for (;;) {
+      const next = acknowledged + 1;
+      const write = append(id(acknowledged === 0 ? 0 : 1, acknowledged), [
+        entry(1, next, filler(next, 30_000)),
+      ]);
+      try {
+        await store.persist(write);
+        acknowledged = next;
+      } catch (error) {
+        const range = { first: logIndex(1), next: logIndex(2) };
+        expect((await rejection(store.read(range, { bytesMax: 1 }))).name).to.equal(
+          'StoreFencedError',
+        );
+        // Room again changes nothing: the handle is done for.
+        await rm(path.join(directory, 'ballast'));
+        expect((await rejection(store.persist(write))).name).to.equal('StoreFencedError');
+        return { acknowledged, error: error as Error };
+      }
+    }
+  } finally {
+    await broker.close();
+  }
+}
+
+describe('a full disk', function () {
+  this.timeout(60_000);
+
+  it('acknowledges nothing after its error, and loses nothing from before', async () => {
+    const directory = await temporaryDirectory();
+    const isMounted = maybeMount(directory);
+    try {
+      if (!isMounted) {
+        // Without the right to mount a volume, a file in the directory's place stands for a disk
+        // on which nothing can be written.
+        process.stdout.write(
+          '    (no right to mount a tmpfs: opening on an unusable disk instead)\n',
+        );
+        const file = path.join(directory, 'not-a-directory');
+        await writeFile(file, 'x');
+        await rejection(LevelBrokerStore.open(file, SMALL_MEMORY));
+        return;
+      }
+      await mkdir(directory, { recursive: true });
+      await writeFile(path.join(directory, 'ballast'), new Uint8Array(BALLAST_BYTES));
+      const { acknowledged, error } = await fill(directory);
+      expect(acknowledged).to.be.greaterThan(50);
+      expect(String(error)).to.match(/no space left/i);
+      await withReplica(directory, async (store, loaded) => {
+        expect(loaded.verdict.kind).to.equal('sound');
+        expect(loaded.raft.last.index).to.be.at.least(acknowledged);
+        for (let at = 1; at <= acknowledged;) {
+          const range = { first: logIndex(at), next: logIndex(acknowledged + 1) };
+          const some = await store.read(range, { bytesMax: 1 << 20 });
+          for (const { index, payload } of some) {
+            expect(Buffer.from(payload).equals(Buffer.from(filler(index, 30_000)))).to.equal(true);
+          }
+          at += some.length;
+        }
+      });
+    } finally {
+      if (isMounted) execFileSync('umount', [directory]);
+      await removeAll([directory]);
+    }
+  });
+});
