@@ -18,6 +18,7 @@ export class CommitSamples {
   private readonly clock: Clock;
   private older: LogIndex | undefined;
   private newer: { readonly index: LogIndex; readonly atMs: number } | undefined;
+  private last: LogIndex | undefined;
   private lastMs = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock) {
@@ -25,10 +26,16 @@ export class CommitSamples {
   }
 
   note(index: LogIndex): void {
-    this.lastMs = this.clock.monotonicMs();
-    if (this.newer !== undefined && this.lastMs - this.newer.atMs < IN_FLIGHT_MS) return;
-    this.older = this.newer?.index;
-    this.newer = { index, atMs: this.lastMs };
+    const now = this.clock.monotonicMs();
+    if (now - this.lastMs >= IN_FLIGHT_MS) {
+      this.older = this.last;
+      this.newer = { index, atMs: now };
+    } else if (this.newer === undefined || now - this.newer.atMs >= IN_FLIGHT_MS) {
+      this.older = this.newer?.index;
+      this.newer = { index, atMs: now };
+    }
+    this.last = index;
+    this.lastMs = now;
   }
 
   /** Everyone in sync has this; `commit` is the commit index now. */

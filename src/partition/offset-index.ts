@@ -22,7 +22,7 @@ export interface IndexSpan {
   readonly bytesAfter: number;
   /** Highest record timestamp inside. */
   readonly maxTimestamp: number;
-  /** The leader's time in the span's last entry, or later but not after the next span's first. */
+  /** The leader's time in the span's last batch. */
   readonly lastTimeMs: number;
 }
 
@@ -31,6 +31,7 @@ interface Item {
   index: LogIndex;
   bytesBefore: number;
   maxTimestamp: number;
+  /** Of the last batch in its stretch. */
   timeMs: number;
 }
 
@@ -47,7 +48,6 @@ export class OffsetIndex {
   private stride: number;
   private total = 0;
   private end = offset(0);
-  private lastTimeMs = 0;
 
   constructor(limits: IndexLimits = INDEX_LIMITS) {
     this.limits = limits;
@@ -82,12 +82,12 @@ export class OffsetIndex {
         timeMs: batch.timeMs,
       });
       if (this.items.length > this.limits.itemsMax) this.thin();
-    } else if (batch.maxTimestamp > last.maxTimestamp) {
-      last.maxTimestamp = batch.maxTimestamp;
+    } else {
+      if (batch.maxTimestamp > last.maxTimestamp) last.maxTimestamp = batch.maxTimestamp;
+      last.timeMs = batch.timeMs;
     }
     this.total += batch.bytes;
     this.end = batch.endOffset;
-    this.lastTimeMs = batch.timeMs;
   }
 
   /** The span with `at` in it; the last one if `at` is the end; undefined if there is none. */
@@ -125,12 +125,11 @@ export class OffsetIndex {
   }
 
   /*
-   * stride, total, end, last time, count; then per item: offset, index, bytes as differences from the
+   * stride, total, end, count; then per item: offset, index, bytes as differences from the
    * previous item, its highest timestamp i64, its time as a difference.
    */
   encode(w: ByteWriter): void {
-    w.uvarint(this.stride).uvarint(this.total).uvarint(this.end).i64(this.lastTimeMs);
-    w.uvarint(this.items.length);
+    w.uvarint(this.stride).uvarint(this.total).uvarint(this.end).uvarint(this.items.length);
     let previous = { offset: 0, index: 0, bytesBefore: 0, timeMs: 0 };
     for (const item of this.items) {
       w.uvarint(item.offset - previous.offset)
@@ -147,7 +146,6 @@ export class OffsetIndex {
     decoded.stride = r.uvarint();
     decoded.total = r.uvarint();
     decoded.end = offset(r.uvarint());
-    decoded.lastTimeMs = r.i64();
     const count = r.uvarint();
     if (count > limits.itemsMax) throw new MalformedBytesError(`${count} index items`);
     let previous = { offset: 0, index: 0, bytesBefore: 0, timeMs: 0 };
@@ -176,7 +174,7 @@ export class OffsetIndex {
       bytesBefore: item.bytesBefore,
       bytesAfter: next?.bytesBefore ?? this.total,
       maxTimestamp: item.maxTimestamp,
-      lastTimeMs: next?.timeMs ?? this.lastTimeMs,
+      lastTimeMs: item.timeMs,
     };
   }
 
@@ -185,8 +183,12 @@ export class OffsetIndex {
     const kept: Item[] = [];
     this.items.forEach((item, i) => {
       const pair = i % 2 === 1 ? kept.at(-1) : undefined;
-      if (pair === undefined) kept.push(item);
-      else pair.maxTimestamp = Math.max(pair.maxTimestamp, item.maxTimestamp);
+      if (pair === undefined) {
+        kept.push(item);
+      } else {
+        pair.maxTimestamp = Math.max(pair.maxTimestamp, item.maxTimestamp);
+        pair.timeMs = item.timeMs;
+      }
     });
     this.items = kept;
     this.stride *= 2;

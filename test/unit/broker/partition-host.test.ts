@@ -1,0 +1,295 @@
+import { expect } from 'chai';
+import { BrokerError } from '../../../src/model/errors.js';
+import { brokerId, logIndex, raftGroupId } from '../../../src/model/ids.js';
+import { LIMITS } from '../../../src/model/limits.js';
+import { PartitionState } from '../../../src/partition/partition-state.js';
+import type { PeerStatus } from '../../../src/raft/io.js';
+import { producedBatch } from '../partition/log-fixture.js';
+import { FloorFixture, settled, type FakeGroup } from './partition-fixture.js';
+
+async function failure(promise: Promise<unknown>): Promise<BrokerError> {
+  try {
+    await promise;
+  } catch (error) {
+    return BrokerError.from(error);
+  }
+  throw new Error('it did not fail');
+}
+
+describe('PartitionHost', () => {
+  let fixture: FloorFixture;
+  let group: FakeGroup;
+  const WAIT = { deadlineMs: 1_000 };
+
+  beforeEach(async () => {
+    fixture = new FloorFixture();
+    group = await fixture.open();
+    group.lead();
+  });
+
+  const fill = (
+    batches: number,
+    options: { valueBytes?: number; timestampMs?: number } = {},
+  ): void => {
+    for (let i = 0; i < batches; i += 1) {
+      fixture.produce(producedBatch({ records: 2, ...options }));
+    }
+    group.commit();
+  };
+  const trim = async (to: number): Promise<number> => {
+    const trimmed = fixture.floor.host.trim(group.id, to, WAIT);
+    group.commit();
+    return trimmed;
+  };
+
+  it('opens a replica once, announces its leadership, and removes it', async () => {
+    const { host } = fixture.floor;
+    await fixture.open();
+    expect(host.list()).to.deep.equal([group.id]);
+    expect(host.group(group.id)).to.equal(group);
+    expect(fixture.leaders.announced).to.deep.equal([[group.id, 1]]);
+    await host.remove(group.id);
+    await host.remove(group.id);
+    expect(host.list()).to.deep.equal([]);
+    expect(fixture.deleted).to.include(group.id);
+    const answer = fixture.produce(producedBatch());
+    expect(answer.result?.error?.code).to.equal('LEADER_UNKNOWN');
+  });
+
+  it('knows the high watermark as far as it is applied', () => {
+    const { host } = fixture.floor;
+    fixture.produce(producedBatch({ records: 3 }));
+    expect(host.knownHighWatermark(group.id)).to.equal(0);
+    group.commit();
+    expect(host.knownHighWatermark(group.id)).to.equal(3);
+    expect(host.knownHighWatermark(raftGroupId(99))).to.equal(undefined);
+  });
+
+  describe('describe', () => {
+    const peer = (id: number, match: number, more: Partial<PeerStatus> = {}): PeerStatus => ({
+      id: brokerId(id),
+      match: logIndex(match),
+      next: logIndex(match + 1),
+      state: 'replicate',
+      isActive: true,
+      isRepairing: false,
+      ...more,
+    });
+
+    it('tells who is in sync: active, and has what was committed a while ago', async () => {
+      fill(1);
+      fixture.world.advance(1_000);
+      fill(1);
+      group.peers = [peer(2, 2), peer(3, 1)];
+      const inSync = async (): Promise<boolean[]> =>
+        (await fixture.floor.host.describe(group.id)).replicas.map((r) => r.inSync);
+      expect(await inSync()).to.deep.equal([true, true, false]);
+      fixture.world.advance(600);
+      expect(await inSync()).to.deep.equal([true, false, false]);
+      group.peers = [peer(2, 3), peer(3, 3, { isActive: false })];
+      expect(await inSync()).to.deep.equal([true, true, false]);
+    });
+
+    it('tells offsets, size and members, and only as the leader', async () => {
+      fill(2);
+      group.peers = [peer(2, 3), peer(3, 0, { isRepairing: true })];
+      const facts = await fixture.floor.host.describe(group.id);
+      expect(facts).to.include({ leader: 1, leaderEpoch: 1, highWatermark: 4, sizeBytes: 4_711 });
+      expect(facts.replicas.map((r) => [r.brokerId, r.role, r.repairing])).to.deep.equal([
+        [1, 'voter', false],
+        [2, 'voter', false],
+        [3, 'voter', true],
+      ]);
+      group.stepDown();
+      const error = await failure(fixture.floor.host.describe(group.id));
+      expect(error.code).to.equal('NOT_LEADER');
+      expect(error.facts.leader?.brokerId).to.equal(2);
+    });
+  });
+
+  describe('offsets', () => {
+    const find = async (timestampMs: number): Promise<[number, number]> => {
+      const at = { kind: 'timestamp', timestampMs } as const;
+      const found = await fixture.floor.host.listOffset(group.id, at, {
+        linearizable: false,
+        ...WAIT,
+      });
+      return [found.offset, found.timestampMs];
+    };
+
+    it('finds start and end', async () => {
+      fill(3);
+      await trim(2);
+      const options = { linearizable: true, ...WAIT };
+      const { host } = fixture.floor;
+      const earliest = await host.listOffset(group.id, { kind: 'earliest' }, options);
+      const latest = await host.listOffset(group.id, { kind: 'latest' }, options);
+      expect([earliest.offset, latest.offset, latest.leaderEpoch]).to.deep.equal([2, 6, 1]);
+    });
+
+    it('finds the first record that late, inside a batch and across the whole log', async () => {
+      // Batches of 600 KiB: an index item each. Records have times t and t + 1.
+      for (const timestampMs of [1_000, 3_000, 2_000, 5_000])
+        fill(1, { timestampMs, valueBytes: 300_000 });
+      expect(await find(0)).to.deep.equal([0, 1_000]);
+      expect(await find(1_001)).to.deep.equal([1, 1_001]);
+      expect(await find(1_002)).to.deep.equal([2, 3_000]);
+      expect(await find(3_002)).to.deep.equal([6, 5_000]);
+      expect(await find(5_002)).to.deep.equal([-1, -1]);
+      await trim(3);
+      expect(await find(0)).to.deep.equal([3, 3_001]);
+    });
+
+    it('says append time for a topic that has it', async () => {
+      await fixture.open(0, { timestampType: 'append' });
+      fill(1, { timestampMs: 5 });
+      expect(await find(6)).to.deep.equal([0, fixture.world.now]);
+    });
+
+    it('behind a read barrier where asked, and only as the leader', async () => {
+      group.barrier = () => Promise.reject(new BrokerError('DEADLINE_EXCEEDED', 'no quorum'));
+      const latest = { kind: 'latest' } as const;
+      const { host } = fixture.floor;
+      const options = { linearizable: true, ...WAIT };
+      expect((await failure(host.listOffset(group.id, latest, options))).code).to.equal(
+        'DEADLINE_EXCEEDED',
+      );
+      group.stepDown();
+      const plain = { linearizable: false, ...WAIT };
+      expect((await failure(host.listOffset(group.id, latest, plain))).code).to.equal('NOT_LEADER');
+    });
+  });
+
+  describe('trim', () => {
+    it('moves the log start once it is committed', async () => {
+      fill(3);
+      expect(await trim(4)).to.equal(4);
+      expect(await trim(-1)).to.equal(6);
+      expect(await trim(1)).to.equal(6);
+    });
+
+    it('refuses what lies beyond the high watermark', async () => {
+      fill(1);
+      expect((await failure(trim(3))).code).to.equal('OFFSET_OUT_OF_RANGE');
+      expect((await failure(trim(-2))).code).to.equal('OFFSET_OUT_OF_RANGE');
+    });
+
+    it('is unknown when leadership is lost or the deadline passes', async () => {
+      fill(1);
+      const late = failure(fixture.floor.host.trim(group.id, 1, { deadlineMs: 100 }));
+      fixture.world.advance(120);
+      expect((await late).code).to.equal('DEADLINE_EXCEEDED');
+      const lost = failure(fixture.floor.host.trim(group.id, 1, WAIT));
+      await settled();
+      group.stepDown();
+      expect((await lost).outcome).to.equal('unknown');
+    });
+  });
+
+  describe('retention and truncation', () => {
+    const BIG = { valueBytes: 300_000 };
+
+    it('drops by time what was appended too long ago, by a replicated command', async () => {
+      await fixture.open(0, { retentionMs: 10_000 });
+      fill(2, BIG);
+      fixture.world.advance(8_000);
+      fill(2, BIG);
+      fixture.world.advance(3_000);
+      expect(group.entries.at(-1)?.kind).to.equal('command');
+      expect((await fixture.fetch({})).at(0)?.logStartOffset).to.equal(0);
+      group.commit();
+      expect((await fixture.fetch({ offset: 8 })).at(0)?.logStartOffset).to.equal(4);
+      fixture.world.advance(20_000);
+      group.commit();
+      expect((await fixture.fetch({ offset: 8 })).at(0)?.logStartOffset).to.equal(8);
+    });
+
+    it('drops by size, one command at a time, and not as a follower', async () => {
+      await fixture.open(0, { retentionBytes: 1_300_000 });
+      fill(6, BIG);
+      fixture.world.advance(3_500);
+      expect(group.entries.filter((e) => e.kind === 'command')).to.have.length(1);
+      group.commit();
+      expect((await fixture.fetch({ offset: 12 })).at(0)?.logStartOffset).to.equal(6);
+      group.stepDown();
+      const before = group.entries.length;
+      fixture.world.advance(5_000);
+      expect(group.entries).to.have.length(before);
+    });
+
+    it('keeps everything within its limits', () => {
+      fill(4, BIG);
+      fixture.world.advance(3_600_000);
+      group.commit();
+      expect(group.entries.every((e) => e.kind !== 'command')).to.equal(true);
+    });
+
+    it('gives back whole entries below the log start, in chunks, with the state as of there', async () => {
+      fill(8, BIG);
+      await trim(1);
+      await settled();
+      expect(group.base).to.equal(undefined);
+      await trim(2);
+      await settled();
+      expect(group.base, 'less than a chunk').to.equal(undefined);
+      await trim(9);
+      await settled();
+      // Offset 9 lies in the fifth batch, at index 6: it stays whole.
+      expect(group.base?.index).to.equal(5);
+      const replayed = new PartitionState();
+      for (const entry of group.entries.slice(0, 5)) replayed.apply(entry);
+      expect(group.base?.state).to.deep.equal(replayed.encode());
+      const [got] = await fixture.fetch({ offset: 9, maxBytes: 4_000_000 });
+      expect(got?.nextOffset).to.equal(16);
+
+      await trim(-1);
+      await settled();
+      expect(group.base?.index).to.equal(group.last);
+      const restored = new PartitionState();
+      restored.restore(group.base?.state, logIndex(group.base?.index ?? 0));
+      expect(restored.highWatermark).to.equal(16);
+      expect(restored.logStartOffset).to.equal(16);
+    });
+
+    it('rolls the base forward from where it stands', async () => {
+      fill(8, BIG);
+      await trim(8);
+      await settled();
+      expect(group.base?.index).to.equal(5);
+      await trim(14);
+      await settled();
+      const replayed = new PartitionState();
+      for (const entry of group.entries.slice(0, 8)) replayed.apply(entry);
+      expect(group.base?.index).to.equal(8);
+      expect(group.base?.state).to.deep.equal(replayed.encode());
+    });
+
+    it('tries again when a truncation failed', async () => {
+      fill(8, BIG);
+      const truncate = group.truncatePrefix.bind(group);
+      group.truncatePrefix = () => Promise.reject(new BrokerError('THROTTLED', 'not durable yet'));
+      await trim(8);
+      await settled();
+      expect(group.base).to.equal(undefined);
+      group.truncatePrefix = truncate;
+      fixture.world.advance(1_001);
+      await settled();
+      expect(group.base?.index).to.equal(5);
+    });
+  });
+
+  it('refuses new producers when the table is full of young ones', () => {
+    for (let id = 0; id < LIMITS.producersPerPartitionMax; id += 1) {
+      const producer = { producerId: id, producerEpoch: 0, baseSequence: 0 };
+      fixture.produce(producedBatch({ producer }));
+    }
+    const late = { producerId: 1_000_000, producerEpoch: 0, baseSequence: 0 };
+    const answer = fixture.produce(producedBatch({ producer: late }));
+    group.commit();
+    expect(answer.result?.error?.code).to.equal('PRODUCER_LIMIT');
+    fixture.world.advance(LIMITS.deliveryTimeoutMsMax + 1);
+    const later = fixture.produce(producedBatch({ producer: late }));
+    group.commit();
+    expect(later.result?.error).to.equal(undefined);
+  });
+});

@@ -1,0 +1,182 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+import { logIndex, term } from '../../../src/model/ids.js';
+import type { LogEntry } from '../../../src/model/log-entry.js';
+import { PartitionState, type PartitionLimits } from '../../../src/partition/partition-state.js';
+import { LogWriter } from './log-fixture.js';
+
+const SMALL: PartitionLimits = {
+  producers: { producersMax: 4, expiryMs: 5_000 },
+  index: { strideBytes: 300, itemsMax: 6 },
+};
+
+function applied(entries: readonly LogEntry[], limits = SMALL): PartitionState {
+  const state = new PartitionState(limits);
+  for (const entry of entries) state.apply(entry);
+  return state;
+}
+
+/** Logs with plain and idempotent batches, new terms, trims, quiet times and entries without records. */
+const logs = fc
+  .array(
+    fc.oneof(
+      {
+        weight: 5,
+        arbitrary: fc.record({
+          kind: fc.constant('batch' as const),
+          records: fc.integer({ min: 1, max: 4 }),
+          valueBytes: fc.integer({ min: 0, max: 150 }),
+          timestampMs: fc.integer({ min: 0, max: 9_999 }),
+        }),
+      },
+      {
+        weight: 5,
+        arbitrary: fc.record({
+          kind: fc.constant('idempotent' as const),
+          id: fc.integer({ min: 0, max: 5 }),
+          records: fc.integer({ min: 1, max: 3 }),
+          bump: fc.boolean(),
+        }),
+      },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          kind: fc.constant('term' as const),
+          by: fc.integer({ min: 1, max: 3 }),
+        }),
+      },
+      { weight: 1, arbitrary: fc.record({ kind: fc.constant('trim' as const), to: fc.nat() }) },
+      {
+        weight: 1,
+        arbitrary: fc.record({
+          kind: fc.constant('quiet' as const),
+          ms: fc.integer({ min: 0, max: 6_000 }),
+        }),
+      },
+    ),
+    { maxLength: 80 },
+  )
+  .map((steps) => {
+    const log = new LogWriter();
+    // The producers as a careful leader sees them: what its table has forgotten starts at 0.
+    const state = new PartitionState(SMALL);
+    for (const step of steps) {
+      if (step.kind === 'batch') state.apply(log.batch(step));
+      else if (step.kind === 'quiet') log.timeMs += step.ms;
+      else if (step.kind === 'trim') state.apply(log.moveLogStart(step.to % (log.nextOffset + 2)));
+      else if (step.kind === 'term') {
+        log.term = term(log.term + step.by);
+        state.apply(log.noop());
+      } else {
+        const known = state.producers.get(step.id);
+        const isNew = known === undefined || step.bump;
+        const producer = {
+          producerId: step.id,
+          producerEpoch: (known?.epoch ?? 0) + (step.bump ? 1 : 0),
+          baseSequence: isNew ? 0 : (known.batches.at(-1)?.lastSequence ?? 0) + 1,
+        };
+        state.apply(log.batch({ records: step.records, producer }));
+      }
+    }
+    return log.entries;
+  });
+
+describe('PartitionState', () => {
+  it('gives the same bytes whether entries are replayed or a state is restored on the way', () => {
+    fc.assert(
+      fc.property(logs, fc.nat(), fc.nat(), (entries, first, second) => {
+        const cuts = [first, second].map((n) => n % (entries.length + 1)).sort((a, b) => a - b);
+        const whole = applied(entries);
+        let state = new PartitionState(SMALL);
+        for (let i = 0; i <= entries.length; i += 1) {
+          if (cuts.includes(i)) {
+            const restored = new PartitionState(SMALL);
+            restored.restore(i === 0 ? undefined : state.encode(), logIndex(i));
+            state = restored;
+          }
+          const entry = entries[i];
+          if (entry !== undefined) state.apply(entry);
+        }
+        expect(state.encode()).to.deep.equal(whole.encode());
+        expect(state.appliedIndex).to.equal(entries.length);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('does not depend on entries without records or commands', () => {
+    fc.assert(
+      fc.property(logs, (entries) => {
+        const relevant = entries.filter((e) => e.kind === 'batch' || e.kind === 'command');
+        const state = applied(relevant);
+        expect(state.encode()).to.deep.equal(applied(entries).encode());
+      }),
+    );
+  });
+
+  it('keeps its bounds, whatever is applied', () => {
+    fc.assert(
+      fc.property(logs, (entries) => {
+        const state = new PartitionState(SMALL);
+        let [highWatermark, logStart] = [0, 0];
+        for (const entry of entries) {
+          state.apply(entry);
+          expect(state.producers.size).to.be.at.most(4);
+          expect(state.index.length).to.be.at.most(6);
+          expect(state.highWatermark).to.be.at.least(highWatermark);
+          expect(state.logStartOffset).to.be.within(logStart, state.highWatermark);
+          [highWatermark, logStart] = [state.highWatermark, state.logStartOffset];
+        }
+      }),
+    );
+  });
+
+  it('applies a batch exactly at the next offset', () => {
+    const log = new LogWriter();
+    const [first, second] = [log.batch({ records: 3 }), log.batch()];
+    const state = applied([first]);
+    expect(state.highWatermark).to.equal(3);
+    expect(() => state.apply({ ...first, index: second.index })).to.throw(/offset gap/);
+  });
+
+  it('applies entries in order, each once', () => {
+    const log = new LogWriter();
+    const entry = log.batch();
+    const state = applied([entry]);
+    expect(() => state.apply(entry)).to.throw(/in order/);
+  });
+
+  it('checks that a batch carries the term it was appended in', () => {
+    const log = new LogWriter();
+    const entry = log.batch();
+    expect(() => applied([{ ...entry, term: term(2) }])).to.throw(/carries the term/);
+  });
+
+  it('moves the log start forward only, and never beyond the high watermark', () => {
+    const log = new LogWriter();
+    const state = applied([log.batch({ records: 10 })]);
+    expect(state.apply(log.moveLogStart(4))).to.deep.equal({ kind: 'moved', logStartOffset: 4 });
+    expect(state.apply(log.moveLogStart(2))).to.deep.equal({ kind: 'moved', logStartOffset: 4 });
+    expect(state.apply(log.moveLogStart(11))?.kind).to.equal('rejected');
+    expect(state.apply(log.moveLogStart(10))).to.deep.equal({ kind: 'moved', logStartOffset: 10 });
+    expect(state.logStartOffset).to.equal(10);
+  });
+
+  it('refuses a state that it did not write', () => {
+    const bytes = applied([new LogWriter().batch()]).encode();
+    const state = new PartitionState(SMALL);
+    expect(() => state.restore(bytes.subarray(0, bytes.length - 1), logIndex(1))).to.throw();
+    expect(() => state.restore(Uint8Array.of(9, ...bytes.subarray(1)), logIndex(1))).to.throw(
+      /version 9/,
+    );
+    expect(() => state.restore(Uint8Array.of(...bytes, 0), logIndex(1))).to.throw(/too many/);
+  });
+
+  it('refuses a command that it does not know instead of skipping it', () => {
+    const log = new LogWriter();
+    const entry = log.moveLogStart(0);
+    const payload = entry.payload.slice();
+    payload[1] = 77;
+    expect(() => applied([{ ...entry, payload }])).to.throw(/kind 77/);
+  });
+});
