@@ -362,6 +362,7 @@ export function viewOfTopic(partitions: number): MetadataView {
     topicsByName: new Map([[TOPIC, topic]]),
     groups: new Map(),
     tombstones: new Map(),
+    moving: new Set(),
   };
   return {
     image: () => image,
