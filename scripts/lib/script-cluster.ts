@@ -1,0 +1,88 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+import { BrokerProcess, freePorts, type Ports } from './broker-process.js';
+
+/** Real broker processes on 127.0.0.1 with data in a temporary folder, for chaos and benchmarks. */
+export class ScriptCluster {
+  readonly dir: string;
+  readonly brokers: readonly BrokerProcess[];
+
+  private constructor(dir: string, brokers: readonly BrokerProcess[]) {
+    this.dir = dir;
+    this.brokers = brokers;
+  }
+
+  /** Starts the brokers and waits until they are one cluster. */
+  static async start(options: {
+    readonly brokers: number;
+    /** Peers reach broker `id` at this port instead of its own: a proxy stands there. */
+    readonly peerPortSeenByOthers?: (id: number, port: number) => Promise<number>;
+    readonly config?: Readonly<Record<string, unknown>>;
+    readonly dir?: string;
+    readonly nodeArgs?: readonly string[];
+  }): Promise<ScriptCluster> {
+    const dir = options.dir ?? mkdtempSync(path.join(os.tmpdir(), 'millrace-cluster-'));
+    mkdirSync(dir, { recursive: true });
+    const free = await freePorts(options.brokers * 3);
+    const ports: Ports[] = Array.from({ length: options.brokers }, (_, i) => ({
+      client: free[i * 3] ?? 0,
+      peer: free[i * 3 + 1] ?? 0,
+      http: free[i * 3 + 2] ?? 0,
+    }));
+    const seen =
+      options.peerPortSeenByOthers ?? ((_id: number, port: number) => Promise.resolve(port));
+    const founders = await Promise.all(
+      ports.map(async (p, i) => ({
+        id: i + 1,
+        host: '127.0.0.1',
+        peerPort: await seen(i + 1, p.peer),
+      })),
+    );
+    const brokers = ports.map(
+      (p, i) =>
+        new BrokerProcess({
+          id: i + 1,
+          ports: p,
+          dir,
+          ...(options.nodeArgs === undefined ? {} : { nodeArgs: options.nodeArgs }),
+          config: {
+            brokerId: i + 1,
+            dataDir: path.join(dir, `data-${i + 1}`),
+            host: '127.0.0.1',
+            clientPort: p.client,
+            peerPort: p.peer,
+            httpPort: p.http,
+            founders,
+            ...options.config,
+          },
+        }),
+    );
+    const cluster = new ScriptCluster(dir, brokers);
+    try {
+      for (const broker of brokers) broker.start();
+      await Promise.all(brokers.map((broker) => broker.ready()));
+    } catch (error) {
+      await cluster.stop({ keep: true });
+      throw error;
+    }
+    return cluster;
+  }
+
+  get bootstrap(): string[] {
+    return this.brokers.map((broker) => `127.0.0.1:${broker.ports.client}`);
+  }
+
+  broker(id: number): BrokerProcess {
+    const broker = this.brokers[id - 1];
+    if (broker === undefined) throw new Error(`no broker ${id}`);
+    return broker;
+  }
+
+  /** Ends every process and, unless told to keep them, deletes data and logs. */
+  async stop(options: { readonly keep?: boolean } = {}): Promise<void> {
+    await Promise.all(this.brokers.map((broker) => broker.kill('SIGKILL')));
+    if (options.keep !== true) rmSync(this.dir, { recursive: true, force: true });
+  }
+}
