@@ -9,16 +9,24 @@ export class ScriptCluster {
   readonly dir: string;
   readonly brokers: readonly BrokerProcess[];
 
-  private constructor(dir: string, brokers: readonly BrokerProcess[]) {
+  /** What clients connect to. */
+  readonly bootstrap: readonly string[];
+
+  private constructor(
+    dir: string,
+    brokers: readonly BrokerProcess[],
+    bootstrap: readonly string[],
+  ) {
     this.dir = dir;
     this.brokers = brokers;
+    this.bootstrap = bootstrap;
   }
 
   /** Starts the brokers and waits until they are one cluster. */
   static async start(options: {
     readonly brokers: number;
-    /** Peers reach broker `id` at this port instead of its own: a proxy stands there. */
-    readonly peerPortSeenByOthers?: (id: number, port: number) => Promise<number>;
+    /** Clients and peers reach a broker's port at the port this gives: a proxy stands there. */
+    readonly seenThrough?: (port: number) => Promise<number>;
     readonly config?: Readonly<Record<string, unknown>>;
     readonly dir?: string;
     readonly nodeArgs?: readonly string[];
@@ -31,15 +39,11 @@ export class ScriptCluster {
       peer: free[i * 3 + 1] ?? 0,
       http: free[i * 3 + 2] ?? 0,
     }));
-    const seen =
-      options.peerPortSeenByOthers ?? ((_id: number, port: number) => Promise.resolve(port));
-    const founders = await Promise.all(
-      ports.map(async (p, i) => ({
-        id: i + 1,
-        host: '127.0.0.1',
-        peerPort: await seen(i + 1, p.peer),
-      })),
+    const seen = options.seenThrough ?? ((port: number) => Promise.resolve(port));
+    const advertised = await Promise.all(
+      ports.map(async (p) => ({ client: await seen(p.client), peer: await seen(p.peer) })),
     );
+    const founders = advertised.map((p, i) => ({ id: i + 1, host: '127.0.0.1', peerPort: p.peer }));
     const brokers = ports.map(
       (p, i) =>
         new BrokerProcess({
@@ -54,12 +58,15 @@ export class ScriptCluster {
             clientPort: p.client,
             peerPort: p.peer,
             httpPort: p.http,
+            advertisedClientPort: advertised[i]?.client ?? p.client,
+            advertisedPeerPort: advertised[i]?.peer ?? p.peer,
             founders,
             ...options.config,
           },
         }),
     );
-    const cluster = new ScriptCluster(dir, brokers);
+    const bootstrap = advertised.map((p) => `127.0.0.1:${p.client}`);
+    const cluster = new ScriptCluster(dir, brokers, bootstrap);
     try {
       for (const broker of brokers) broker.start();
       await Promise.all(brokers.map((broker) => broker.ready()));
@@ -68,10 +75,6 @@ export class ScriptCluster {
       throw error;
     }
     return cluster;
-  }
-
-  get bootstrap(): string[] {
-    return this.brokers.map((broker) => `127.0.0.1:${broker.ports.client}`);
   }
 
   broker(id: number): BrokerProcess {

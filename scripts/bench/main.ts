@@ -1,0 +1,165 @@
+/**
+ * `npm run bench -- produce|fetch|latency [--record-bytes N] [--batch-bytes N] [--partitions N]
+ *   [--compression C] [--seconds N] [--rate N] [--rtt-ms N] [--no-floor] [--json]`
+ *
+ * Three broker processes and this client on one machine, data in a temporary folder; the floor (the
+ * same stack with nothing of Millrace in it) is measured in the same call. Compare ratios, not
+ * absolute figures.
+ */
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+
+import { type Compression, MillraceClient } from '../../src/client/index.js';
+import { COMPRESSION_CODES } from '../../src/model/record-batch.js';
+import { type DelayProxies, startDelayProxies } from '../lib/delay-proxy.js';
+import { ScriptCluster } from '../lib/script-cluster.js';
+import { runFloor } from './floor.js';
+import { cpuSeconds, memoryMebibytes } from './usage.js';
+import { type BenchOptions, type BenchResult, fetchAll, latency, produce } from './workloads.js';
+
+const { values: args, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    'record-bytes': { type: 'string', default: '100' },
+    'batch-bytes': { type: 'string', default: '262144' },
+    partitions: { type: 'string', default: '12' },
+    compression: { type: 'string', default: 'none' },
+    seconds: { type: 'string', default: '10' },
+    rate: { type: 'string', default: '0' },
+    'rtt-ms': { type: 'string', default: '0' },
+    'no-floor': { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+  },
+});
+const kind = positionals[0] ?? '';
+const TOPIC = 'bench';
+const FLOOR_IN_FLIGHT_BYTES = 12 << 20;
+
+function usage(problem: string): never {
+  process.stderr.write(`${problem}\nusage: npm run bench -- produce|fetch|latency [options]\n`);
+  process.exit(2);
+}
+function number(
+  name: 'record-bytes' | 'batch-bytes' | 'partitions' | 'seconds' | 'rate' | 'rtt-ms',
+): number {
+  const value = Number(args[name]);
+  if (!(value >= 0)) usage(`--${name} must be a number of at least 0, not ${args[name]}`);
+  return value;
+}
+if (!['produce', 'fetch', 'latency'].includes(kind)) usage(`unknown benchmark ${kind}`);
+if (!Object.hasOwn(COMPRESSION_CODES, args.compression)) {
+  usage(`--compression must be one of ${Object.keys(COMPRESSION_CODES).join(', ')}`);
+}
+
+interface Row extends BenchResult {
+  readonly name: string;
+  readonly cpuSeconds: Readonly<Record<string, number>>;
+  readonly memoryMebibytes: Readonly<Record<string, number>>;
+}
+
+/** Runs one workload and books the CPU of every process over it. */
+async function measure(
+  name: string,
+  cluster: ScriptCluster,
+  run: () => Promise<BenchResult>,
+): Promise<Row> {
+  const before = cluster.brokers.map((broker) => cpuSeconds(broker.pid));
+  const clientBefore = process.cpuUsage();
+  const result = await run();
+  const client = process.cpuUsage(clientBefore);
+  const cpu: Record<string, number> = { client: (client.user + client.system) / 1e6 };
+  const memory: Record<string, number> = {};
+  cluster.brokers.forEach((broker, i) => {
+    cpu[`broker-${broker.id}`] = cpuSeconds(broker.pid) - (before[i] ?? 0);
+    memory[`broker-${broker.id}`] = memoryMebibytes(broker.pid).peak;
+  });
+  return { name, ...result, cpuSeconds: cpu, memoryMebibytes: memory };
+}
+
+const rttMs = number('rtt-ms');
+let proxies: DelayProxies | undefined;
+let cluster: ScriptCluster | undefined;
+process.once('SIGINT', () => {
+  proxies?.stop();
+  void cluster?.stop().then(() => process.exit(130));
+});
+try {
+  const delay = rttMs > 0 ? startDelayProxies(rttMs / 2) : undefined;
+  proxies = delay;
+  cluster = await ScriptCluster.start({
+    brokers: 3,
+    ...(delay === undefined ? {} : { seenThrough: (port: number) => delay.before(port) }),
+  });
+  const options: BenchOptions = {
+    bootstrap: cluster.bootstrap,
+    topic: TOPIC,
+    partitions: number('partitions'),
+    recordBytes: number('record-bytes'),
+    batchBytes: number('batch-bytes'),
+    compression: args.compression as Compression,
+    seconds: number('seconds'),
+    recordsPerSecond: number('rate'),
+  };
+  const client = new MillraceClient({ bootstrap: cluster.bootstrap });
+  await client.admin.createTopic({
+    topic: TOPIC,
+    partitions: options.partitions,
+    replicationFactor: 3,
+    config: { 'max.batch.bytes': '8388608' },
+  });
+  await client.close();
+  const rows: Row[] = [];
+  if (kind === 'latency') rows.push(await measure('latency', cluster, () => latency(options)));
+  else rows.push(await measure('produce', cluster, () => produce(options)));
+  if (kind === 'fetch') rows.push(await measure('fetch', cluster, () => fetchAll(options)));
+  await cluster.stop();
+  const floor =
+    args['no-floor'] || kind === 'latency'
+      ? undefined
+      : await runFloor({
+          totalMebibytes: Math.max(64, Math.round(options.seconds * 40)),
+          batchBytes: options.batchBytes,
+          inFlight: Math.max(12, Math.round(FLOOR_IN_FLIGHT_BYTES / options.batchBytes)),
+        });
+  report(rows, floor);
+} finally {
+  proxies?.stop();
+  await cluster?.stop();
+}
+
+function report(
+  rows: readonly Row[],
+  floor: Awaited<ReturnType<typeof runFloor>> | undefined,
+): void {
+  if (args.json) {
+    process.stdout.write(`${JSON.stringify({ options: args, rows, floor })}\n`);
+    return;
+  }
+  const f = (value: number, digits = 1): string => value.toFixed(digits);
+  for (const row of rows) {
+    const rate = row.bytes / 1_048_576 / row.seconds;
+    const l = row.latencyMs;
+    process.stdout.write(
+      `${row.name}: ${Math.round(row.records / row.seconds).toLocaleString('en')} records/s, ` +
+        `${f(rate)} MiB/s of values, ${row.records} records in ${f(row.seconds)} s\n` +
+        `  latency ms: p50 ${f(l.p50, 2)}, p90 ${f(l.p90, 2)}, p99 ${f(l.p99, 2)}, ` +
+        `p99.9 ${f(l.p999, 2)}, max ${f(l.max, 2)}\n` +
+        `  cpu s: ${pairs(row.cpuSeconds)}\n  peak MiB: ${pairs(row.memoryMebibytes)}\n`,
+    );
+    if (floor !== undefined && row.name === 'produce') {
+      process.stdout.write(`  ${f(rate / floor.mebibytesPerSecond, 2)} x the floor\n`);
+    }
+  }
+  if (floor !== undefined) {
+    process.stdout.write(
+      `floor: ${f(floor.mebibytesPerSecond)} MiB/s, p50 ${f(floor.p50Ms)} ms, p99 ${f(floor.p99Ms)} ms; ` +
+        `cpu s: client ${f(floor.clientCpuSeconds)}, brokers ${floor.brokerCpuSeconds.map((c) => f(c)).join(' ')}\n`,
+    );
+  }
+}
+
+function pairs(values: Readonly<Record<string, number>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name} ${value.toFixed(1)}`)
+    .join(', ');
+}

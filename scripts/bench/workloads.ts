@@ -1,0 +1,171 @@
+import { build as buildHistogram, type Histogram } from 'hdr-histogram-js';
+import { randomBytes } from 'node:crypto';
+import { setImmediate as turn } from 'node:timers/promises';
+
+import { crc32c } from '@node-rs/crc32';
+
+import { type Compression, MillraceClient, type ProducerRecord } from '../../src/client/index.js';
+
+export interface BenchOptions {
+  readonly bootstrap: readonly string[];
+  readonly topic: string;
+  readonly partitions: number;
+  readonly recordBytes: number;
+  readonly batchBytes: number;
+  readonly compression: Compression;
+  readonly seconds: number;
+  readonly recordsPerSecond: number;
+}
+
+export interface BenchResult {
+  readonly records: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  /** From the moment a record or batch was due until its answer; no waiting is left out. */
+  readonly latencyMs: Readonly<Record<'p50' | 'p90' | 'p99' | 'p999' | 'max', number>>;
+}
+
+const MICROS_MAX = 60_000_000;
+
+function newHistogram(): Histogram {
+  return buildHistogram({
+    lowestDiscernibleValue: 1,
+    highestTrackableValue: MICROS_MAX,
+    numberOfSignificantValueDigits: 3,
+  });
+}
+
+function note(histogram: Histogram, ms: number): void {
+  histogram.recordValue(Math.min(MICROS_MAX, Math.max(1, Math.round(ms * 1000))));
+}
+
+function quantiles(histogram: Histogram): BenchResult['latencyMs'] {
+  const at = (percentile: number): number => histogram.getValueAtPercentile(percentile) / 1000;
+  return { p50: at(50), p90: at(90), p99: at(99), p999: at(99.9), max: at(100) };
+}
+
+export function connectBench(options: Pick<BenchOptions, 'bootstrap'>): MillraceClient {
+  return new MillraceClient({ bootstrap: options.bootstrap, crc32c: (bytes) => checksum(bytes) });
+}
+
+/** Native CRC-32C; the package is typed for Buffers and takes any bytes. */
+function checksum(bytes: Uint8Array): number {
+  return crc32c(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+}
+
+/** Values that no codec shrinks; many, so that none is all in a cache. */
+function incompressible(recordBytes: number): Uint8Array[] {
+  const pool = randomBytes(1 << 20);
+  const count = 1024;
+  return Array.from({ length: count }, (_, i) => {
+    const from = (i * 997) % (pool.length - recordBytes);
+    return pool.subarray(from, from + recordBytes);
+  });
+}
+
+/** As many records as fit, batched by the client, for the given time; then all are waited for. */
+export async function produce(options: BenchOptions): Promise<BenchResult> {
+  const client = connectBench(options);
+  const histogram = newHistogram();
+  let acked = 0;
+  const producer = client.producer({
+    batchBytes: options.batchBytes,
+    compression: options.compression,
+    lingerMs: 20,
+    bufferBytesMax: Math.max(32 << 20, options.batchBytes * 64),
+    onBatch: (report) => {
+      if (report.error !== undefined) throw report.error;
+      acked += report.records;
+      note(histogram, report.elapsedMs);
+    },
+  });
+  const values = incompressible(options.recordBytes);
+  const startedAt = performance.now();
+  const endAt = startedAt + options.seconds * 1000;
+  let sent = 0;
+  function* records(): Generator<Omit<ProducerRecord, 'topic'>> {
+    for (;;) {
+      // Asking the clock for every record would be measured too.
+      if ((sent & 1023) === 0 && performance.now() >= endAt) return;
+      const value = values[sent & 1023];
+      sent += 1;
+      yield { value };
+    }
+  }
+  await producer.sendMany(options.topic, records());
+  const seconds = (performance.now() - startedAt) / 1000;
+  await client.close();
+  if (acked !== sent) throw new Error(`sent ${sent} records, ${acked} were acknowledged`);
+  return {
+    records: acked,
+    bytes: acked * options.recordBytes,
+    seconds,
+    latencyMs: quantiles(histogram),
+  };
+}
+
+/** One record at a time, or an offered rate: latency counts from when a record was due. */
+export async function latency(options: BenchOptions): Promise<BenchResult> {
+  const client = connectBench(options);
+  const producer = client.producer({ lingerMs: 0 });
+  const values = incompressible(options.recordBytes);
+  const histogram = newHistogram();
+  const send = (i: number): Promise<unknown> =>
+    producer.send({
+      topic: options.topic,
+      partition: i % options.partitions,
+      value: values[i & 1023],
+    });
+  for (let i = 0; i < 200; i += 1) await send(i);
+  const startedAt = performance.now();
+  const endAt = startedAt + options.seconds * 1000;
+  let records = 0;
+  if (options.recordsPerSecond === 0) {
+    for (; performance.now() < endAt; records += 1) {
+      const dueAt = performance.now();
+      await send(records);
+      note(histogram, performance.now() - dueAt);
+    }
+  } else {
+    const everyMs = 1000 / options.recordsPerSecond;
+    const waiting = new Set<Promise<void>>();
+    for (let dueAt = startedAt; dueAt < endAt; dueAt += everyMs) {
+      while (performance.now() < dueAt) await turn();
+      const due = dueAt;
+      const answered = send(records).then(() => note(histogram, performance.now() - due));
+      waiting.add(answered);
+      void answered.finally(() => waiting.delete(answered));
+      records += 1;
+    }
+    await Promise.all(waiting);
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  await client.close();
+  return {
+    records,
+    bytes: records * options.recordBytes,
+    seconds,
+    latencyMs: quantiles(histogram),
+  };
+}
+
+/** Reads everything from the beginning, and every value. */
+export async function fetchAll(options: BenchOptions): Promise<BenchResult> {
+  const client = connectBench(options);
+  const consumer = client.consumer({ topic: options.topic, from: 'beginning', stopAtEnd: true });
+  const histogram = newHistogram();
+  let records = 0;
+  let bytes = 0;
+  const startedAt = performance.now();
+  let lastAt = startedAt;
+  for await (const batch of consumer.batches()) {
+    for (const record of batch.records) bytes += record.value?.length ?? 0;
+    records += batch.records.length;
+    const now = performance.now();
+    note(histogram, now - lastAt);
+    lastAt = now;
+  }
+  const seconds = (performance.now() - startedAt) / 1000;
+  await client.close();
+  return { records, bytes, seconds, latencyMs: quantiles(histogram) };
+}
