@@ -1,0 +1,110 @@
+import { z } from 'zod';
+
+const BROKER_ID_MAX = 0x7fff_ffff;
+const MIB = 1024 * 1024;
+
+const port = (fallback: number): z.ZodDefault<z.ZodNumber> =>
+  z.number().int().min(0).max(65_535).default(fallback);
+const whole = (min: number, max: number): z.ZodNumber => z.number().int().min(min).max(max);
+const host = z.string().regex(/^[A-Za-z0-9._:%-]{1,253}$/, 'must be a host name or an IP address');
+
+/** A broker as its peers reach it. */
+const peer = z.strictObject({
+  id: whole(1, BROKER_ID_MAX),
+  host,
+  peerPort: whole(0, 65_535),
+});
+
+const peers = z
+  .array(peer)
+  .max(1_000)
+  .refine(
+    (list) => new Set(list.map(({ id }) => id)).size === list.length,
+    'names a broker id twice',
+  );
+
+/**
+ * Every setting of a broker. A key is the same in a file and as a flag (`--clientPort`); in the
+ * environment it is MILLRACE_ and the key in capitals (`MILLRACE_CLIENT_PORT`).
+ */
+export const brokerConfigSchema = z.strictObject({
+  /** 1 to 2^31 - 1, fixed for the life of the data directory. */
+  brokerId: whole(1, BROKER_ID_MAX),
+  dataDir: z.string().min(1),
+  /** Address to listen on. */
+  host: host.default('127.0.0.1'),
+  /** Where clients and peers reach this broker; the listening address if left out. */
+  advertisedHost: host.optional(),
+  clientPort: port(7401),
+  peerPort: port(7501),
+  /** Health and metrics. */
+  httpPort: port(7601),
+  /** Who forms the cluster together, this broker included; the same on all of them. */
+  founders: peers.default([]),
+  /** Brokers of a running cluster to join through. */
+  seeds: peers.default([]),
+  /** Replicas of a partition are spread over racks. */
+  rack: z.string().max(249).default(''),
+
+  /** Raft's clock: elections take electionTicks to twice that, heartbeats heartbeatTicks. */
+  raftTickMs: whole(5, 1_000).default(50),
+  raftElectionTicks: whole(4, 1_000).default(20),
+  raftHeartbeatTicks: whole(1, 100).default(2),
+
+  /** LevelDB's write buffers and caches of all replicas together. */
+  storeMemoryBytes: whole(16 * MIB, 64 * 1024 * MIB).default(192 * MIB),
+  /** Recent log entries kept in memory for followers and readers. */
+  recentEntriesBytes: whole(8 * MIB, 64 * 1024 * MIB).default(96 * MIB),
+  retentionCheckMs: whole(100, 24 * 3_600_000).default(30_000),
+  /** Bytes a second of all snapshots this broker sends to replicas that fell far behind. */
+  snapshotBytesPerSecond: whole(64 * 1024, 1024 * 1024 * MIB).default(128 * MIB),
+
+  /** A broker that was not heard of for this long gets no new replicas. */
+  brokerSessionMs: whole(500, 600_000).default(6_000),
+  brokerHeartbeatMs: whole(50, 60_000).default(500),
+  /** Longest a stop waits for leaderships to be handed over. */
+  drainMs: whole(0, 600_000).default(3_000),
+
+  /** gRPC server reflection on the client port. */
+  reflection: z.boolean().default(true),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+});
+
+export type BrokerConfig = Readonly<z.infer<typeof brokerConfigSchema>>;
+export type PeerSetting = BrokerConfig['founders'][number];
+
+type Key = keyof typeof brokerConfigSchema.shape;
+
+/** What the values of a key look like as text, in the environment and in flags. */
+export type TextKind = 'text' | 'number' | 'boolean' | 'peers';
+
+const TEXT_KINDS: Readonly<Record<Key, TextKind>> = {
+  brokerId: 'number',
+  dataDir: 'text',
+  host: 'text',
+  advertisedHost: 'text',
+  clientPort: 'number',
+  peerPort: 'number',
+  httpPort: 'number',
+  founders: 'peers',
+  seeds: 'peers',
+  rack: 'text',
+  raftTickMs: 'number',
+  raftElectionTicks: 'number',
+  raftHeartbeatTicks: 'number',
+  storeMemoryBytes: 'number',
+  recentEntriesBytes: 'number',
+  retentionCheckMs: 'number',
+  snapshotBytesPerSecond: 'number',
+  brokerSessionMs: 'number',
+  brokerHeartbeatMs: 'number',
+  drainMs: 'number',
+  reflection: 'boolean',
+  logLevel: 'text',
+};
+
+export const CONFIG_KEYS = Object.keys(TEXT_KINDS) as readonly Key[];
+
+export function textKindOf(key: string): TextKind | undefined {
+  return Object.hasOwn(TEXT_KINDS, key) ? TEXT_KINDS[key as Key] : undefined;
+}
