@@ -57,6 +57,8 @@ export class Codecs {
   async decompress(code: number, bytes: Uint8Array): Promise<Uint8Array> {
     if (code === COMPRESSION_CODES.none) return bytes;
     const codec = codecOf(code);
+    if (bytes.length === 0)
+      throw new BrokerError('CORRUPT_BATCH', `no records to unfold as ${codec}`);
     const implementation = await this.load(codec);
     try {
       return await implementation.decompress(bytes, DECOMPRESSED_BYTES_MAX);

@@ -1,0 +1,342 @@
+import { expect } from 'chai';
+import { crc32c } from '../../../src/base/crc32c.js';
+import type { ConsumedBatch, Consumer, ConsumerOptions } from '../../../src/client/consumer.js';
+import { MillraceClient } from '../../../src/client/index.js';
+import { BrokerError } from '../../../src/model/errors.js';
+import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
+import { FakeCluster } from './fake-cluster.js';
+import { VirtualWorld } from './virtual-world.js';
+
+const NOW = 1_700_000_000_000;
+
+interface Setup {
+  readonly world: VirtualWorld;
+  readonly cluster: FakeCluster;
+  readonly client: MillraceClient;
+}
+
+function setup(partitions = 1): Setup {
+  const world = new VirtualWorld();
+  const cluster = new FakeCluster(world, { partitions });
+  const client = new MillraceClient({ bootstrap: 'b:1,b:2,b:3', world, transport: cluster });
+  return { world, cluster, client };
+}
+
+/** One stored batch of these values. */
+function put(cluster: FakeCluster, values: readonly string[], p = 0, timestampMs = NOW): void {
+  const builder = new RecordBatchBuilder();
+  for (const value of values) builder.append({ value: Buffer.from(value) }, timestampMs);
+  cluster.append(p, builder.finish(NO_PRODUCER, crc32c));
+}
+
+const letters = 'abcdefghijklmnopqrst'.split('');
+
+/** a, then bc, then def ...: batches of growing size. */
+function putLetters(cluster: FakeCluster, p = 0): void {
+  for (let at = 0, size = 1; at < letters.length; at += size, size += 1) {
+    put(cluster, letters.slice(at, at + size), p);
+  }
+}
+
+const text = (value: Uint8Array | undefined): string => Buffer.from(value ?? []).toString();
+
+async function readAll(s: Setup, options: ConsumerOptions): Promise<string[]> {
+  const consumer = s.client.consumer({ stopAtEnd: true, topic: 'events', ...options });
+  return await s.world.until(values(consumer, Infinity));
+}
+
+async function values(consumer: Consumer, count: number): Promise<string[]> {
+  const got: string[] = [];
+  for await (const record of consumer) {
+    got.push(text(record.value));
+    if (got.length === count) break;
+  }
+  return got;
+}
+
+const at0 = { topic: 'events', partition: 0 };
+
+describe('consumer', () => {
+  it('reads a partition from the beginning to its end', async () => {
+    const s = setup();
+    putLetters(s.cluster);
+    expect(await readAll(s, {})).to.deep.equal(letters);
+  });
+
+  it('finishes at once where there is nothing', async () => {
+    expect(await readAll(setup(3), {})).to.deep.equal([]);
+  });
+
+  it('starts anywhere, also inside a batch', async () => {
+    const s = setup();
+    putLetters(s.cluster);
+    for (const offset of letters.keys()) {
+      expect(await readAll(s, { from: { offset } })).to.deep.equal(letters.slice(offset));
+    }
+    expect(await readAll(s, { from: { last: 4 } })).to.deep.equal(letters.slice(-4));
+    expect(await readAll(s, { from: { last: 400 } })).to.deep.equal(letters);
+    expect(await readAll(s, { from: 'end' })).to.deep.equal([]);
+  });
+
+  it('starts at a time', async () => {
+    const s = setup();
+    put(s.cluster, ['a', 'b'], 0, NOW);
+    put(s.cluster, ['c', 'd'], 0, NOW + 10);
+    expect(await readAll(s, { from: { timestampMs: NOW + 5 } })).to.deep.equal(['c', 'd']);
+    expect(await readAll(s, { from: { timestampMs: NOW + 11 } })).to.deep.equal([]);
+  });
+
+  it('waits for what is yet to come', async () => {
+    const s = setup();
+    put(s.cluster, ['a']);
+    const consumer = s.client.consumer({ topic: 'events' });
+    const reading = values(consumer, 3);
+    await s.world.advance(5_000);
+    put(s.cluster, ['b']);
+    await s.world.advance(5_000);
+    put(s.cluster, ['c', 'd']);
+    expect(await s.world.until(reading, 100)).to.deep.equal(['a', 'b', 'c']);
+    expect(consumer.position(at0)).to.equal(3);
+  });
+
+  it('loses nothing when a loop is left amid a batch', async () => {
+    const s = setup();
+    putLetters(s.cluster);
+    const consumer = s.client.consumer({ topic: 'events', stopAtEnd: true });
+    const got = await s.world.until(values(consumer, 5));
+    const batches: ConsumedBatch[] = [];
+    const reading = (async () => {
+      for await (const batch of consumer.batches()) {
+        batches.push(batch);
+        if (batches.length === 2) break;
+      }
+    })();
+    await s.world.until(reading);
+    for (const b of batches) got.push(...b.records.map((r) => text(r.value)));
+    got.push(...(await s.world.until(values(consumer, Infinity))));
+    expect(got).to.deep.equal(letters);
+  });
+
+  it('follows leaders without missing or repeating anything', async () => {
+    const s = setup(2);
+    const consumer = s.client.consumer({ topic: 'events' });
+    const reading = (async () => {
+      const got: string[][] = [[], []];
+      for await (const r of consumer) {
+        got[r.partition]!.push(text(r.value));
+        if (got[0]!.length + got[1]!.length === 40) return got;
+      }
+      return got;
+    })();
+    for (const [i, letter] of letters.entries()) {
+      put(s.cluster, [letter], 0);
+      put(s.cluster, [letter], 1);
+      await s.world.advance(20);
+      if (i === 5) s.cluster.moveLeader(0);
+      if (i === 10) {
+        s.cluster.kill(2);
+        await s.world.advance(50);
+        for (const p of [0, 1]) if (s.cluster.partition(p).leader === 2) s.cluster.moveLeader(p);
+      }
+      if (i === 15) s.cluster.moveLeader(1, 1);
+    }
+    expect(await s.world.until(reading, 5_000)).to.deep.equal([letters, letters]);
+  });
+
+  it('leaves a broker that fell silent', async () => {
+    const s = setup();
+    put(s.cluster, ['a']);
+    const consumer = s.client.consumer({ topic: 'events' });
+    const reading = values(consumer, 2);
+    await s.world.advance(100);
+    // Paused for ever behind our back: the stream stays open and says nothing.
+    for (const link of s.cluster.openFetches) link.pause();
+    put(s.cluster, ['b']);
+    expect(await s.world.until(reading, 6_000)).to.deep.equal(['a', 'b']);
+  });
+
+  it('holds brokers back when the application is slow', async () => {
+    const s = setup();
+    for (let i = 0; i < 200; i += 1) put(s.cluster, [`${i}`.padEnd(1_000)]);
+    const consumer = s.client.consumer({
+      topic: 'events',
+      stopAtEnd: true,
+      prefetchBytesMax: 10_000,
+    });
+    const first = await s.world.until(values(consumer, 1));
+    await s.world.advance(10_000);
+    const link = [...s.cluster.openFetches][0] as unknown as {
+      positions: Map<number, { offset: number }>;
+    };
+    expect(link.positions.get(0)?.offset).to.be.within(10, 20);
+    const rest = await s.world.until(values(consumer, Infinity));
+    expect([...first, ...rest].map((v) => Number(v))).to.deep.equal([...Array(200).keys()]);
+  });
+
+  it('pauses and resumes partitions, keeping their places', async () => {
+    const s = setup(2);
+    putLetters(s.cluster, 0);
+    putLetters(s.cluster, 1);
+    const consumer = s.client.consumer({ topic: 'events', stopAtEnd: true });
+    const got: string[][] = [[], []];
+    const reading = (async () => {
+      for await (const r of consumer) {
+        got[r.partition]!.push(text(r.value));
+        if (r.partition === 0 && r.offset === 4) consumer.pause([at0]);
+      }
+    })();
+    await s.world.advance(2_000);
+    expect(got[0]).to.deep.equal(letters.slice(0, 5));
+    expect(got[1]).to.deep.equal(letters);
+    consumer.resume();
+    await s.world.until(reading);
+    expect(got).to.deep.equal([letters, letters]);
+  });
+
+  it('seeks, also from inside its loop', async () => {
+    const s = setup();
+    putLetters(s.cluster);
+    const consumer = s.client.consumer({ topic: 'events', stopAtEnd: true });
+    const got: string[] = [];
+    const reading = (async () => {
+      for await (const r of consumer) {
+        got.push(text(r.value));
+        if (got.length === 3) await consumer.seek(at0, { offset: 0 });
+        if (got.length === 6) await consumer.seek(at0, { offset: 18 });
+      }
+    })();
+    await s.world.until(reading);
+    expect(got.join('')).to.equal('abcabcst');
+  });
+
+  const outOfRange: [string, ConsumerOptions, string | string[]][] = [
+    ['is an error', {}, 'OFFSET_OUT_OF_RANGE'],
+    ['may mean the beginning', { onOutOfRange: 'beginning' }, letters.slice(6)],
+    ['may mean the end', { onOutOfRange: 'end' }, []],
+  ];
+  for (const [name, options, expected] of outOfRange) {
+    it(`an offset that is not there any more ${name}`, async () => {
+      const s = setup();
+      putLetters(s.cluster);
+      s.cluster.partition().logStart = 6;
+      s.cluster.partition().batches.splice(0, 3);
+      const reading = readAll(s, { from: { offset: 2 }, ...options }).catch(
+        (thrown: unknown) => (thrown as BrokerError).code,
+      );
+      expect(await reading).to.deep.equal(expected);
+    });
+  }
+
+  it('an offset beyond the end is an error, at the end of the log it waits', async () => {
+    const s = setup();
+    put(s.cluster, ['a']);
+    for (const options of [{ stopAtEnd: true }, { stopAtEnd: false }]) {
+      const reading = readAll(s, { from: { offset: 2 }, ...options });
+      const error = await reading.catch((thrown: unknown) => thrown);
+      expect(error).to.be.instanceOf(BrokerError).with.property('code', 'OFFSET_OUT_OF_RANGE');
+    }
+    expect(await readAll(s, { from: { offset: 1 } })).to.deep.equal([]);
+  });
+
+  it('goes on after an error once it is told where', async () => {
+    const s = setup();
+    putLetters(s.cluster);
+    const consumer = s.client.consumer({ topic: 'events', from: { offset: 99 } });
+    const error = await s.world.until(values(consumer, 1).catch((thrown: unknown) => thrown));
+    expect(error).to.have.property('code', 'OFFSET_OUT_OF_RANGE');
+    await s.world.until(consumer.seek(at0, 'beginning'));
+    expect(await s.world.until(values(consumer, 20))).to.deep.equal(letters);
+  });
+
+  it('never hands out a gap', async () => {
+    const s = setup();
+    putLetters(s.cluster);
+    s.cluster.partition().batches.splice(2, 1);
+    const got: string[] = [];
+    const consumer = s.client.consumer({ topic: 'events', unavailableTimeoutMs: 3_000 });
+    const reading = (async () => {
+      for await (const r of consumer) got.push(text(r.value));
+    })();
+    const error = await s.world.until(reading.catch((thrown: unknown) => thrown));
+    expect((error as Error).message).to.contain('records 3 to 5 are missing');
+    expect(got).to.deep.equal(['a', 'b', 'c']);
+  });
+
+  it('never hands out bytes that fail their checksum', async () => {
+    const s = setup();
+    putLetters(s.cluster);
+    const damaged = s.cluster.partition().batches[3]!;
+    damaged[80]! ^= 1;
+    const got: string[] = [];
+    const consumer = s.client.consumer({ topic: 'events', stopAtEnd: true });
+    const reading = (async () => {
+      for await (const r of consumer) got.push(text(r.value));
+    })();
+    const error = await s.world.until(reading.catch((thrown: unknown) => thrown));
+    expect(error).to.be.instanceOf(BrokerError).with.property('code', 'CORRUPT_BATCH');
+    expect(letters.slice(0, 6).join('').startsWith(got.join(''))).to.equal(true);
+  });
+
+  it('takes bytes that were damaged on the way once more', async () => {
+    const s = setup();
+    putLetters(s.cluster);
+    const damaged = s.cluster.partition().batches[3]!;
+    damaged[80]! ^= 1;
+    s.world.timers.after(60, () => (damaged[80]! ^= 1));
+    expect(await readAll(s, {})).to.deep.equal(letters);
+  });
+
+  it('tells when a partition cannot be read for too long, and why', async () => {
+    const s = setup();
+    put(s.cluster, ['a']);
+    const consumer = s.client.consumer({ topic: 'events', unavailableTimeoutMs: 2_000 });
+    const reading = values(consumer, 2).catch((thrown: unknown) => thrown);
+    await s.world.advance(100);
+    for (const broker of [1, 2, 3]) s.cluster.kill(broker);
+    const error = await s.world.until(reading, 5_000);
+    expect(error).to.be.instanceOf(BrokerError).with.property('code', 'DEADLINE_EXCEEDED');
+  });
+
+  it('commits where it stands and starts there again', async () => {
+    const s = setup();
+    putLetters(s.cluster);
+    const first = s.client.consumer({ topic: 'events', group: 'g' });
+    expect(await s.world.until(values(first, 5))).to.deep.equal(letters.slice(0, 5));
+    await s.world.until(first.commit());
+    await first.close();
+    const second = s.client.consumer({ topic: 'events', group: 'g', stopAtEnd: true });
+    expect(await s.world.until(values(second, Infinity))).to.deep.equal(letters.slice(5));
+    const committed = await s.world.until(second.committed());
+    expect(committed.map((c) => c.offset)).to.deep.equal([5]);
+  });
+
+  it('reads exactly the partitions it was given', async () => {
+    const s = setup(3);
+    for (const p of [0, 1, 2]) put(s.cluster, [`p${p}`], p);
+    expect((await readAll(s, { partitions: [2, 0] })).sort()).to.deep.equal(['p0', 'p2']);
+    const error = await readAll(s, { partitions: [3] }).catch((thrown: unknown) => thrown);
+    expect(error).to.have.property('code', 'UNKNOWN_PARTITION');
+  });
+
+  it('ends its loops when it is closed', async () => {
+    const s = setup();
+    const consumer = s.client.consumer({ topic: 'events' });
+    const reading = values(consumer, 1);
+    await s.world.advance(100);
+    await consumer.close();
+    expect(await s.world.until(reading, 10)).to.deep.equal([]);
+    expect(s.cluster.openFetches.size).to.equal(0);
+  });
+
+  it('fails when its topic is deleted', async () => {
+    const s = setup();
+    put(s.cluster, ['a']);
+    const consumer = s.client.consumer({ topic: 'events' });
+    const reading = values(consumer, 2).catch((thrown: unknown) => thrown);
+    await s.world.advance(100);
+    s.cluster.isDeleted = true;
+    for (const link of s.cluster.openFetches) link.poke();
+    const error = await s.world.until(reading, 5_000);
+    expect(error).to.be.instanceOf(BrokerError).with.property('code', 'UNKNOWN_TOPIC');
+  });
+});
