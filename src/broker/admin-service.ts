@@ -71,7 +71,7 @@ export interface ClusterAdminDeps {
 }
 
 /**
- * The cluster's requests, as any broker serves them: reads from its own copy of the metadata,
+ * What any broker does for the Cluster API: reads from its own copy of the metadata,
  * changes through the metadata leader, facts of partitions from their leaders.
  *
  * Invariant: a change is answered with success only once it is committed; usually the answering

@@ -1,0 +1,116 @@
+import { expect } from 'chai';
+
+import { MalformedBytesError } from '../../../src/base/bytes.js';
+import type { Command } from '../../../src/metadata/command.js';
+import { decodeCommand, encodeCommand, hexOf } from '../../../src/metadata/command-codec.js';
+import { brokerId, raftGroupId } from '../../../src/model/ids.js';
+import { createTopic, ids, Log, OTHER_TOPIC, registration, TOPIC } from '../../unit/metadata/support.js';
+
+const unhex = (hex: string): Uint8Array =>
+  Uint8Array.from(hex.replace(/\s/g, '').match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+
+/** Bytes that are in metadata logs: they may never change. */
+const COMMANDS: readonly (readonly [Command, string])[] = [
+  [
+    { kind: 'registerBroker', registration: registration(2) },
+    '01 01 02 04 64697232 02 6332 ea39 02 7032 ce3a b23b 04 6576656e',
+  ],
+  [{ kind: 'setBrokerFenced', brokerId: brokerId(300), isFenced: true }, '01 02 ac02 01'],
+  [
+    {
+      kind: 'createTopic',
+      topicId: TOPIC,
+      name: 'logs',
+      assignment: [ids(1, 2), ids(2, 1)],
+      config: new Map([
+        ['timestamp.type', 'append'],
+        ['retention.ms', '60000'],
+      ]),
+    },
+    `01 03 00112233445566778899aabbccddeeff 04 6c6f6773 02 02 01 02 02 02 01
+     02 0c 726574656e74696f6e2e6d73 05 3630303030
+        0e 74696d657374616d702e74797065 06 617070656e64`,
+  ],
+  [{ kind: 'deleteTopic', topicId: TOPIC }, '01 04 00112233445566778899aabbccddeeff'],
+  [
+    { kind: 'alterTopic', topicId: TOPIC, set: new Map([['a', 'b']]), unset: ['c'] },
+    '01 05 00112233445566778899aabbccddeeff 01 01 61 01 62 01 01 63',
+  ],
+  [
+    { kind: 'moveReplicas', groupId: raftGroupId(7), replicas: ids(3, 1) },
+    '01 06 07 02 03 01',
+  ],
+  [
+    { kind: 'completeMove', groupId: raftGroupId(7), replicas: ids(1, 3) },
+    '01 07 07 02 01 03',
+  ],
+  [
+    { kind: 'replicasDeleted', brokerId: brokerId(2), groupIds: [raftGroupId(7)] },
+    '01 08 02 01 07',
+  ],
+  [{ kind: 'allocateProducers', count: 1_000 }, '01 09 e807'],
+  [
+    {
+      kind: 'commitOffsets',
+      commits: [
+        { group: 'g', topicId: TOPIC, partition: 0, offset: 128, metadata: '' },
+        { group: 'g', topicId: TOPIC, partition: 1, offset: 1, metadata: 'm' },
+        { group: 'h', topicId: OTHER_TOPIC, partition: 0, offset: 0, metadata: '' },
+      ],
+    },
+    `01 0a 03
+     00 01 67 00112233445566778899aabbccddeeff 00 8001 00
+     03 01 01 01 6d
+     00 01 68 ffeeddccbbaa99887766554433221100 00 00 00`,
+  ],
+];
+
+const SNAPSHOT = `
+  01 03 01
+  02 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00
+     02 04 64697232 02 6332 ea39 02 7032 ce3a b23b 04 6576656e 00
+  01 00112233445566778899aabbccddeeff 04 6c6f6773 00
+     02 01 02 01 02 02 01 02 02 01 02 00
+        02 01 01 01 01 02 01 02 00
+  01 02 01 02
+  01 01 67 01 00112233445566778899aabbccddeeff 00 05 80d095ffbc31 01 6d`;
+
+describe('golden bytes of the metadata log', () => {
+  for (const [command, hex] of COMMANDS) {
+    it(`has one form of ${command.kind}`, () => {
+      expect(hexOf(encodeCommand(command))).to.equal(hexOf(unhex(hex)));
+      expect(encodeCommand(decodeCommand(unhex(hex)))).to.deep.equal(unhex(hex));
+    });
+  }
+
+  it('refuses every cut command, and one byte more', () => {
+    for (const [, hex] of COMMANDS) {
+      const bytes = unhex(hex);
+      for (let length = 0; length < bytes.length; length += 1) {
+        expect(() => decodeCommand(bytes.subarray(0, length))).to.throw(MalformedBytesError);
+      }
+      expect(() => decodeCommand(Uint8Array.of(...bytes, 0))).to.throw(MalformedBytesError);
+    }
+    expect(() => decodeCommand(unhex('02 09 01'))).to.throw('version 2');
+    expect(() => decodeCommand(unhex('01 63'))).to.throw('kind 99');
+  });
+
+  it('has one form of a snapshot', () => {
+    const log = new Log(1, 2);
+    log.apply(createTopic('logs', [[1, 2], [2, 1]]));
+    log.apply({ kind: 'moveReplicas', groupId: raftGroupId(2), replicas: ids(1) });
+    log.apply({ kind: 'completeMove', groupId: raftGroupId(2), replicas: ids(1) });
+    log.apply({ kind: 'moveReplicas', groupId: raftGroupId(1), replicas: ids(2, 1) });
+    log.apply({ kind: 'moveReplicas', groupId: raftGroupId(1), replicas: ids(1, 2) });
+    log.apply({ kind: 'allocateProducers', count: 1 });
+    log.apply({
+      kind: 'commitOffsets',
+      commits: [{ group: 'g', topicId: TOPIC, partition: 0, offset: 5, metadata: 'm' }],
+    });
+    expect(hexOf(log.machine.encode())).to.equal(hexOf(unhex(SNAPSHOT)));
+    const restored = new Log();
+    restored.machine.restore(unhex(SNAPSHOT), log.state.version);
+    expect(hexOf(restored.machine.encode())).to.equal(hexOf(unhex(SNAPSHOT)));
+    expect(() => restored.machine.restore(unhex('02'), log.state.version)).to.throw('version 2');
+  });
+});

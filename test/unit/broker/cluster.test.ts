@@ -1,0 +1,295 @@
+import { expect } from 'chai';
+
+import { METADATA_GROUP, brokerId } from '../../../src/model/ids.js';
+import { TestBrokers } from './support/test-brokers.js';
+
+const SECOND = { deadlineMs: 1_000 };
+const LONG = { deadlineMs: 20_000 };
+
+function newTopic(topic: string, partitions = 1, replicationFactor?: number) {
+  const config = new Map<string, string>();
+  return { topic, partitions, replicationFactor, config, noWait: false, timeoutMs: undefined };
+}
+
+describe('a cluster of brokers', () => {
+  let brokers: TestBrokers;
+
+  beforeEach(() => {
+    brokers = new TestBrokers();
+  });
+  afterEach(async () => {
+    await brokers.stopAll();
+  });
+
+  describe('with three founders', () => {
+    beforeEach(async () => {
+      brokers.startAll([1, 2, 3]);
+      await brokers.untilReady();
+    });
+
+    it('forms under one cluster id, with everyone registered and voting', async () => {
+      const described = await brokers.settled(brokers.admin(2).describeCluster(LONG));
+      expect(described.clusterId).to.match(/^[0-9a-f]{32}$/);
+      expect(described.brokers.map((b) => [b.id, b.isFenced])).to.deep.equal([
+        [1, false],
+        [2, false],
+        [3, false],
+      ]);
+      expect(described.metadataMembers.map((m) => [m.brokerId, m.role])).to.deep.equal([
+        [1, 'voter'],
+        [2, 'voter'],
+        [3, 'voter'],
+      ]);
+      expect(described.controller).to.equal(brokers.controllerSeenBy(1));
+    });
+
+    it('creates a topic through any broker and has leaders for all partitions', async () => {
+      const made = await brokers.settled(brokers.admin(3).createTopic(newTopic('logs', 12), LONG));
+      expect(made.replicationFactor).to.equal(3);
+      const seen = await brokers.settled(
+        brokers.admin(1).getMetadata({ topics: ['logs'], linearizable: true }, LONG),
+      );
+      const [topic] = seen.topics;
+      if (topic?.error !== undefined || topic === undefined) throw new Error('not there');
+      expect(topic.topicId).to.equal(made.topicId);
+      expect(topic.partitions.every((p) => p.leader !== undefined)).to.equal(true);
+      const preferred = topic.partitions.map((p) => p.replicas[0]);
+      for (const id of [1, 2, 3]) expect(preferred.filter((p) => p === id)).to.have.length(4);
+    });
+
+    it('describes every partition from its leader', async () => {
+      await brokers.settled(brokers.admin(1).createTopic(newTopic('logs', 3), LONG));
+      const described = await brokers.settled(brokers.admin(2).describeTopic('logs', LONG));
+      for (const { facts } of described.partitions) {
+        if (facts instanceof Error) throw facts;
+        expect(facts.replicas.map((r) => r.brokerId)).to.deep.equal([1, 2, 3]);
+        expect(facts.highWatermark).to.equal(0);
+      }
+      expect(described.effectiveConfig.get('timestamp.type')).to.equal('create');
+    });
+
+    it('refuses what cannot be, each with its own code', async () => {
+      const admin = brokers.admin(2);
+      await brokers.settled(admin.createTopic(newTopic('logs'), LONG));
+      const cases: [string, () => Promise<unknown>][] = [
+        ['TOPIC_EXISTS', () => admin.createTopic(newTopic('logs'), LONG)],
+        ['INVALID_TOPIC_NAME', () => admin.createTopic(newTopic('a/b'), LONG)],
+        ['INVALID_TOPIC_NAME', () => admin.createTopic(newTopic('..'), LONG)],
+        ['INVALID_TOPIC_NAME', () => admin.createTopic(newTopic('x'.repeat(250)), LONG)],
+        ['INVALID_PARTITIONS', () => admin.createTopic(newTopic('p0', 0), LONG)],
+        ['INVALID_PARTITIONS', () => admin.createTopic(newTopic('pm', 1_000_000), LONG)],
+        ['INVALID_REPLICATION_FACTOR', () => admin.createTopic(newTopic('rf', 1, 4), LONG)],
+        ['UNKNOWN_TOPIC', () => admin.deleteTopic({ topic: 'nope', timeoutMs: undefined }, LONG)],
+        ['UNKNOWN_TOPIC', () => admin.describeTopic('nope', LONG)],
+        [
+          'INVALID_CONFIG',
+          () =>
+            admin.alterTopic({ topic: 'logs', set: new Map([['no.such', '1']]), unset: [] }, LONG),
+        ],
+        [
+          'INVALID_CONFIG',
+          () =>
+            admin.alterTopic(
+              { topic: 'logs', set: new Map([['retention.ms', 'x']]), unset: [] },
+              LONG,
+            ),
+        ],
+      ];
+      for (const [code, attempt] of cases) {
+        expect((await brokers.refused(attempt())).code).to.equal(code);
+      }
+    });
+
+    it('takes __proto__ for a name like any other', async () => {
+      const admin = brokers.admin(1);
+      await brokers.settled(admin.createTopic(newTopic('__proto__'), LONG));
+      const seen = await brokers.settled(
+        admin.getMetadata({ topics: [], linearizable: true }, LONG),
+      );
+      expect(seen.topics.map((t) => t.topic)).to.deep.equal(['__proto__']);
+      await brokers.settled(admin.deleteTopic({ topic: '__proto__', timeoutMs: undefined }, LONG));
+      const after = await brokers.settled(
+        admin.getMetadata({ topics: ['constructor'], linearizable: true }, LONG),
+      );
+      expect(after.topics[0]?.error?.code).to.equal('UNKNOWN_TOPIC');
+    });
+
+    it('deletes replicas by tombstone, also on a broker that was down meanwhile', async () => {
+      const { topicId } = await brokers.settled(
+        brokers.admin(1).createTopic(newTopic('gone', 4), LONG),
+      );
+      const victim = [1, 2, 3].find((id) => id !== brokers.controllerSeenBy(1)) ?? 0;
+      const other = [1, 2, 3].find((id) => id !== victim) ?? 0;
+      brokers.kill(victim);
+      await brokers.settled(
+        brokers.admin(other).deleteTopic({ topic: 'gone', timeoutMs: undefined }, LONG),
+      );
+      await brokers.world.until(() => brokers.disks.get(other)?.replicas.size === 1);
+      expect(brokers.disks.get(victim)?.replicas.size).to.equal(5);
+      brokers.start(victim, { founders: [1, 2, 3] });
+      await brokers.untilReady();
+      await brokers.world.until(() => brokers.disks.get(victim)?.replicas.size === 1);
+      await brokers.world.until(() => brokers.services(other).view.image().tombstones.size === 0);
+      expect(brokers.services(other).view.image().topicsById.has(topicId)).to.equal(false);
+    });
+
+    it('creates what it missed while it was down', async () => {
+      const victim = [1, 2, 3].find((id) => id !== brokers.controllerSeenBy(1)) ?? 0;
+      const other = [1, 2, 3].find((id) => id !== victim) ?? 0;
+      brokers.kill(victim);
+      // Not fenced yet, so replicas are placed there; two of three lead and serve.
+      await brokers.settled(brokers.admin(other).createTopic(newTopic('late', 4), LONG));
+      brokers.start(victim, { founders: [1, 2, 3] });
+      await brokers.world.until(() => brokers.disks.get(victim)?.replicas.size === 5);
+    });
+
+    it('fences a silent broker after its session, and places nothing there until it is back', async () => {
+      const victim = [1, 2, 3].find((id) => id !== brokers.controllerSeenBy(1)) ?? 0;
+      const other = [1, 2, 3].find((id) => id !== victim) ?? 0;
+      const isFenced = (): boolean =>
+        brokers.services(other).view.image().brokers.get(brokerId(victim))?.isFenced === true;
+      brokers.kill(victim);
+      await brokers.world.run(5_000);
+      expect(isFenced()).to.equal(false);
+      await brokers.world.until(isFenced, 3_000);
+      const error = await brokers.refused(
+        brokers.admin(other).createTopic(newTopic('three', 1, 3), LONG),
+      );
+      expect(error.code).to.equal('INVALID_REPLICATION_FACTOR');
+      expect(error.message).to.contain('2 of 3 are live');
+      brokers.start(victim, { founders: [1, 2, 3] });
+      await brokers.world.until(() => !isFenced());
+    });
+
+    it('goes on after the metadata leader is killed, and nothing is lost', async () => {
+      await brokers.settled(brokers.admin(1).createTopic(newTopic('before', 2), LONG));
+      const first = brokers.controllerSeenBy(1) ?? 0;
+      const other = [1, 2, 3].find((id) => id !== first) ?? 0;
+      brokers.kill(first);
+      await brokers.settled(brokers.admin(other).createTopic(newTopic('after', 2), LONG));
+      const seen = await brokers.settled(
+        brokers.admin(other).getMetadata({ topics: [], linearizable: true }, LONG),
+      );
+      expect(seen.topics.map((t) => t.topic)).to.deep.equal(['after', 'before']);
+      expect(seen.controller).to.not.equal(first);
+      brokers.start(first, { founders: [1, 2, 3] });
+      await brokers.untilReady();
+      expect(brokers.services(first).view.image().topicsByName.has('after')).to.equal(true);
+    });
+
+    it('answers a create whose first answer was lost as done, and a delete too', async () => {
+      const controller = brokers.controllerSeenBy(1) ?? 0;
+      const asked = [1, 2, 3].find((id) => id !== controller) ?? 0;
+      const lost = new Set<string>();
+      brokers.peers.losesAnswer = ({ method }) => {
+        const isFirst = /createTopic|deleteTopic/.test(method) && !lost.has(method);
+        if (isFirst) lost.add(method);
+        return isFirst;
+      };
+      await brokers.settled(
+        brokers.admin(asked).createTopic(newTopic('once'), { deadlineMs: 60_000 }),
+      );
+      await brokers.settled(
+        brokers
+          .admin(asked)
+          .deleteTopic({ topic: 'once', timeoutMs: undefined }, { deadlineMs: 60_000 }),
+      );
+      expect([...lost]).to.have.length(2);
+    });
+
+    it('says why when there is no quorum', async () => {
+      const controller = brokers.controllerSeenBy(1) ?? 0;
+      const alone = [1, 2, 3].find((id) => id !== controller) ?? 0;
+      for (const id of [1, 2, 3]) if (id !== alone) brokers.kill(id);
+      const error = await brokers.refused(
+        brokers.admin(alone).createTopic(newTopic('never'), { deadlineMs: 4_000 }),
+      );
+      expect(error.code).to.equal('NO_QUORUM');
+      expect(error.message).to.contain('majority');
+      const described = await brokers.settled(brokers.admin(alone).describeCluster(LONG));
+      expect(described.metadataMembers).to.have.length(3);
+    });
+
+    it('hands out producer ids once, in blocks, and next epochs of them', async () => {
+      const ids = new Set<number>();
+      for (const id of [1, 2, 3, 1, 2, 3]) {
+        const made = await brokers.settled(
+          brokers.admin(id).initProducer({ producerId: undefined, producerEpoch: 0 }, LONG),
+        );
+        ids.add(made.producerId);
+        expect(made.producerEpoch).to.equal(0);
+      }
+      expect(ids.size).to.equal(6);
+      const next = await brokers.settled(
+        brokers.admin(1).initProducer({ producerId: 0, producerEpoch: 4 }, LONG),
+      );
+      expect(next).to.deep.equal({ producerId: 0, producerEpoch: 5 });
+    });
+
+    it('transfers the leadership of a partition and of the metadata group', async () => {
+      await brokers.settled(brokers.admin(1).createTopic(newTopic('logs'), LONG));
+      const before = await brokers.settled(
+        brokers.admin(1).getMetadata({ topics: ['logs'], linearizable: false }, LONG),
+      );
+      const [topic] = before.topics;
+      if (topic?.error !== undefined) throw topic.error;
+      const leader = topic?.partitions[0]?.leader;
+      const to = brokerId([1, 2, 3].find((id) => id !== leader) ?? 0);
+      const moved = await brokers.settled(
+        brokers
+          .admin(2)
+          .transferLeadership({ partition: { topic: 'logs', partition: 0 }, toBroker: to }, LONG),
+      );
+      expect(moved.leader).to.equal(to);
+      const controller = brokers.controllerSeenBy(1);
+      const heir = brokerId([1, 2, 3].find((id) => id !== controller) ?? 0);
+      const changed = await brokers.settled(
+        brokers.admin(3).transferLeadership({ partition: undefined, toBroker: heir }, LONG),
+      );
+      expect(changed.leader).to.equal(heir);
+      await brokers.world.until(() => brokers.controllerSeenBy(1) === heir);
+    });
+
+    it('comes back whole when every broker is killed at once', async () => {
+      await brokers.settled(brokers.admin(1).createTopic(newTopic('kept', 3), LONG));
+      for (const id of [1, 2, 3]) brokers.kill(id);
+      await brokers.world.run(1_000);
+      brokers.startAll([1, 2, 3]);
+      await brokers.untilReady();
+      const seen = await brokers.settled(
+        brokers.admin(2).getMetadata({ topics: ['kept'], linearizable: true }, LONG),
+      );
+      expect(seen.topics[0]?.error).to.equal(undefined);
+    });
+
+    it('tells every broker of a new leader at once', async () => {
+      await brokers.settled(brokers.admin(1).createTopic(newTopic('logs', 6, 2), LONG));
+      const groups = [...brokers.services(1).view.image().groups.keys()];
+      await brokers.world.run(50);
+      for (const id of [1, 2, 3]) {
+        const { leaders } = brokers.services(id);
+        for (const groupId of [METADATA_GROUP, ...groups]) {
+          expect(leaders.leaderOf(groupId), `${groupId} on ${id}`).to.not.equal(undefined);
+          expect(leaders.hint(groupId)?.host).to.match(/^client[123]\.test$/);
+        }
+      }
+    });
+  });
+
+  it('runs alone', async () => {
+    brokers.startAll([1]);
+    await brokers.untilReady();
+    const made = await brokers.settled(brokers.admin(1).createTopic(newTopic('solo', 2), LONG));
+    expect(made.replicationFactor).to.equal(1);
+    const answer = await brokers.settled(
+      brokers.admin(1).listOffsets(
+        {
+          queries: [{ topic: 'solo', partition: 1, at: { kind: 'latest' } }],
+          linearizable: true,
+        },
+        SECOND,
+      ),
+    );
+    expect(answer[0]?.answer).to.include({ offset: 0 });
+  });
+});

@@ -1,0 +1,201 @@
+import { expect } from 'chai';
+
+import { MetadataMachine } from '../../../src/metadata/metadata-machine.js';
+import { logIndex, raftGroupId, term, topicId } from '../../../src/model/ids.js';
+import { createTopic, ids, Log, OTHER_TOPIC, registration, TIME_MS, TOPIC } from './support.js';
+
+const group = raftGroupId;
+
+describe('applying metadata commands', () => {
+  it('keeps a broker id for its data directory', () => {
+    const log = new Log(1);
+    const stranger = registration(1, 'another');
+    expect(log.refusal({ kind: 'registerBroker', registration: stranger })).to.equal(
+      'BROKER_ID_TAKEN',
+    );
+    log.apply({ kind: 'setBrokerFenced', brokerId: ids(1)[0]!, isFenced: true });
+    expect(log.state.brokers.get(ids(1)[0]!)?.isFenced).to.equal(true);
+    log.apply({ kind: 'registerBroker', registration: registration(1) });
+    expect(log.state.brokers.get(ids(1)[0]!)?.isFenced).to.equal(false);
+  });
+
+  it('never hands out a Raft group id twice', () => {
+    const log = new Log(1, 2, 3);
+    log.apply(createTopic('logs', [[1], [2]]));
+    expect([log.partition('logs', 0), log.partition('logs', 1)].map((p) => p.groupId)).to.eql([
+      1, 2,
+    ]);
+    log.apply({ kind: 'deleteTopic', topicId: TOPIC });
+    log.apply(createTopic('logs', [[3]], OTHER_TOPIC));
+    expect(log.partition().groupId).to.equal(3);
+    expect([...log.state.groups.keys()]).to.eql([3]);
+  });
+
+  it('takes a repeated create of the same topic id as done, and of another as taken', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    expect(log.apply(createTopic('logs', [[1]]))).to.eql({ kind: 'done' });
+    expect(log.refusal(createTopic('logs', [[1]], OTHER_TOPIC))).to.equal('TOPIC_EXISTS');
+    expect(log.refusal(createTopic('other', [[1]]))).to.equal('INVALID_ARGUMENT');
+  });
+
+  it('buries every replica of a deleted topic until its broker reports', () => {
+    const log = new Log(1, 2, 3);
+    log.apply(createTopic('logs', [[1, 2]]));
+    log.apply({ kind: 'moveReplicas', groupId: group(1), replicas: ids(2, 3) });
+    log.apply({ kind: 'deleteTopic', topicId: TOPIC });
+    expect(log.state.tombstones.get(group(1))).to.eql([1, 2, 3]);
+    expect(log.state.moving.size).to.equal(0);
+    for (const [brokerId, left] of [
+      [1, [2, 3]],
+      [1, [2, 3]],
+      [3, [2]],
+      [2, undefined],
+    ] as const) {
+      log.apply({ kind: 'replicasDeleted', brokerId: ids(brokerId)[0]!, groupIds: [group(1)] });
+      expect(log.state.tombstones.get(group(1))).to.eql(left);
+    }
+  });
+
+  it('moves by target, completion and tombstone', () => {
+    const log = new Log(1, 2, 3, 4);
+    log.apply(createTopic('logs', [[1, 2, 3]]));
+    log.apply({ kind: 'moveReplicas', groupId: group(1), replicas: ids(2, 3, 4) });
+    expect(log.partition()).to.deep.include({
+      replicas: [2, 3, 4],
+      movingFrom: [1, 2, 3],
+      bootstrap: [1, 2, 3],
+    });
+    expect(
+      log.refusal({ kind: 'completeMove', groupId: group(1), replicas: ids(1, 2, 3) }),
+    ).to.equal('INVALID_ARGUMENT');
+    log.apply({ kind: 'completeMove', groupId: group(1), replicas: ids(4, 3, 2) });
+    expect(log.partition()).to.deep.include({
+      replicas: [2, 3, 4],
+      movingFrom: [],
+      bootstrap: [2, 3],
+      founders: [1, 2, 3],
+    });
+    expect(log.state.tombstones.get(group(1))).to.eql([1]);
+    expect(
+      log.refusal({ kind: 'moveReplicas', groupId: group(1), replicas: ids(1, 2, 3) }),
+    ).to.equal('THROTTLED');
+    log.apply({ kind: 'replicasDeleted', brokerId: ids(1)[0]!, groupIds: [group(1)] });
+    log.apply({ kind: 'moveReplicas', groupId: group(1), replicas: ids(1, 2, 3) });
+    expect(log.partition().bootstrap).to.eql([2, 3]);
+  });
+
+  it('remembers where a move came from when its target changes', () => {
+    const log = new Log(1, 2, 3, 4);
+    log.apply(createTopic('logs', [[1, 2]]));
+    log.apply({ kind: 'moveReplicas', groupId: group(1), replicas: ids(3, 2) });
+    log.apply({ kind: 'moveReplicas', groupId: group(1), replicas: ids(4, 2) });
+    expect(log.partition().movingFrom).to.eql([1, 2, 3]);
+    log.apply({ kind: 'completeMove', groupId: group(1), replicas: ids(2, 4) });
+    expect(log.state.tombstones.get(group(1))).to.eql([1, 3]);
+  });
+
+  it('takes a new order of the same replicas as another preferred leader, not a move', () => {
+    const log = new Log(1, 2);
+    log.apply(createTopic('logs', [[1, 2]]));
+    log.apply({ kind: 'moveReplicas', groupId: group(1), replicas: ids(2, 1) });
+    expect(log.partition()).to.deep.include({ replicas: [2, 1], movingFrom: [] });
+    expect(log.state.moving.size).to.equal(0);
+  });
+
+  it('refuses what cannot be and changes nothing', () => {
+    const log = new Log(1, 2);
+    log.apply(createTopic('logs', [[1]]));
+    const before = log.machine.encode();
+    const long = Array.from({ length: 8 }, (_, i) => i + 1);
+    const config = new Map([['retention.ms', '-7']]);
+    const cases = [
+      [createTopic('..', [[1]], OTHER_TOPIC), 'INVALID_TOPIC_NAME'],
+      [createTopic('a', [], OTHER_TOPIC), 'INVALID_PARTITIONS'],
+      [createTopic('a', [[]], OTHER_TOPIC), 'INVALID_REPLICATION_FACTOR'],
+      [createTopic('a', [long], OTHER_TOPIC), 'INVALID_REPLICATION_FACTOR'],
+      [createTopic('a', [[1, 1]], OTHER_TOPIC), 'INVALID_ARGUMENT'],
+      [createTopic('a', [[9]], OTHER_TOPIC), 'INVALID_ARGUMENT'],
+      [createTopic('a', [[1]], topicId('short')), 'INVALID_ARGUMENT'],
+      [{ kind: 'deleteTopic', topicId: OTHER_TOPIC }, 'UNKNOWN_TOPIC'],
+      [{ kind: 'alterTopic', topicId: TOPIC, set: config, unset: [] }, 'INVALID_CONFIG'],
+      [{ kind: 'alterTopic', topicId: OTHER_TOPIC, set: config, unset: [] }, 'UNKNOWN_TOPIC'],
+      [{ kind: 'moveReplicas', groupId: group(9), replicas: ids(1) }, 'UNKNOWN_PARTITION'],
+      [{ kind: 'completeMove', groupId: group(9), replicas: ids(1) }, 'UNKNOWN_PARTITION'],
+      [{ kind: 'setBrokerFenced', brokerId: ids(9)[0]!, isFenced: true }, 'INVALID_ARGUMENT'],
+      [{ kind: 'allocateProducers', count: 0 }, 'INVALID_ARGUMENT'],
+      [{ kind: 'allocateProducers', count: 1_000_000 }, 'INVALID_ARGUMENT'],
+    ] as const;
+    for (const [command, code] of cases) expect(log.refusal(command)).to.equal(code);
+    expect(log.machine.encode()).to.eql(before);
+  });
+
+  it('keeps __proto__ and constructor apart from what objects have', () => {
+    const log = new Log(1);
+    log.apply(createTopic('__proto__', [[1]]));
+    expect(log.state.topicsByName.has('constructor')).to.equal(false);
+    const commits = ['__proto__', 'constructor'].map((name, offset) => ({
+      group: name,
+      topicId: TOPIC,
+      partition: 0,
+      offset,
+      metadata: '__proto__',
+    }));
+    log.apply({ kind: 'commitOffsets', commits });
+    expect(log.state.ledger.position('constructor', TOPIC, 0)?.offset).to.equal(1);
+    expect(log.state.ledger.rows('toString')).to.eql([]);
+  });
+
+  it('judges each commit of a command by itself', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    const at = { group: 'g', topicId: TOPIC, partition: 0, offset: 1, metadata: '' };
+    const result = log.apply({
+      kind: 'commitOffsets',
+      commits: [at, { ...at, topicId: OTHER_TOPIC }, { ...at, partition: 1 }, { ...at, group: '' }],
+    });
+    if (result?.kind !== 'offsetsCommitted') throw new Error('not committed');
+    expect(result.refused.map((r) => r?.code)).to.eql([
+      undefined,
+      'UNKNOWN_TOPIC',
+      'UNKNOWN_PARTITION',
+      'INVALID_ARGUMENT',
+    ]);
+    expect(log.state.ledger.position('g', TOPIC, 0)).to.eql({
+      offset: 1,
+      metadata: '',
+      timeMs: TIME_MS,
+    });
+  });
+
+  it('tells what changed, once', () => {
+    const log = new Log(1);
+    expect(log.state.takeDelta()).to.eql({
+      isReset: false,
+      brokers: [1],
+      topics: [],
+      tombstones: [],
+    });
+    log.apply(createTopic('logs', [[1]]));
+    log.apply({ kind: 'deleteTopic', topicId: TOPIC });
+    expect(log.state.takeDelta()).to.deep.include({ topics: [TOPIC], tombstones: [1] });
+    expect(log.state.takeDelta()).to.equal(undefined);
+    log.machine.restore(undefined, logIndex(0));
+    expect(log.state.takeDelta()?.isReset).to.equal(true);
+  });
+
+  it('stops at a command it cannot read, and at an entry out of order', () => {
+    const machine = new MetadataMachine();
+    const entry = { term: term(1), timeMs: 0, payload: Uint8Array.of(9, 9) };
+    expect(() => machine.apply({ ...entry, index: logIndex(1), kind: 'command' })).to.throw(
+      'version 9',
+    );
+    machine.apply({ ...entry, index: logIndex(1), kind: 'noop' });
+    expect(() => machine.apply({ ...entry, index: logIndex(1), kind: 'noop' })).to.throw(
+      'in order',
+    );
+    expect(() => machine.apply({ ...entry, index: logIndex(2), kind: 'batch' })).to.throw(
+      'no record batches',
+    );
+  });
+});

@@ -1,0 +1,72 @@
+import { expect } from 'chai';
+
+import { groupNameProblem, topicNameProblem } from '../../../src/metadata/names.js';
+import {
+  effectiveTopicConfig,
+  parseTopicConfig,
+  topicSettings,
+} from '../../../src/metadata/topic-config.js';
+
+describe('names', () => {
+  const good = ['a', 'A.b_c-9', '__proto__', 'constructor', '...', 'x'.repeat(249)];
+  const bad = ['', '.', '..', 'a/b', 'a b', 'ä', 'a\n', '\u0000', 'x'.repeat(250)];
+  for (const name of good) {
+    it(`of topics may be ${JSON.stringify(name.slice(0, 20))}`, () => {
+      expect(topicNameProblem(name)).to.equal(undefined);
+    });
+  }
+  for (const name of bad) {
+    it(`of topics may not be ${JSON.stringify(name.slice(0, 20))} (${name.length})`, () => {
+      expect(topicNameProblem(name)).to.be.a('string');
+    });
+  }
+  it('of groups may be any text without control characters', () => {
+    for (const name of ['g', 'my group/1', 'größe', '__proto__']) {
+      expect(groupNameProblem(name)).to.equal(undefined);
+    }
+    for (const name of ['', 'x'.repeat(250), 'a\u0007b', '\ud800']) {
+      expect(groupNameProblem(name)).to.be.a('string');
+    }
+  });
+});
+
+describe('topic settings', () => {
+  const accepted: [string, string, string][] = [
+    ['retention.ms', '60000', '60000'],
+    ['retention.ms', '-1', '-1'],
+    ['retention.ms', '0060', '60'],
+    ['retention.bytes', '9007199254740991', '9007199254740991'],
+    ['max.batch.bytes', '1024', '1024'],
+    ['timestamp.type', 'append', 'append'],
+  ];
+  for (const [key, text, value] of accepted) {
+    it(`take ${key}=${text}`, () => {
+      expect(parseTopicConfig(key, text)).to.eql({ ok: true, value });
+    });
+  }
+  const refused: [string, string, RegExp][] = [
+    ['retention.ms', '-2', /retention\.ms .* or -1 for no limit/],
+    ['retention.ms', '1.5', /whole number of milliseconds/],
+    ['retention.bytes', '9007199254740993', /retention\.bytes/],
+    ['max.batch.bytes', '8388609', /from 1024 to 8388608/],
+    ['max.batch.bytes', '-1', /max\.batch\.bytes/],
+    ['timestamp.type', 'Append', /one of create, append/],
+    ['__proto__', '1', /unknown topic setting "__proto__"; known are max\.batch\.bytes/],
+  ];
+  for (const [key, text, problem] of refused) {
+    it(`refuse ${key}=${text}`, () => {
+      const parsed = parseTopicConfig(key, text);
+      expect(parsed.ok).to.equal(false);
+      expect(parsed).to.have.property('problem').that.matches(problem);
+    });
+  }
+  it('fall back to defaults', () => {
+    expect(topicSettings(new Map([['retention.bytes', '5']]))).to.eql({
+      retentionMs: 604_800_000,
+      retentionBytes: 5,
+      maxBatchBytes: 1_048_576,
+      timestampType: 'create',
+    });
+    expect(effectiveTopicConfig(new Map()).get('retention.bytes')).to.equal('-1');
+  });
+});

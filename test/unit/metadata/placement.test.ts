@@ -1,0 +1,88 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+
+import { placeReplicas, type Load, type PlacementBroker } from '../../../src/metadata/placement.js';
+import { brokerId, type BrokerId } from '../../../src/model/ids.js';
+
+const noLoad = (): Load => ({ replicas: new Map(), leaders: new Map() });
+const cluster = (size: number, rackOf: (id: number) => string = () => ''): PlacementBroker[] =>
+  Array.from({ length: size }, (_, i) => ({ id: brokerId(i + 1), rack: rackOf(i + 1) }));
+const countBy = (list: readonly BrokerId[]): Map<BrokerId, number> => {
+  const counts = new Map<BrokerId, number>();
+  for (const id of list) counts.set(id, (counts.get(id) ?? 0) + 1);
+  return counts;
+};
+const spread = (counts: Map<BrokerId, number>, size: number): number => {
+  const all = Array.from({ length: size }, (_, i) => counts.get(brokerId(i + 1)) ?? 0);
+  return Math.max(...all) - Math.min(...all);
+};
+
+describe('placing replicas', () => {
+  it('spreads replicas and preferred leaders evenly, none twice on a broker', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 40 }),
+        fc.nat(),
+        (size, factor, partitions, salt) => {
+          const replicationFactor = Math.min(factor, size);
+          const placed = placeReplicas({
+            brokers: cluster(size),
+            load: noLoad(),
+            partitions,
+            replicationFactor,
+            salt,
+          });
+          for (const replicas of placed) expect(new Set(replicas).size).to.equal(replicationFactor);
+          expect(spread(countBy(placed.map((r) => r[0]!)), size)).to.be.at.most(1);
+          expect(spread(countBy(placed.flat()), size)).to.be.at.most(2);
+        },
+      ),
+    );
+  });
+
+  it('uses every rack before it uses one twice', () => {
+    const brokers = cluster(6, (id) => `rack${id % 3}`);
+    const placed = placeReplicas({
+      brokers,
+      load: noLoad(),
+      partitions: 30,
+      replicationFactor: 3,
+      salt: 5,
+    });
+    for (const replicas of placed) {
+      expect(new Set(replicas.map((id) => id % 3)).size).to.equal(3);
+    }
+  });
+
+  it('fills up brokers that hold less', () => {
+    const load = noLoad();
+    for (const id of [1, 2]) {
+      load.replicas.set(brokerId(id), 10);
+      load.leaders.set(brokerId(id), 5);
+    }
+    const placed = placeReplicas({
+      brokers: cluster(3),
+      load,
+      partitions: 5,
+      replicationFactor: 1,
+      salt: 1,
+    });
+    expect(placed.flat()).to.eql([3, 3, 3, 3, 3]);
+  });
+
+  it('is the same for the same salt, and begins elsewhere for another', () => {
+    const first = (salt: number): number | undefined =>
+      placeReplicas({
+        brokers: cluster(5),
+        load: noLoad(),
+        partitions: 1,
+        replicationFactor: 1,
+        salt,
+      })[0]?.[0];
+    const firsts = Array.from({ length: 50 }, (_, salt) => first(salt));
+    expect(firsts).to.eql(Array.from({ length: 50 }, (_, salt) => first(salt)));
+    expect(new Set(firsts).size).to.equal(5);
+  });
+});

@@ -1,0 +1,120 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+
+import type { Command } from '../../../src/metadata/command.js';
+import { encodeSlices, encodeSnapshot } from '../../../src/metadata/snapshot-codec.js';
+import { brokerId, raftGroupId, topicId, type TopicId } from '../../../src/model/ids.js';
+import { Log, registration } from './support.js';
+
+const topicIdOf = (n: number): TopicId => topicId(n.toString(16).padStart(32, '0'));
+const small = fc.integer({ min: 1, max: 5 });
+const brokers = fc.uniqueArray(small.map(brokerId), { minLength: 1, maxLength: 4 });
+const groupIds = fc.integer({ min: 1, max: 12 }).map(raftGroupId);
+const names = fc.constantFrom('a', 'b', 'c', '__proto__');
+
+const command: fc.Arbitrary<Command> = fc.oneof(
+  small.map((id): Command => ({ kind: 'registerBroker', registration: registration(id) })),
+  fc.tuple(small, fc.boolean()).map(([id, isFenced]): Command => ({
+    kind: 'setBrokerFenced',
+    brokerId: brokerId(id),
+    isFenced,
+  })),
+  fc
+    .tuple(small, names, fc.array(brokers, { minLength: 1, maxLength: 3 }))
+    .map(([id, name, assignment]): Command => ({
+      kind: 'createTopic',
+      topicId: topicIdOf(id),
+      name,
+      assignment,
+      config: new Map([['retention.ms', '1000']]),
+    })),
+  small.map((id): Command => ({ kind: 'deleteTopic', topicId: topicIdOf(id) })),
+  fc
+    .tuple(groupIds, brokers)
+    .map(([groupId, replicas]): Command => ({ kind: 'moveReplicas', groupId, replicas })),
+  fc
+    .tuple(groupIds, brokers)
+    .map(([groupId, replicas]): Command => ({ kind: 'completeMove', groupId, replicas })),
+  fc.tuple(small, fc.array(groupIds)).map(([id, deleted]): Command => ({
+    kind: 'replicasDeleted',
+    brokerId: brokerId(id),
+    groupIds: deleted,
+  })),
+  small.map((count): Command => ({ kind: 'allocateProducers', count })),
+  fc
+    .array(fc.tuple(names, small, fc.integer({ min: 0, max: 3 }), fc.nat()))
+    .map((rows): Command => ({
+      kind: 'commitOffsets',
+      commits: rows.map(([group, id, partition, offset]) => ({
+        group,
+        topicId: topicIdOf(id),
+        partition,
+        offset,
+        metadata: '',
+      })),
+    })),
+);
+const history = fc.array(command, { maxLength: 60 });
+
+describe('metadata snapshots', () => {
+  it('give replicas the same bytes, whether they saw the log or a snapshot on the way', () => {
+    fc.assert(
+      fc.property(history, fc.nat(60), (commands, cut) => {
+        const whole = new Log(1, 2, 3);
+        const late = new Log();
+        commands.forEach((one, at) => {
+          if (at === cut) late.machine.restore(whole.machine.encode(), whole.state.version);
+          whole.apply(one);
+          if (at >= cut) late.apply(one);
+        });
+        if (cut >= commands.length) return;
+        expect(late.machine.encode()).to.eql(whole.machine.encode());
+        expect([...late.state.groups].sort()).to.eql([...whole.state.groups].sort());
+        expect([...late.state.moving].sort()).to.eql([...whole.state.moving].sort());
+        expect([...late.state.topicsByName.keys()].sort()).to.eql(
+          [...whole.state.topicsByName.keys()].sort(),
+        );
+        expect(late.state.ledger.size).to.equal(whole.state.ledger.size);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('stand still while the state goes on', () => {
+    fc.assert(
+      fc.property(history, history, (before, after) => {
+        const log = new Log(1, 2, 3);
+        for (const one of before) log.apply(one);
+        const bytes = log.machine.encode();
+        const frozen = log.state.freeze();
+        for (const one of after) log.apply(one);
+        expect(encodeSnapshot(frozen)).to.eql(bytes);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('are encoded in slices', () => {
+    const log = new Log(1);
+    log.apply({
+      kind: 'createTopic',
+      topicId: topicIdOf(1),
+      name: 'a',
+      assignment: [[brokerId(1)]],
+      config: new Map(),
+    });
+    for (let i = 0; i < 400; i += 1) {
+      const metadata = 'x'.repeat(1_000);
+      log.apply({
+        kind: 'commitOffsets',
+        commits: [{ group: `g${i}`, topicId: topicIdOf(1), partition: 0, offset: i, metadata }],
+      });
+    }
+    const slices = encodeSlices(log.state.freeze());
+    let pauses = 0;
+    let step = slices.next();
+    for (; step.done !== true; step = slices.next()) pauses += 1;
+    expect(pauses).to.be.greaterThan(4);
+    expect(step.value).to.eql(log.machine.encode());
+  });
+});
