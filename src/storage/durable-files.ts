@@ -50,7 +50,7 @@ export function errorCode(error: unknown): string | undefined {
 /** Sizes of the files right inside; files that vanish meanwhile count nothing. */
 export async function directoryBytes(directory: string): Promise<number> {
   let bytes = 0;
-  for (const name of await readdir(directory)) {
+  for (const name of await namesIn(directory)) {
     try {
       const found = await stat(path.join(directory, name));
       if (found.isFile()) bytes += found.size;
@@ -59,4 +59,14 @@ export async function directoryBytes(directory: string): Promise<number> {
     }
   }
   return bytes;
+}
+
+/** Nothing if there is no such directory. */
+export async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
 }

@@ -63,6 +63,7 @@ export class LevelBrokerStore implements BrokerStore {
   private readonly records = new Map<RaftGroupId, ReplicaRecord>();
   private readonly open = new Map<RaftGroupId, LogStore | 'opening'>();
   private readonly openings = new Set<Promise<unknown>>();
+  private readonly creating = new Set<RaftGroupId>();
   private isClosed = false;
 
   private constructor(
@@ -145,14 +146,16 @@ export class LevelBrokerStore implements BrokerStore {
   async createReplica(spec: ReplicaSpec): Promise<void> {
     this.assertOpen();
     invariant(this.known !== undefined, 'replicas belong to an identified broker');
-    invariant(!this.records.has(spec.groupId), 'a group id is used once', { ...spec });
-    const record = await this.context.stateFile.allocate({
-      ...FREE_FACTS,
-      use: 'used',
-      spec,
-      incarnation: newIncarnation(),
-    });
-    this.records.set(spec.groupId, record);
+    const { groupId } = spec;
+    const isTaken = this.records.has(groupId) || this.creating.has(groupId);
+    invariant(!isTaken, 'a group id is used once', { groupId });
+    this.creating.add(groupId);
+    try {
+      const facts = { ...FREE_FACTS, use: 'used', spec, incarnation: newIncarnation() } as const;
+      this.records.set(groupId, await this.context.stateFile.allocate(facts));
+    } finally {
+      this.creating.delete(groupId);
+    }
   }
 
   async openReplica(groupId: RaftGroupId): Promise<{ store: LogStore; loaded: LoadedReplica }> {

@@ -206,6 +206,7 @@ export class LevelLogStore implements LogStore {
       const restMs = (bytes / options.bytesPerSecondMax) * 1000 - (performance.now() - began);
       if (at <= upTo) await pause(restMs, options.signal);
     }
+    await this.snapshot();
     return verified;
   }
 

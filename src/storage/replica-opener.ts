@@ -6,7 +6,7 @@ import type { EntryId } from '../model/log-entry.js';
 import { StoreDamagedError, type Checkpoint, type LoadedReplica } from '../ports/log-store.js';
 import type { Snapshot } from '../ports/log-store.js';
 import type { SnapshotMeta } from '../raft/io.js';
-import { errorCode, readFileIfThere, syncDirectory } from './durable-files.js';
+import { errorCode, namesIn, readFileIfThere, syncDirectory } from './durable-files.js';
 import { entryKey, entryKeyIndex, IDENTITY_KEY, LOG_MAP_KEY } from './entry-codec.js';
 import { checkChain, scanEntries, scanEntriesDown } from './entry-scan.js';
 import {
@@ -161,12 +161,7 @@ async function loadSnapshot(
 }
 
 async function hasDatabase(database: string): Promise<boolean> {
-  try {
-    return (await readdir(database)).includes('CURRENT');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false;
-    throw error;
-  }
+  return (await namesIn(database)).includes('CURRENT');
 }
 
 /** Flipped bits in the write-ahead log leave no other trace. */
@@ -416,19 +411,19 @@ function damagedGenerations(names: readonly string[]): { name: string; generatio
     .sort((a, b) => b.generation - a.generation);
 }
 
-/** Generations that a crash left half made, or not yet deleted. */
+/** Generations and snapshots that a crash left half made, or not yet deleted. */
 async function removeLeftovers(context: StoreContext, record: ReplicaRecord): Promise<void> {
-  const parent = replicaDirectory(context, record.facts.spec.groupId);
-  let names: string[];
-  try {
-    names = await readdir(parent);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return;
-    throw error;
-  }
-  for (const name of names) {
-    if (name === String(record.facts.generation) || name.startsWith('damaged-')) continue;
+  const { spec, generation, snapshot } = record.facts;
+  const parent = replicaDirectory(context, spec.groupId);
+  for (const name of await namesIn(parent)) {
+    if (name === String(generation) || name.startsWith('damaged-')) continue;
     await rm(path.join(parent, name), { recursive: true, force: true });
+  }
+  const current = path.join(parent, String(generation));
+  const kept = path.basename(snapshotFile(current, snapshot));
+  for (const name of await namesIn(current)) {
+    const isLeft = name.endsWith('.tmp') || (name.startsWith('snapshot-') && name !== kept);
+    if (isLeft) await rm(path.join(current, name), { force: true });
   }
 }
 

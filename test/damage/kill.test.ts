@@ -4,18 +4,21 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { LevelBrokerStore } from '../../src/storage/level-broker-store.js';
-import { readAll, rejection, texts, entry } from '../conformance/broker-store.suite.js';
+import { entry, IDENTITY, readAll, rejection, texts } from '../conformance/broker-store.suite.js';
 import { filler, removeAll, temporaryDirectory, withReplica } from './damage-kit.js';
+import { lastOf, NEW_MODEL, stepAfter } from './model.js';
 
 const WRITER = fileURLToPath(new URL('./killed-writer.ts', import.meta.url));
+const STEPPER = fileURLToPath(new URL('./killed-stepper.ts', import.meta.url));
 
-/** Runs the writer until it has acknowledged `count` more entries, kills it, tells the last one. */
-async function killWriterAfter(
+/** Runs a program until it has acknowledged `count` things, kills it, tells the last one. */
+async function killAfter(
+  program: string,
   directory: string,
   count: number,
   whileRunning?: () => Promise<void>,
 ): Promise<{ opened: string; acknowledged: number }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', WRITER, directory], {
+  const child = spawn(process.execPath, ['--import', 'tsx', program, directory], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let opened = '';
@@ -43,8 +46,8 @@ describe('a killed process', function () {
     const directory = await temporaryDirectory();
     try {
       let last = 0;
-      for (let round = 0; round < 4; round += 1) {
-        const { opened, acknowledged } = await killWriterAfter(directory, 150, async () => {
+      for (let round = 0; round < 3; round += 1) {
+        const { opened, acknowledged } = await killAfter(WRITER, directory, 150, async () => {
           const error = await rejection(LevelBrokerStore.open(directory));
           expect(error.name).to.equal('DataDirectoryInUseError');
         });
@@ -62,6 +65,35 @@ describe('a killed process', function () {
       });
     } finally {
       await removeAll([directory]);
+    }
+  });
+
+  it('leaves what a step left, or what was before it, wherever it dies', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const directory = await temporaryDirectory();
+      try {
+        const broker = await LevelBrokerStore.open(directory);
+        await broker.saveIdentity(IDENTITY);
+        await broker.close();
+        const { acknowledged } = await killAfter(STEPPER, directory, 20 + round * 29);
+        let before = NEW_MODEL;
+        for (let i = 0; i < acknowledged; i += 1) before = stepAfter(before, i).after;
+        const { after } = stepAfter(before, acknowledged);
+        await withReplica(directory, async (store, loaded) => {
+          expect(loaded.verdict.kind).to.not.equal('damaged');
+          const { last, snapshot, hardState } = loaded.raft;
+          const isAfter = JSON.stringify(last) !== JSON.stringify(lastOf(before));
+          const held = isAfter || snapshot.last.index !== before.base.index ? after : before;
+          expect(last).to.deep.equal(lastOf(held));
+          expect(snapshot.last).to.deep.equal(held.base);
+          expect([before.hardState, after.hardState]).to.deep.include(hardState);
+          expect(hardState.term).to.be.at.least(last.term);
+          const got = await readAll(store, held.base.index + 1, last.index + 1);
+          expect(got).to.deep.equal(texts(held.log));
+        });
+      } finally {
+        await removeAll([directory]);
+      }
     }
   });
 });
