@@ -491,7 +491,10 @@ export class RaftGroupDriver {
           );
           this.#host.markDirty(this);
         }),
-      (error: unknown) => this.fail(error),
+      // The store's own errors have fenced this replica already.
+      (error: unknown) => {
+        if (this.isLeader && this.#term === term) this.fail(error);
+      },
     );
   }
 
