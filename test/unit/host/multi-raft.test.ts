@@ -216,6 +216,21 @@ describe('three brokers with their Raft groups', () => {
     expect(leader.metrics.get('raft_ticks_late_total')).to.be.greaterThan(0);
   });
 
+  it('hear once a turn that messages to a peer were dropped', async () => {
+    const cluster = new TestCluster(3);
+    await cluster.open(1, 2);
+    const leader = await cluster.leader(1);
+    const [gone] = cluster.followers(leader);
+    await cluster.world.run(200);
+    cluster.network.isolate(gone!.id);
+    cluster.network.calls.length = 0;
+    leader.steps = [];
+    for (let i = 0; i < 20; i++) leader.propose(1, `${i}`);
+    await cluster.world.settle();
+    expect(cluster.network.calls.filter((call) => call.to === gone!.id)).to.have.length(1);
+    expect(leader.steps).to.deep.equal(['peerUnreachable']);
+  });
+
   it('report what they do', async () => {
     const cluster = new TestCluster(3);
     await cluster.open(1, 2);
@@ -506,6 +521,7 @@ describe('the life of a replica', () => {
     leader.disk(1).unstick();
     await cluster.world.until(() => leader.disk(1).checkpoint !== undefined);
     expect(leader.disk(1).checkpoint!.index).to.be.at.most(leader.disk(1).last.index);
+    expect(leader.owner(1).fencings).to.deep.equal([]);
   });
 
   it('closes and deletes as often as it is asked to, and can be opened again', async () => {

@@ -137,6 +137,8 @@ class MemoryLogStore implements LogStore {
   }
 
   saveCheckpoint(checkpoint: Checkpoint): Promise<void> {
+    // Stricter than the contract, which would wait: a checkpoint above what is durable is a mistake.
+    if (checkpoint.index > this.#disk.last.index) throw new Error('a checkpoint above the log');
     return this.#next(() => {
       this.#disk.checkpoint = checkpoint;
     });
