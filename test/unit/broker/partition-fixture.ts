@@ -273,6 +273,11 @@ export class FakeGroup implements RaftGroup {
 export class FakeLeaders implements LeaderTable {
   readonly announced: [RaftGroupId, Term][] = [];
   private readonly known = new Map<RaftGroupId, { leader: BrokerId; term: Term }>();
+  private readonly self: BrokerId;
+
+  constructor(self: BrokerId = SELF) {
+    this.self = self;
+  }
 
   leaderOf(groupId: RaftGroupId): { leader: BrokerId; term: Term } | undefined {
     return this.known.get(groupId);
@@ -293,7 +298,7 @@ export class FakeLeaders implements LeaderTable {
 
   announce(groupId: RaftGroupId, at: Term): void {
     this.announced.push([groupId, at]);
-    this.learn(groupId, SELF, at);
+    this.learn(groupId, this.self, at);
   }
 
   onChange(): Cancel {
