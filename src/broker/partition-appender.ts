@@ -185,9 +185,9 @@ export class PartitionAppender {
     invariant(batch !== undefined, 'a batch is appended once');
     const header = this.validate(tenure, pending, batch);
     if (header === undefined) return true;
-    const crc = viewOf(batch).getUint32(17);
-    const isAppendTime = this.deps.settings().timestampType === 'append';
-    if (isAppendTime) {
+    let crc: number | undefined;
+    if (this.deps.settings().timestampType === 'append') {
+      crc = viewOf(batch).getUint32(17);
       const timeMs = Math.max(this.deps.world.clock.nowMs(), this.deps.state.timeMs);
       stampLogAppendTime(batch, timeMs, this.deps.crc32c);
     }
@@ -325,11 +325,15 @@ function producerError(
   }
 }
 
-/** Gives a refused batch back as it came: whoever sent it may send the same bytes again. */
-function unstamp(batch: Uint8Array, header: RecordBatchHeader, crc: number): void {
+/**
+ * Gives a refused batch back as it came: whoever sent it may send the same bytes again. `crc` is what
+ * it was before the time of the append was stamped, if that was.
+ */
+function unstamp(batch: Uint8Array, header: RecordBatchHeader, crc: number | undefined): void {
   const view = viewOf(batch);
   setI64(view, 0, 0);
   view.setInt32(12, header.leaderEpoch);
+  if (crc === undefined) return;
   view.setInt16(21, header.attributes);
   setI64(view, 35, header.maxTimestamp);
   view.setUint32(17, crc);

@@ -1,7 +1,7 @@
 import { crc32c } from '@node-rs/crc32';
 import { Prng } from '../../../src/base/prng.js';
 import { createPartitionFloor } from '../../../src/broker/partition-floor.js';
-import type { PartitionManager } from '../../../src/broker/partition-manager.js';
+import { PartitionManager } from '../../../src/broker/partition-manager.js';
 import { DEFAULT_BROKER_SETTINGS, type PartitionFloor } from '../../../src/broker/types.js';
 import { createMultiRaft } from '../../../src/host/multi-raft.js';
 import type { MultiRaft } from '../../../src/host/raft-group.js';
@@ -11,7 +11,7 @@ import { DEFAULT_RAFT_CONFIG } from '../../../src/raft/config.js';
 import { createRaftNode } from '../../../src/raft/raft-core.js';
 import { MemoryBrokerStore, MemoryDisk } from '../../../src/storage/memory-broker-store.js';
 import { PERFECT_NETWORK, SimNetwork } from '../../simulation/network.js';
-import { ms, Scheduler, seconds, SimProcess } from '../../simulation/world.js';
+import { Scheduler, seconds, SimProcess } from '../../simulation/world.js';
 import { FakeLeaders, silent, specOf, viewOfTopic } from './partition-fixture.js';
 
 const WALL_MS = 1_700_000_000_000;
@@ -82,7 +82,8 @@ export class Trio {
       crc32c,
       settings: { ...DEFAULT_BROKER_SETTINGS, retentionCheckMs: 500 },
     });
-    const host = floor.host as PartitionManager;
+    const { host } = floor;
+    if (!(host instanceof PartitionManager)) throw new Error('the host is the manager');
     this.brokers.set(id, { process, floor, multiRaft, leaders, host });
     multiRaft.start();
     floor.start();
@@ -112,11 +113,6 @@ export class Trio {
 
   sleep(delayMs: number): Promise<void> {
     return new Promise((resolve) => void this.client.timers.after(delayMs, resolve));
-  }
-
-  /** Delivers `run` over a link to a broker and its answer back; lost if the broker dies meanwhile. */
-  over(link: () => void): void {
-    this.scheduler.schedule(ms(0.2), this.client, link);
   }
 
   private newProcess(id: number): SimProcess {
