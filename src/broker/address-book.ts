@@ -22,8 +22,11 @@ export class AddressBook {
     this.#directory = directory;
   }
 
+  /** Seeds whose ids are not known (0) are no peers yet: they make themselves known. */
   configure(peers: readonly PeerAddress[]): void {
-    for (const peer of peers) if (peer.id !== this.#self) this.#configured.set(peer.id, peer);
+    for (const peer of peers) {
+      if (peer.id !== this.#self && peer.id >= 1) this.#configured.set(peer.id, peer);
+    }
     this.#publish();
   }
 

@@ -169,7 +169,7 @@ export class ClusterAdmin implements AdminService {
   }
 
   async describeTopic(topic: string, options: CallOptions): Promise<DescribeTopicResult> {
-    const found = this.#mustFind({ topic, partition: 0 }).topic;
+    const found = (await this.#mustFind({ topic, partition: 0 })).topic;
     const facts = await this.#deps.partitions.describe(
       found.partitions.map((p) => p.groupId),
       Math.min(options.deadlineMs, DESCRIBE_MS),
@@ -245,7 +245,7 @@ export class ClusterAdmin implements AdminService {
   }
 
   async trimPartition(request: TrimPartitionRequest, { deadlineMs }: CallOptions): Promise<Offset> {
-    const { groupId } = this.#mustFind(request).partition;
+    const { groupId } = (await this.#mustFind(request)).partition;
     return this.#deps.partitions.trim(groupId, request.beforeOffset, deadlineMs);
   }
 
@@ -264,7 +264,7 @@ export class ClusterAdmin implements AdminService {
       leaders.learn(METADATA_GROUP, moved.leader, moved.leaderEpoch);
       return moved;
     }
-    const { groupId } = this.#mustFind(request.partition).partition;
+    const { groupId } = (await this.#mustFind(request.partition)).partition;
     return partitions.transfer(groupId, request.toBroker, deadlineMs);
   }
 
@@ -387,11 +387,17 @@ export class ClusterAdmin implements AdminService {
     };
   }
 
-  #mustFind(at: TopicPartition): {
+  /** What is not here yet may have been made through another broker a moment ago. */
+  async #mustFind(at: TopicPartition): Promise<{
     readonly topic: TopicImage;
     readonly partition: PartitionImage;
-  } {
-    const found = findPartition(this.#deps.view.image(), at);
+  }> {
+    const { view } = this.#deps;
+    let found = findPartition(view.image(), at);
+    if (found.kind === 'rejected') {
+      await this.#catchUp(FOLLOW_MS).catch(() => undefined);
+      found = findPartition(view.image(), at);
+    }
     return found.kind === 'rejected' ? raise(found) : found;
   }
 

@@ -151,6 +151,7 @@ class MillraceBroker implements Broker {
       member.multiRaft.transferAllLeaderships(drainMs),
     );
     member.session.stop();
+    member.link.stop();
     await this.#attempt('stopping partitions', member.floor.stop());
     member.replica.stop();
     member.controller.deactivate();

@@ -69,10 +69,16 @@ export interface ControllerLinkDeps {
 export class ControllerLink {
   readonly #deps: ControllerLinkDeps;
   #nextCandidate = 0;
+  #isStopped = false;
 
   constructor(deps: ControllerLinkDeps) {
     this.#deps = deps;
     for (const name of Object.keys(CONTROLLER_OPS) as ControllerOpName[]) serve(deps, name);
+  }
+
+  /** Requests under way end with the attempt they are in. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   async call<K extends ControllerOpName>(
@@ -88,6 +94,7 @@ export class ControllerLink {
     let maybeDone = false;
     let last: BrokerError | undefined;
     while (!deadline.isOver) {
+      if (this.#isStopped) throw new BrokerError('SHUTTING_DOWN', 'this broker is shutting down');
       const to = this.#target(avoid);
       const attemptMs = Math.min(deadline.remainingMs(), options.attemptMs ?? ATTEMPT_MS);
       try {

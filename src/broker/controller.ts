@@ -378,15 +378,18 @@ export class Controller implements ControllerHandlers {
     return new Set([...members, ...this.#deps.state.brokers.keys()]).size;
   }
 
-  /** While a cluster starts, brokers register one after another: give them a moment. */
+  /** While a cluster starts, brokers come one after another: give them a moment. */
   async #waitForLiveBrokers(tenure: Tenure, wanted: CreateTopicCommand): Promise<void> {
     const size = this.#clusterSize(tenure);
     const factor = wanted.replicationFactor ?? Math.min(REPLICATION_FACTOR_DEFAULT, size);
     if (factor > size) return;
-    const waitMs = Math.min(wanted.waitMs, this.#deps.settings.sessionMs);
+    const { state, settings } = this.#deps;
+    const isStarting = state.brokers.size < size;
+    const patienceMs = isStarting ? settings.sessionMs : settings.heartbeatMs * 4;
+    const waitMs = Math.min(wanted.waitMs, patienceMs);
     const isEnough = (): boolean => {
       let live = 0;
-      for (const broker of this.#deps.state.brokers.values()) if (!broker.isFenced) live += 1;
+      for (const broker of state.brokers.values()) if (!broker.isFenced) live += 1;
       return live >= factor;
     };
     await this.#deps.view.waitFor(isEnough, waitMs).catch(() => undefined);

@@ -62,6 +62,8 @@ export class Reconciler {
   /** Local replicas that are not open yet; readiness waits for them. */
   readonly #closed = new Set<RaftGroupId>();
   readonly #deleted = new Set<RaftGroupId>();
+  /** Replicas that exist here; follows the store, which is slow to search. */
+  readonly #stored = new Map<RaftGroupId, ReplicaSpec>();
   #running = 0;
   #isReporting = false;
   /** Metadata from here on may be acted on. Undefined: not known yet. */
@@ -77,6 +79,7 @@ export class Reconciler {
     const { store, view } = this.#deps;
     for (const { spec } of store.replicas()) {
       if (spec.groupId === METADATA_GROUP) continue;
+      this.#stored.set(spec.groupId, spec);
       this.#closed.add(spec.groupId);
       this.#enqueue(spec.groupId);
     }
@@ -199,11 +202,12 @@ export class Reconciler {
   }
 
   async #settle(groupId: RaftGroupId): Promise<void> {
-    const { self, host, view, store, log } = this.#deps;
+    const { self, host, view, log } = this.#deps;
     const image = view.image();
     const mayAct = this.#actFrom !== undefined && image.version >= this.#actFrom;
     if (mayAct && image.tombstones.get(groupId)?.includes(self) === true) {
       await host.remove(groupId);
+      this.#stored.delete(groupId);
       log.info({ groupId }, 'deleted a replica');
       this.#closed.delete(groupId);
       this.#deleted.add(groupId);
@@ -211,7 +215,7 @@ export class Reconciler {
       return;
     }
     const placed = this.#placedHere(groupId);
-    const stored = store.replicas().find(({ spec }) => spec.groupId === groupId)?.spec;
+    const stored = this.#stored.get(groupId);
     if (host.group(groupId) !== undefined) {
       const settings = placed?.topic.settings ?? this.#topicOf(groupId)?.settings;
       if (settings !== undefined) host.configure(groupId, settings);
@@ -219,7 +223,9 @@ export class Reconciler {
       const settings = placed?.topic.settings ?? this.#topicOf(groupId)?.settings;
       await host.ensure(stored, settings ?? topicSettings(new Map()));
     } else if (mayAct && placed !== undefined) {
-      await host.ensure(this.#newReplica(placed), placed.topic.settings);
+      const spec = this.#newReplica(placed);
+      await host.ensure(spec, placed.topic.settings);
+      this.#stored.set(groupId, spec);
     }
     this.#closed.delete(groupId);
     // Acting from now on: image.version can fall again only by a reset, to metadata from before.
@@ -235,10 +241,11 @@ export class Reconciler {
   #placedHere(
     groupId: RaftGroupId,
   ): { readonly topic: TopicImage; readonly partition: PartitionImage } | undefined {
+    const { self, view } = this.#deps;
+    const at = view.image().groups.get(groupId);
     const topic = this.#topicOf(groupId);
-    const partition = topic?.partitions.find((p) => p.groupId === groupId);
+    const partition = at === undefined ? undefined : topic?.partitions[at.partition];
     if (topic === undefined || partition === undefined) return undefined;
-    const { self } = this.#deps;
     const isHere = partition.replicas.includes(self) || partition.movingFrom.includes(self);
     return isHere ? { topic, partition } : undefined;
   }
