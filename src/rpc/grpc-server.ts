@@ -1,10 +1,24 @@
 import type { ServerHttp2Session } from 'node:http2';
-import { ServerCredentials, type Server, type ServerOptions } from '@grpc/grpc-js';
+import {
+  logVerbosity,
+  ServerCredentials,
+  setLogVerbosity,
+  type Server,
+  type ServerOptions,
+} from '@grpc/grpc-js';
 import type { Logger } from '../ports/telemetry.js';
 import { formatAddress, sharedOptions } from './channel.js';
 import { trackSessions } from './flow-control.js';
 
 const STREAMS_PER_CONNECTION_MAX = 1_000;
+
+/**
+ * For a process that is a broker: what gRPC has to say reaches us as errors, and it must not write to
+ * standard error by itself.
+ */
+export function silenceGrpc(): void {
+  setLogVerbosity(logVerbosity.NONE);
+}
 
 /** Options of both of a broker's gRPC servers. */
 export function serverOptions(options: {

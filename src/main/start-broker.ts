@@ -1,0 +1,267 @@
+import { HttpListener } from '../api/http/listener.js';
+import { ClientServer } from '../api/grpc/server.js';
+import type { Crc32c } from '../base/crc32c.js';
+import { createBroker } from '../broker/broker.js';
+import { createPartitionFloor } from '../broker/partition-floor.js';
+import {
+  DEFAULT_BROKER_SETTINGS,
+  type Broker,
+  type BrokerHealth,
+  type BrokerOptions,
+  type BrokerServices,
+} from '../broker/types.js';
+import { systemWorld } from '../client/system-world.js';
+import type { BrokerConfig, PeerSetting } from '../config/schema.js';
+import { createMultiRaft } from '../host/multi-raft.js';
+import type { MultiRaft } from '../host/raft-group.js';
+import { brokerId } from '../model/ids.js';
+import { checkLimits } from '../model/limits.js';
+import type { BrokerIdentity } from '../ports/log-store.js';
+import type { PeerAddress } from '../ports/transport.js';
+import type { World } from '../ports/world.js';
+import { DEFAULT_RAFT_CONFIG } from '../raft/config.js';
+import { createRaftNode } from '../raft/raft-core.js';
+import { PeerTransport } from '../rpc/peer-transport.js';
+import { LevelBrokerStore } from '../storage/level-broker-store.js';
+import { fastCrc32c } from './native-crc32c.js';
+import { pinoTelemetry, type ProcessTelemetry } from './pino-telemetry.js';
+
+/** Calls under way when a stop begins may go on for this long. */
+const CALL_GRACE_MS = 500;
+
+/** The broker cannot start; the message is one line that names the setting concerned. */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+}
+
+export interface BrokerPorts {
+  readonly clientPort: number;
+  readonly peerPort: number;
+  readonly httpPort: number;
+}
+
+export interface RunningBroker {
+  /** The ports it listens on, also where the configuration said 0. */
+  readonly ports: BrokerPorts;
+  /** Resolves once it is part of its cluster; rejects with BrokerError if it never can be. */
+  readonly joined: Promise<void>;
+  health(): BrokerHealth;
+  /** Undefined until it has joined. */
+  services(): BrokerServices | undefined;
+  /** Hands leaderships over, answers what is under way, closes everything. Idempotent. */
+  stop(): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly telemetry?: ProcessTelemetry;
+  readonly world?: World;
+  /** Called once the ports are bound, where the founders' ports cannot be known before. */
+  readonly founders?: (own: BrokerPorts) => Promise<readonly PeerSetting[]>;
+  /** Told once if the data directory's volume fails: the process should end. */
+  readonly volumeFailed?: (error: unknown) => void;
+}
+
+/**
+ * The composition root of a broker: opens its data directory, binds its ports, wires everyone to
+ * everyone and starts. Resolves once it listens; joining the cluster goes on behind `joined`. Rejects
+ * with StartError, having closed what was opened.
+ */
+export async function startBroker(
+  config: BrokerConfig,
+  options: StartOptions = {},
+): Promise<RunningBroker> {
+  checkLimits();
+  const telemetry =
+    options.telemetry ?? pinoTelemetry({ level: config.logLevel, brokerId: config.brokerId });
+  const crc32c = await fastCrc32c(telemetry.log);
+  const world = options.world ?? systemWorld();
+  /** Undone in reverse. */
+  const opened: (() => Promise<void>)[] = [];
+  try {
+    const store = await openStore(config, {
+      crc32c,
+      telemetry,
+      volumeFailed: options.volumeFailed,
+    });
+    opened.push(() => store.close());
+    return await assemble({ config, options, telemetry, crc32c, world, store, opened });
+  } catch (error) {
+    for (const close of opened.reverse()) await close();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly config: BrokerConfig;
+  readonly options: StartOptions;
+  readonly telemetry: ProcessTelemetry;
+  readonly crc32c: Crc32c;
+  readonly world: World;
+  readonly store: LevelBrokerStore;
+  readonly opened: (() => Promise<void>)[];
+}
+
+async function assemble(parts: Parts): Promise<RunningBroker> {
+  const { config, options, telemetry, crc32c, world, store, opened } = parts;
+  const self = brokerId(config.brokerId);
+  /** Set once: by the stored identity, or when the cluster is formed or joined. */
+  const cluster = { id: '' };
+  const transport = new PeerTransport({
+    identity: { self, clusterId: () => cluster.id },
+    snapshotBytesPerSecondMax: config.snapshotBytesPerSecond,
+    crc32c,
+    telemetry,
+  });
+  opened.push(() => transport.stop());
+  const current: { broker: Broker | undefined } = { broker: undefined };
+  const health = (): BrokerHealth =>
+    current.broker?.health() ?? { live: true, ready: false, reason: 'starting' };
+  const services = (): BrokerServices | undefined => current.broker?.services();
+  const { reflection } = config;
+  const client = new ClientServer({ self, world, crc32c, telemetry, reflection, services, health });
+  opened.push(() => client.stop(CALL_GRACE_MS));
+  const metrics = { contentType: telemetry.contentType, text: () => telemetry.metricsText() };
+  const http = new HttpListener({ health, metrics });
+  opened.push(() => http.stop());
+
+  const { host } = config;
+  const ports: BrokerPorts = {
+    peerPort: await bind('peerPort', config, (port) => transport.listen(host, port)),
+    clientPort: await bind('clientPort', config, (port) => client.listen(host, port)),
+    httpPort: await bind('httpPort', config, (port) => http.listen(host, port)),
+  };
+  const founders = (await options.founders?.(ports)) ?? config.founders;
+  const broker = createBroker({
+    ...brokerOptions(config, ports, founders),
+    world,
+    peers: transport,
+    store,
+    createMultiRaft: (identity) => {
+      cluster.id = identity.clusterId;
+      return multiRaftFor(parts, transport, identity);
+    },
+    createPartitionFloor,
+    telemetry,
+    crc32c,
+  });
+  current.broker = broker;
+  telemetry.log.info({ host, ...ports, dataDir: config.dataDir }, 'broker listens');
+  const joined = broker.start();
+  // Whoever waits for it hears of a failure; nobody has to.
+  joined.catch(() => undefined);
+  let stopping: Promise<void> | undefined;
+  return {
+    ports,
+    joined,
+    health,
+    services,
+    stop: () => {
+      stopping ??= stopAll(broker, client, opened);
+      return stopping;
+    },
+  };
+}
+
+/** Leaderships first, so that clients go on elsewhere; the store last, when nobody writes any more. */
+async function stopAll(
+  broker: Broker,
+  client: ClientServer,
+  opened: readonly (() => Promise<void>)[],
+): Promise<void> {
+  await broker.stop();
+  await client.stop(CALL_GRACE_MS);
+  for (const close of [...opened].reverse()) await close();
+}
+
+function multiRaftFor(parts: Parts, transport: PeerTransport, identity: BrokerIdentity): MultiRaft {
+  const { config, world, store, telemetry } = parts;
+  return createMultiRaft({
+    self: identity.brokerId,
+    world,
+    transport,
+    store,
+    createNode: createRaftNode,
+    config: {
+      ...DEFAULT_RAFT_CONFIG,
+      electionTicks: config.raftElectionTicks,
+      heartbeatTicks: config.raftHeartbeatTicks,
+    },
+    tickMs: config.raftTickMs,
+    telemetry,
+    tuning: { recentEntriesBytesMax: config.recentEntriesBytes },
+  });
+}
+
+function brokerOptions(
+  config: BrokerConfig,
+  ports: BrokerPorts,
+  founders: readonly PeerSetting[],
+): Pick<BrokerOptions, 'self' | 'bootstrap' | 'settings'> {
+  const advertised = config.advertisedHost ?? config.host;
+  const { clientPort, peerPort, httpPort } = ports;
+  return {
+    self: {
+      id: brokerId(config.brokerId),
+      address: { host: advertised, port: clientPort, peerHost: advertised, peerPort, httpPort },
+      rack: config.rack,
+    },
+    bootstrap: { founders: founders.map(addressOf), seeds: config.seeds.map(addressOf) },
+    settings: {
+      ...DEFAULT_BROKER_SETTINGS,
+      heartbeatMs: config.brokerHeartbeatMs,
+      sessionMs: config.brokerSessionMs,
+      retentionCheckMs: config.retentionCheckMs,
+      drainMs: config.drainMs,
+    },
+  };
+}
+
+function addressOf({ id, host, peerPort }: PeerSetting): PeerAddress {
+  return { id: brokerId(id), host, port: peerPort };
+}
+
+async function openStore(
+  config: BrokerConfig,
+  parts: Pick<Parts, 'crc32c' | 'telemetry'> & {
+    readonly volumeFailed: StartOptions['volumeFailed'];
+  },
+): Promise<LevelBrokerStore> {
+  const { dataDir, storeMemoryBytes } = config;
+  let store: LevelBrokerStore;
+  try {
+    store = await LevelBrokerStore.open(dataDir, {
+      crc32c: parts.crc32c,
+      memoryBudgetBytes: storeMemoryBytes,
+      log: parts.telemetry.log.child({ part: 'store' }),
+      ...(parts.volumeFailed === undefined ? {} : { onVolumeFailure: parts.volumeFailed }),
+    });
+  } catch (cause) {
+    throw new StartError(`dataDir: cannot use ${dataDir}: ${reasonOf(cause)}`, { cause });
+  }
+  const owner = store.identity()?.brokerId;
+  if (owner !== undefined && owner !== brokerId(config.brokerId)) {
+    await store.close();
+    throw new StartError(
+      `brokerId: ${config.brokerId} is not the owner of dataDir ${dataDir}, which is broker ${owner}'s`,
+    );
+  }
+  return store;
+}
+
+async function bind(
+  setting: keyof BrokerPorts,
+  config: BrokerConfig,
+  listen: (port: number) => Promise<number>,
+): Promise<number> {
+  try {
+    return await listen(config[setting]);
+  } catch (cause) {
+    const where = `${config.host}:${config[setting]}`;
+    throw new StartError(`${setting}: cannot listen on ${where}: ${reasonOf(cause)}`, { cause });
+  }
+}
+
+function reasonOf(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return text.split('\n').join(' ');
+}
