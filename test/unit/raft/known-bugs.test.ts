@@ -303,6 +303,22 @@ describe('bugs that other logs had: votes and terms', () => {
     expect(status(net, 1).role).equal('leader');
   });
 
+  it('RB16: an earlier write that completes is not the vote’s', () => {
+    const net = follower(['1/1'], { t: 1, leader: 2 });
+    net.get(1).isDiskHeld = true;
+    give(net, append(base(2, 1, 1), '1/1', [entry('1/2')]));
+    net.run(1);
+    net.step(1, { kind: 'connectionLost', peer: brokerId(2) });
+    net.run(1);
+    give(net, voteAnswer('preVoteResponse', base(3, 1, 2), true));
+    net.run(1);
+    net.persist(1, 1);
+    give(net, voteAnswer('voteResponse', base(3, 1, 2), true));
+    expect(status(net, 1).role).equal('candidate');
+    net.persist(1, 1);
+    expect(status(net, 1).role).equal('leader');
+  });
+
   it('RB17: late answers of an older term elect and acknowledge nothing', () => {
     const net = RaftNet.of(3);
     net.campaign(1);
@@ -319,8 +335,12 @@ describe('bugs that other logs had: votes and terms', () => {
     expect(status(net, 1).role).equal('candidate');
     give(net, voteAnswer('voteResponse', base(2, 1, 2), true));
     expect(status(net, 1).role).equal('leader');
+    net.run(1);
+    expect(status(net, 1).durable).equal(1);
     give(net, acked(base(2, 1, 1), 0, 1));
     expect(status(net, 1).commit).equal(0);
+    give(net, acked(base(2, 1, 2), 0, 1));
+    expect(status(net, 1).commit).equal(1);
   });
 
   it('RB18: another leader in the own term stops the leader, whatever it says', () => {
