@@ -64,9 +64,8 @@ interface Queued {
   readonly reject: (error: Error) => void;
 }
 
-/** Hears what replicas ask their disks for, and what became durable: the oracle. */
+/** Hears which prefixes replicas replace by their state: the oracle. */
 export interface DiskWatcher {
-  persisting(broker: number, group: number, view: LogImage, write: Persist): void;
   truncating(broker: number, group: number, meta: SnapshotMeta, state: Uint8Array): void;
 }
 
@@ -114,6 +113,8 @@ export class ReplicaDisk {
         this.commitLog(operation);
         break;
       case 'truncate':
+        // A snapshot that was installed meanwhile may stand higher.
+        if (operation.meta.last.index <= this.log.base.index) break;
         this.log.dropThrough(operation.meta.last);
         this.snapshot = { meta: operation.meta, state: operation.state };
         break;
@@ -189,8 +190,6 @@ export class SimLogStore implements LogStore {
 
   persist(write: Persist, installState?: Uint8Array): Promise<void> {
     if (this.fence !== undefined) return this.refuse(this.fence);
-    const { broker, spec } = this.disk;
-    this.watcher()?.persisting(broker, spec.groupId, this.view, write);
     const { append, install } = write;
     const linked = append === undefined ? [] : this.view.link(append.prev.index, append.entries);
     if (append !== undefined) this.view.replaceAfter(append.prev.index, linked);
@@ -218,7 +217,7 @@ export class SimLogStore implements LogStore {
     };
     this.watcher()?.truncating(this.disk.broker, this.disk.spec.groupId, meta, state);
     await this.enqueue({ kind: 'truncate', meta, state: Uint8Array.from(state) });
-    this.view.dropThrough(meta.last);
+    if (meta.last.index > this.view.base.index) this.view.dropThrough(meta.last);
     return meta;
   }
 
