@@ -71,7 +71,8 @@ export class SimCluster<A extends App> {
     this.network = new SimNetwork(scheduler, prng.fork(), options.network);
     this.network.watcher = (from, _to, { group, message }) => {
       const node = this.nodes.get(`${from} ${group}`);
-      this.judge(() => this.oracle(group).sends(message, node?.log, node?.term ?? 0));
+      const speaker = node?.speaker ?? { term: 0, isCandidate: false };
+      this.judge(() => this.oracle(group).sends(message, node?.log, speaker));
     };
     this.brokers = Array.from({ length: options.brokers }, (_, at) => this.makeBroker(at + 1));
   }

@@ -10,6 +10,12 @@ import { must } from './violation.js';
 /** What the oracle sees of the replicas of one group: their disks, wherever they are. */
 export type DiskOf = (broker: number) => ReplicaDisk | undefined;
 
+/** The sender of a message, as its core is when the message leaves. */
+export interface Speaker {
+  readonly term: number;
+  readonly isCandidate: boolean;
+}
+
 interface Committed {
   readonly entry: LogEntry;
   readonly chain: number;
@@ -151,14 +157,15 @@ export class GroupOracle {
   }
 
   /** I1, I9, I12, I22: what a message claims is true, and durable where it must be. */
-  sends(message: Message, log: LogImage | undefined, selfTerm: number): void {
+  sends(message: Message, log: LogImage | undefined, self: Speaker): void {
     const disk = this.diskOf(message.from);
     if (disk === undefined || log === undefined) return;
     const facts = { group: this.group, broker: message.from, kind: message.kind, t: message.term };
     switch (message.kind) {
       case 'voteRequest':
         this.votesFor(message.from, message.term, message.from, disk);
-        this.mustBeDurableClaim(disk, message.lastLog, facts);
+        // A request held back until its vote was durable may outlive the campaign: it cannot win.
+        if (self.isCandidate) this.mustBeDurableClaim(disk, message.lastLog, facts);
         must(!disk.hardState.needsRepair, 'I22', 'a damaged replica campaigns', facts);
         break;
       case 'voteResponse':
@@ -173,7 +180,7 @@ export class GroupOracle {
         break;
       case 'appendResponse':
         must(message.term <= disk.hardState.term, 'I9', 'acks in a term that may be lost', facts);
-        if (message.outcome.ok) this.acksUpTo(message, message.outcome.match, disk, log, selfTerm);
+        if (message.outcome.ok) this.acksUpTo(message, message.outcome.match, disk, log, self.term);
         break;
       case 'appendRequest':
       case 'heartbeatRequest':

@@ -3,7 +3,7 @@ import type { EntryId, IndexRange, LogEntry } from '../../src/model/log-entry.js
 import type { Membership } from '../../src/model/membership.js';
 import type { Proposal, ProposeResult, RaftEvent, RaftStatus, Ready } from '../../src/raft/io.js';
 import type { RaftInspection, RaftNode } from '../../src/raft/raft-node.js';
-import type { GroupOracle } from './group-oracle.js';
+import type { GroupOracle, Speaker } from './group-oracle.js';
 import type { LogImage } from './log-image.js';
 import { must } from './violation.js';
 import type { Scheduler } from './world.js';
@@ -42,8 +42,8 @@ export class WatchedNode implements RaftNode {
     oracle.held(broker, log.items);
   }
 
-  get term(): number {
-    return this.seen.term;
+  get speaker(): Speaker {
+    return { term: this.seen.term, isCandidate: this.seen.role === 'candidate' };
   }
 
   step(event: RaftEvent): void {
