@@ -89,11 +89,12 @@ class SimBrokerStore implements BrokerStore {
   }
 
   replicas(): readonly ReplicaInfo[] {
-    return [...this.disk.replicas.values()].map((replica) => ({
+    const replicas = [...this.disk.replicas.values()].map((replica) => ({
       spec: replica.spec,
       incarnation: replica.incarnation,
       hardState: replica.hardState,
     }));
+    return replicas.sort((a, b) => a.spec.groupId - b.spec.groupId);
   }
 
   async createReplica(spec: ReplicaSpec): Promise<void> {
