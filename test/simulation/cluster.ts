@@ -1,6 +1,6 @@
 import { invariant } from '../../src/base/assert.js';
 import type { Prng } from '../../src/base/prng.js';
-import { brokerId } from '../../src/model/ids.js';
+import { brokerId, raftGroupId } from '../../src/model/ids.js';
 import type { BrokerStore } from '../../src/ports/log-store.js';
 import type { Telemetry } from '../../src/ports/telemetry.js';
 import type { SnapshotMeta } from '../../src/raft/io.js';
@@ -55,6 +55,8 @@ export class SimCluster<A extends App> {
   private readonly boot: (boot: Boot) => A;
   /** Which replica a snapshot meta was handed out for: how a new core is recognised. */
   private readonly opened = new WeakMap<SnapshotMeta, number>();
+  /** Who wants to hear of a process's end: what was connected to it. */
+  private readonly mourners = new Map<SimProcess, (() => void)[]>();
   /** Living cores by broker and group. */
   private readonly nodes = new Map<string, WatchedNode>();
 
@@ -90,9 +92,11 @@ export class SimCluster<A extends App> {
   oracle(group: number): GroupOracle {
     let oracle = this.oracles.get(group);
     if (oracle === undefined) {
-      oracle = new GroupOracle(group, (id) =>
-        [...this.broker(id).disk.replicas.values()].find((r) => r.spec.groupId === group),
-      );
+      const groupId = raftGroupId(group);
+      oracle = new GroupOracle(group, (id) => {
+        const { replicas, deleted } = this.broker(id).disk;
+        return replicas.get(groupId) ?? deleted.get(groupId);
+      });
       this.oracles.set(group, oracle);
     }
     return oracle;
@@ -150,14 +154,18 @@ export class SimCluster<A extends App> {
 
   /** Whether more damage to the group leaves an intact majority that can still be told apart. */
   mayDamage(id: number, group: number): boolean {
-    const replicas = this.brokers.flatMap((b) =>
-      [...b.disk.replicas.values()].filter((r) => r.spec.groupId === group),
-    );
+    const replicas = this.brokers.flatMap((b) => b.disk.replicas.get(raftGroupId(group)) ?? []);
     const voters = Math.max(...replicas.map((r) => r.spec.bootstrap.voters.length), 0);
     const damaged = replicas.filter((r) => r.isDamaged || r.hardState.needsRepair).length;
     const mine = replicas.find((r) => r.broker === id);
     if (mine === undefined || mine.open !== undefined || mine.hardState.term === 0) return false;
     return mine.isDamaged || mine.hardState.needsRepair || 2 * (damaged + 1) < voters;
+  }
+
+  whenGone(process: SimProcess, run: () => void): void {
+    const all = this.mourners.get(process) ?? [];
+    this.mourners.set(process, all);
+    all.push(run);
   }
 
   judge(check: () => void): void {
@@ -186,6 +194,8 @@ export class SimCluster<A extends App> {
   private end(broker: SimBroker<A>, process: SimProcess): void {
     process.kill();
     this.network.detach(process);
+    for (const run of this.mourners.get(process) ?? []) run();
+    this.mourners.delete(process);
     broker.process = undefined;
     broker.app = undefined;
     broker.isStopping = false;
@@ -199,9 +209,7 @@ export class SimCluster<A extends App> {
       const group = this.opened.get(init.snapshot);
       invariant(group !== undefined, 'a core starts from what its store handed out');
       const oracle = this.oracle(group);
-      const disk = [...this.broker(id).disk.replicas.values()].find(
-        (r) => r.spec.groupId === group,
-      );
+      const disk = this.broker(id).disk.replicas.get(raftGroupId(group));
       invariant(disk !== undefined, 'a core has a disk', { id, group });
       const inner = createRaftNode(init, config);
       const node = new WatchedNode(inner, brokerId(id), oracle, disk.log.copy(), this.scheduler);

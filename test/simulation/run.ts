@@ -1,10 +1,15 @@
 import { Prng } from '../../src/base/prng.js';
+import { BrokerRun } from './broker-run.js';
 import { RaftRun } from './raft-run.js';
 import { drawSwarm } from './swarm.js';
 import { Scheduler } from './world.js';
 
+/** What runs on the simulated brokers: Raft groups alone, or whole brokers with their clients. */
+export type Level = 'raft' | 'broker';
+
 export interface RunResult {
   readonly seed: number;
+  readonly level: Level;
   readonly ok: boolean;
   /** Equal for equal seeds: everything that happened, in order. */
   readonly hash: string;
@@ -20,8 +25,10 @@ export interface RunResult {
 }
 
 export interface RunOptions {
+  /** Drawn from the seed unless given. */
+  readonly level?: Level | undefined;
   /** One line for everything that happens. */
-  readonly narrator?: (line: string) => void;
+  readonly narrator?: ((line: string) => void) | undefined;
 }
 
 /** Runs one seed in this thread; only one at a time, as promises of two would mix. */
@@ -30,7 +37,13 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const scheduler = new Scheduler();
   scheduler.narrator = options.narrator;
   const prng = new Prng(seed);
-  const run = new RaftRun(scheduler, prng.fork(), drawSwarm(prng.fork()));
+  const drawn: Level = prng.chance(0.5) ? 'raft' : 'broker';
+  const level = options.level ?? drawn;
+  const swarm = drawSwarm(prng.fork());
+  const run =
+    level === 'raft'
+      ? new RaftRun(scheduler, prng.fork(), swarm)
+      : new BrokerRun(scheduler, prng.fork(), swarm);
   const onRejection = (error: unknown): void => scheduler.fail(error);
   process.on('unhandledRejection', onRejection);
   let error: string | undefined;
@@ -43,6 +56,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   }
   return {
     seed,
+    level,
     ok: error === undefined,
     hash: scheduler.hash.digest(),
     error,
