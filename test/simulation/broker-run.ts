@@ -117,7 +117,9 @@ export class BrokerRun implements AppFaults {
     if (replicas.length === 0) return;
     const request = { ...keyParts(this.prng.pick(this.keys)), replicas: replicas as never[] };
     const options = { deadlineMs: 2_000 };
-    this.scheduler.say(() => `${request.topic}/${request.partition} moves to ${replicas.join(' ')}`);
+    this.scheduler.say(
+      () => `${request.topic}/${request.partition} moves to ${replicas.join(' ')}`,
+    );
     this.net
       .call(1 + this.prng.int(brokers), 2_500, (s) => s.admin.moveReplicas(request, options))
       .catch(() => undefined);

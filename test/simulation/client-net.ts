@@ -80,17 +80,17 @@ export class ClientNet {
     deadlineMs: number,
     serve: (services: BrokerServices) => Promise<T>,
   ): Promise<T> {
-    const { promise, resolve, reject } = deferred<T>();
+    const outcome = deferred<T>();
     const { scheduler } = this;
     scheduler.schedule(ms(deadlineMs), undefined, () =>
-      reject(new BrokerError('DEADLINE_EXCEEDED', `broker ${id} did not answer in time`)),
+      outcome.reject(new BrokerError('DEADLINE_EXCEEDED', `broker ${id} did not answer in time`)),
     );
     scheduler.schedule(this.delay(), undefined, () => {
       const { process, app } = this.broker(id);
       const services = app?.services;
       if (process === undefined || services === undefined) {
         const gone = new BrokerError('BROKER_UNAVAILABLE', `broker ${id} is not there`);
-        scheduler.schedule(this.delay(), undefined, () => reject(gone));
+        scheduler.schedule(this.delay(), undefined, () => outcome.reject(gone));
         return;
       }
       const answer = (run: () => void): void => {
@@ -98,12 +98,12 @@ export class ClientNet {
       };
       scheduler.schedule(0, process, () => {
         serve(services).then(
-          (value) => answer(() => resolve(value)),
-          (error: unknown) => answer(() => reject(BrokerError.from(error))),
+          (value) => answer(() => outcome.resolve(value)),
+          (error: unknown) => answer(() => outcome.reject(BrokerError.from(error))),
         );
       });
     });
-    return promise;
+    return outcome.promise;
   }
 }
 

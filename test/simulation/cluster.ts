@@ -60,12 +60,7 @@ export class SimCluster<A extends App> {
   /** Living cores by broker and group. */
   private readonly nodes = new Map<string, WatchedNode>();
 
-  constructor(
-    scheduler: Scheduler,
-    prng: Prng,
-    options: SwarmOptions,
-    boot: (boot: Boot) => A,
-  ) {
+  constructor(scheduler: Scheduler, prng: Prng, options: SwarmOptions, boot: (boot: Boot) => A) {
     this.scheduler = scheduler;
     this.options = options;
     this.prng = prng;

@@ -140,7 +140,8 @@ export class WatchedNode implements RaftNode {
       before.votedFor === after.votedFor &&
       before.commit === after.commit &&
       before.last.index === after.last.index &&
-      before.role === after.role;
+      // Who is asked for a pre-vote learns that the leader may be gone, and may ask as well.
+      (isPreVote || before.role === after.role);
     must(isSame, isPreVote ? 'I14' : 'I13', 'a message that must change nothing did', {
       group: this.oracle.group,
       broker: this.broker,
@@ -158,7 +159,9 @@ export class WatchedNode implements RaftNode {
     must(after.commit >= before.commit, 'I8', 'the commit index falls', facts);
     must(after.applied >= before.applied, 'I8', 'the applied index falls', facts);
     must(
-      after.term > before.term || before.votedFor === undefined || after.votedFor === before.votedFor,
+      after.term > before.term ||
+        before.votedFor === undefined ||
+        after.votedFor === before.votedFor,
       'I9',
       'a vote is taken back within a term',
       facts,
