@@ -249,7 +249,8 @@ export class PartitionAppender {
     if (verdict.kind === 'inFlight') {
       pending.endWith(verdict.token, tenure.last ?? verdict.token);
     } else if (verdict.kind === 'duplicate') {
-      pending.endAfter(tenure.last, pending.repeated(verdict.batch, tenure));
+      const epoch = state.epochs.epochOf(verdict.batch.baseOffset) ?? tenure.term;
+      pending.endAfter(tenure.last, pending.repeated({ ...verdict.batch, epoch }, tenure));
     } else {
       pending.endAfter(tenure.last, { error: producerError(verdict, header) });
     }

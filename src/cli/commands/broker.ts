@@ -1,0 +1,53 @@
+import { Command } from 'commander';
+import { CONFIG_KEYS } from '../../config/schema.js';
+import { ConfigError, loadConfig } from '../../config/load.js';
+import type { BrokerConfig } from '../../config/schema.js';
+import { BrokerError } from '../../model/errors.js';
+import { CommandError, UsageError, type Io } from '../io.js';
+
+/** millrace broker */
+export function brokerCommand(io: Io): Command {
+  const broker = new Command('broker')
+    .description('run one broker in this process, until it is asked to end')
+    .option('--config <file>', 'settings in YAML or JSON (or MILLRACE_CONFIG)')
+    .option('--json', 'accepted for uniformity: a broker logs JSON anyway');
+  for (const key of CONFIG_KEYS) broker.option(`--${key} <value>`);
+  return broker.action(async (options: Readonly<Record<string, string | undefined>>) => {
+    const file = options['config'] ?? io.env['MILLRACE_CONFIG'];
+    const flags = Object.fromEntries(CONFIG_KEYS.map((key) => [key, options[key]]));
+    let config: BrokerConfig;
+    try {
+      config = loadConfig({ file, env: io.env, flags });
+    } catch (thrown) {
+      if (thrown instanceof ConfigError) throw new UsageError(thrown.message);
+      throw thrown;
+    }
+    await run(io, config);
+  });
+}
+
+/** Runs until interrupted or until the broker cannot go on. */
+async function run(io: Io, config: BrokerConfig): Promise<void> {
+  // Only a broker needs LevelDB and the rest of the server: nobody else waits for them to load.
+  const { StartError, startBroker } = await import('../../main/start-broker.js');
+  let end: (failure?: Error) => void = () => undefined;
+  const ended = new Promise<Error | undefined>((resolve) => {
+    end = resolve;
+  });
+  const unlisten = io.onInterrupt(() => end());
+  try {
+    const broker = await startBroker(config, {
+      volumeFailed: (error) =>
+        end(new CommandError(`the data volume failed: ${String(error)}`, { cause: error })),
+    }).catch((thrown: unknown) => {
+      if (thrown instanceof StartError) throw new CommandError(thrown.message, { cause: thrown });
+      throw thrown;
+    });
+    broker.joined.catch((thrown: unknown) => end(BrokerError.from(thrown)));
+    const failure = await ended;
+    await broker.stop();
+    if (failure !== undefined) throw failure;
+  } finally {
+    unlisten();
+  }
+}

@@ -1,0 +1,254 @@
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { SingleBar } from 'cli-progress';
+import { Option, type Command } from 'commander';
+import type { Acks, BatchReport, Compression, Producer } from '../../client/index.js';
+import { BrokerError } from '../../model/errors.js';
+import { CommandError, UsageError, bytesText, grouped, type Io } from '../io.js';
+import { LineSplitter, type LineTaker } from '../lines.js';
+import {
+  clusterCommand,
+  keyValue,
+  wholeNumber,
+  withClient,
+  type ClusterOptions,
+} from '../options.js';
+
+interface ProduceOptions extends ClusterOptions {
+  readonly file?: string;
+  readonly raw?: boolean;
+  readonly key?: string;
+  readonly keySeparator?: string;
+  readonly header?: Readonly<Record<string, string>>;
+  readonly partition?: number;
+  readonly acks: Acks;
+  readonly compression: Compression;
+  readonly batchBytes?: number;
+  readonly lingerMs?: number;
+  readonly deliveryTimeout: number;
+  readonly quiet?: boolean;
+}
+
+const READ_BYTES = 256 * 1024;
+
+/** millrace produce */
+export function produceCommand(io: Io): Command {
+  return clusterCommand('produce', 'produce a record per line of a file or of standard input')
+    .argument('<topic>')
+    .option('-f, --file <path>', 'read this file instead of standard input')
+    .option('--raw', 'keep each line end as part of its record: every byte comes back')
+    .option('-k, --key <key>', 'the key of every record')
+    .option('--key-separator <text>', 'a line is key, separator, value')
+    .option('-H, --header <key=value>', 'a header of every record; may be repeated', keyValue)
+    .option('-p, --partition <n>', 'to this partition', wholeNumber(0))
+    .addOption(new Option('--acks <acks>').choices(['quorum', 'leader', 'none']).default('quorum'))
+    .addOption(
+      new Option('--compression <codec>')
+        .choices(['none', 'gzip', 'snappy', 'lz4', 'zstd'])
+        .default('none'),
+    )
+    .option('--batch-bytes <n>', 'size of a full batch', wholeNumber(1))
+    .option('--linger-ms <n>', 'how long a batch waits to get full', wholeNumber(0))
+    .option('--delivery-timeout <ms>', 'give a record up after this', wholeNumber(1), 120_000)
+    .option('-q, --quiet', 'no progress')
+    .action(async (topic: string, options: ProduceOptions) => {
+      if (options.key !== undefined && options.keySeparator !== undefined) {
+        throw new UsageError('--key and --key-separator exclude each other');
+      }
+      if (options.keySeparator === '') throw new UsageError('--key-separator must not be empty');
+      await produce(io, topic, options);
+    });
+}
+
+async function produce(io: Io, topic: string, options: ProduceOptions): Promise<void> {
+  const input = await openInput(io, options.file);
+  await withClient(io, options, async (client, out) => {
+    const tally = new Tally(io, input.bytes, options);
+    const producer = client.producer({
+      acks: options.acks,
+      compression: options.compression,
+      batchBytes: options.batchBytes,
+      lingerMs: options.lingerMs,
+      deliveryTimeoutMs: options.deliveryTimeout,
+      onBatch: (report) => tally.batch(report),
+    });
+    const abort = new AbortController();
+    const unlisten = io.onInterrupt(() => abort.abort());
+    try {
+      const take = takerFor(producer, topic, options, tally);
+      const splitter = new LineSplitter(take, options.raw === true);
+      await feed(input.stream, splitter, tally, abort.signal);
+      await producer.flush();
+    } catch (thrown) {
+      tally.fail(BrokerError.from(thrown));
+      await producer.flush();
+    } finally {
+      unlisten();
+      input.stream.destroy();
+      tally.finish();
+    }
+    const summary = tally.summary();
+    out.result({ topic, ...summary }, () => [tally.text()]);
+    if (tally.error !== undefined) throw tally.error;
+    if (abort.signal.aborted) throw new CommandError('interrupted');
+  });
+}
+
+async function openInput(
+  io: Io,
+  file: string | undefined,
+): Promise<{ readonly stream: Readable; readonly bytes: number | undefined }> {
+  if (file === undefined || file === '-') return { stream: io.stdin, bytes: undefined };
+  try {
+    const info = await stat(file);
+    if (info.isDirectory()) throw new Error('it is a directory');
+    const stream = createReadStream(file, { highWaterMark: READ_BYTES });
+    return { stream, bytes: info.isFile() ? info.size : undefined };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new CommandError(`cannot read ${file}: ${why}`, { cause });
+  }
+}
+
+async function feed(
+  stream: Readable,
+  splitter: LineSplitter,
+  tally: Tally,
+  signal: AbortSignal,
+): Promise<void> {
+  const stop = (): void => void stream.destroy();
+  signal.addEventListener('abort', stop);
+  try {
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      await splitter.push(chunk);
+      if (tally.error !== undefined || signal.aborted) return;
+    }
+    await splitter.end();
+  } catch (thrown) {
+    if (!signal.aborted) throw thrown;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+function takerFor(
+  producer: Producer,
+  topic: string,
+  options: ProduceOptions,
+  tally: Tally,
+): LineTaker {
+  const { partition, key, keySeparator, header } = options;
+  const isPlain = key === undefined && keySeparator === undefined && header === undefined;
+  const to = { topic, partition };
+  if (isPlain) {
+    return (source, start, end) => {
+      tally.sent += 1;
+      return producer.enqueueValue(to, source, start, end);
+    };
+  }
+  const separator = keySeparator === undefined ? undefined : Buffer.from(keySeparator);
+  return (source, start, end) => {
+    tally.sent += 1;
+    // Copied where it may have to wait while the reader's buffer is used again.
+    const line = Buffer.from(source.subarray(start, end));
+    const at = separator === undefined ? -1 : line.indexOf(separator);
+    const isSplit = separator !== undefined && at >= 0;
+    return producer.enqueue({
+      ...to,
+      key: isSplit ? line.subarray(0, at) : key,
+      value: isSplit ? line.subarray(at + separator.length) : line,
+      ...(header === undefined ? {} : { headers: header }),
+    });
+  };
+}
+
+interface Summary {
+  readonly sent: number;
+  readonly acked: number;
+  readonly failed: number;
+  /** Of the failed ones, those that may have been appended. */
+  readonly unknown: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly recordsPerSecond: number;
+  readonly bytesPerSecond: number;
+}
+
+/** Counts what became of the records, and shows it on a terminal. */
+class Tally {
+  sent = 0;
+  error: BrokerError | undefined;
+  private acked = 0;
+  private failed = 0;
+  private unknown = 0;
+  private bytes = 0;
+  private readonly startMs = performance.now();
+  private endMs = 0;
+  private readonly bar: SingleBar | undefined;
+
+  constructor(io: Io, bytes: number | undefined, options: ProduceOptions) {
+    const isShown = io.stderr.isTTY === true && options.quiet !== true && options.json !== true;
+    if (!isShown || bytes === undefined || bytes === 0) return;
+    this.bar = new SingleBar({
+      format: '{bar} {percentage}%  {records} records acknowledged  {rate}/s',
+      stream: io.stderr,
+      hideCursor: true,
+      clearOnComplete: true,
+      barsize: 30,
+    });
+    this.bar.start(bytes, 0, { records: '0', rate: '0 B' });
+  }
+
+  batch(report: BatchReport): void {
+    if (report.error !== undefined) {
+      this.failed += report.records;
+      if (report.error.outcome === 'unknown') this.unknown += report.records;
+      this.error ??= report.error;
+      return;
+    }
+    this.acked += report.records;
+    this.bytes += report.bytes;
+    const rate = this.bytes / this.seconds();
+    this.bar?.update(Math.min(this.bytes, this.bar.getTotal()), {
+      records: grouped(this.acked),
+      rate: bytesText(rate),
+    });
+  }
+
+  fail(error: BrokerError): void {
+    this.error ??= error;
+  }
+
+  finish(): void {
+    this.endMs = performance.now();
+    this.bar?.stop();
+  }
+
+  summary(): Summary {
+    const seconds = this.seconds();
+    return {
+      sent: this.sent,
+      acked: this.acked,
+      failed: this.failed,
+      unknown: this.unknown,
+      bytes: this.bytes,
+      seconds: Math.round(seconds * 1_000) / 1_000,
+      recordsPerSecond: Math.round(this.acked / seconds),
+      bytesPerSecond: Math.round(this.bytes / seconds),
+    };
+  }
+
+  text(): string {
+    const s = this.summary();
+    const rate = `${grouped(s.recordsPerSecond)} records/s, ${bytesText(s.bytesPerSecond)}/s`;
+    const good = `${grouped(s.acked)} records acknowledged in ${grouped(s.seconds, 2)} s (${rate})`;
+    if (s.failed === 0) return good;
+    return `${good}; ${grouped(s.failed)} failed, ${grouped(s.unknown)} of them may have been appended`;
+  }
+
+  private seconds(): number {
+    const endMs = this.endMs === 0 ? performance.now() : this.endMs;
+    return Math.max(0.001, (endMs - this.startMs) / 1_000);
+  }
+}

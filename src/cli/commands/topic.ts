@@ -1,0 +1,183 @@
+import { Command } from 'commander';
+import type { TopicDescription } from '../../client/index.js';
+import { UsageError, bytesText, grouped, table, type Io } from '../io.js';
+import {
+  clusterCommand,
+  collect,
+  keyValue,
+  wholeNumber,
+  withClient,
+  type ClusterOptions,
+} from '../options.js';
+
+type Settings = Readonly<Record<string, string>>;
+
+/** millrace topic create|list|describe|alter|delete */
+export function topicCommand(io: Io): Command {
+  return new Command('topic')
+    .description('create, list, describe, alter and delete topics')
+    .addCommand(createCommand(io))
+    .addCommand(listCommand(io))
+    .addCommand(describeCommand(io))
+    .addCommand(alterCommand(io))
+    .addCommand(deleteCommand(io));
+}
+
+function createCommand(io: Io): Command {
+  return clusterCommand('create', 'create a topic; returns once every partition has a leader')
+    .argument('<topic>')
+    .option('-p, --partitions <n>', 'number of partitions', wholeNumber(0), 1)
+    .option('-r, --replication-factor <n>', 'replicas of each partition', wholeNumber(0))
+    .option('-c, --config <key=value>', 'topic setting; may be repeated', keyValue)
+    .option('--no-wait', 'do not wait for leaders')
+    .action(
+      async (
+        topic: string,
+        options: ClusterOptions & {
+          readonly partitions: number;
+          readonly replicationFactor?: number;
+          readonly config?: Settings;
+          readonly wait: boolean;
+        },
+      ) => {
+        const { partitions, replicationFactor, config, wait } = options;
+        if (partitions === 0) throw new UsageError('--partitions must be at least 1');
+        if (replicationFactor === 0)
+          throw new UsageError('--replication-factor must be at least 1');
+        await withClient(io, options, async (client, out) => {
+          const request = { topic, partitions, replicationFactor, config, wait };
+          const created = await client.admin.createTopic(request);
+          out.result({ topic, ...created }, () => [
+            `created ${topic}: ${created.partitions} partition(s), ${created.replicationFactor} replica(s) each`,
+          ]);
+        });
+      },
+    );
+}
+
+function listCommand(io: Io): Command {
+  return clusterCommand('list', 'list topics').action(async (options: ClusterOptions) => {
+    await withClient(io, options, async (client, out) => {
+      const { topics } = await client.admin.metadata();
+      const sorted = [...topics].sort((a, b) => (a.topic < b.topic ? -1 : 1));
+      out.result(
+        sorted.map(({ topic, topicId, partitions, config }) => ({
+          topic,
+          topicId,
+          partitions: partitions.length,
+          replicationFactor: partitions[0]?.replicas.length ?? 0,
+          config,
+        })),
+        () =>
+          sorted.length === 0
+            ? ['no topics']
+            : table(
+                ['TOPIC', 'PARTITIONS', 'REPLICAS', 'LEADERLESS'],
+                sorted.map((t) => [
+                  t.topic,
+                  t.partitions.length,
+                  t.partitions[0]?.replicas.length ?? 0,
+                  t.partitions.filter((p) => p.leader === undefined).length,
+                ]),
+              ),
+      );
+    });
+  });
+}
+
+function describeCommand(io: Io): Command {
+  return clusterCommand(
+    'describe',
+    'leader, replicas, in-sync state, offsets and size of every partition',
+  )
+    .argument('<topic>')
+    .action(async (topic: string, options: ClusterOptions) => {
+      await withClient(io, options, async (client, out) => {
+        const description = await client.admin.describeTopic(topic);
+        out.result(jsonOf(description), () => describe(description));
+      });
+    });
+}
+
+function describe(topic: TopicDescription): string[] {
+  const settings = Object.entries(topic.effectiveConfig)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}=${value}${Object.hasOwn(topic.config, key) ? ' (set)' : ''}`);
+  const records = topic.partitions.reduce((sum, p) => sum + p.highWatermark - p.logStartOffset, 0);
+  return [
+    `${topic.topic}  id ${topic.topicId}  ${grouped(records)} records`,
+    ...settings.map((s) => `  ${s}`),
+    ...table(
+      ['PARTITION', 'LEADER', 'TERM', 'REPLICAS', 'IN SYNC', 'START', 'END', 'SIZE', 'PROBLEM'],
+      topic.partitions.map((p) => [
+        p.partition,
+        p.leader === undefined ? '-' : String(p.leader),
+        p.leaderEpoch,
+        p.replicas.map((r) => `${r.brokerId}${r.role === 'learner' ? '(learner)' : ''}`).join(','),
+        p.replicas
+          .filter((r) => r.inSync)
+          .map((r) => r.brokerId)
+          .join(','),
+        p.logStartOffset,
+        p.highWatermark,
+        bytesText(p.sizeBytes),
+        problemOf(p),
+      ]),
+    ),
+  ];
+}
+
+function problemOf(p: TopicDescription['partitions'][number]): string {
+  if (p.error !== undefined) return `${p.error.code}: ${p.error.message}`;
+  const repairing = p.replicas.filter((r) => r.isRepairing).map((r) => r.brokerId);
+  return repairing.length === 0 ? '' : `being rebuilt on ${repairing.join(',')}`;
+}
+
+function jsonOf(topic: TopicDescription): unknown {
+  return {
+    ...topic,
+    partitions: topic.partitions.map((p) => ({
+      ...p,
+      error: p.error === undefined ? undefined : { code: p.error.code, message: p.error.message },
+    })),
+  };
+}
+
+function alterCommand(io: Io): Command {
+  return clusterCommand('alter', "change a topic's settings")
+    .argument('<topic>')
+    .option('-s, --set <key=value>', 'set; may be repeated', keyValue)
+    .option('-u, --unset <key>', 'back to the default; may be repeated', collect)
+    .action(
+      async (
+        topic: string,
+        options: ClusterOptions & { readonly set?: Settings; readonly unset?: readonly string[] },
+      ) => {
+        const { set, unset } = options;
+        if (set === undefined && unset === undefined) {
+          throw new UsageError('nothing to alter: give --set or --unset');
+        }
+        await withClient(io, options, async (client, out) => {
+          const config = await client.admin.alterTopic({ topic, set, unset });
+          out.result({ topic, config }, () => [`${topic}: ${settingsText(config)}`]);
+        });
+      },
+    );
+}
+
+function settingsText(config: Settings): string {
+  const entries = Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (entries.length === 0) return 'all settings at their defaults';
+  return entries.map(([key, value]) => `${key}=${value}`).join(', ');
+}
+
+function deleteCommand(io: Io): Command {
+  return clusterCommand('delete', 'delete a topic and all its records')
+    .argument('<topic>')
+    .action(async (topic: string, options: ClusterOptions) => {
+      await withClient(io, options, async (client, out) => {
+        await client.admin.deleteTopic(topic);
+        out.result({ topic, deleted: true }, () => [`deleted ${topic}`]);
+      });
+    });
+}

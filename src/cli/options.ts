@@ -1,0 +1,96 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { MillraceClient, parseBootstrap } from '../client/index.js';
+import { BrokerError } from '../model/errors.js';
+import { Output, UsageError, type Io } from './io.js';
+
+/** Options of every command that talks to a cluster. */
+export interface ClusterOptions {
+  readonly bootstrap?: string;
+  readonly timeout: number;
+  readonly json?: boolean;
+}
+
+export const DEFAULT_BOOTSTRAP = '127.0.0.1:7401,127.0.0.1:7402,127.0.0.1:7403';
+
+/** A leaf command with `--json`. */
+export function command(name: string, description: string): Command {
+  return new Command(name)
+    .description(description)
+    .addOption(new Option('--json', 'print JSON instead of text'));
+}
+
+/** A leaf command that talks to a cluster. */
+export function clusterCommand(name: string, description: string): Command {
+  return command(name, description)
+    .option('--bootstrap <host:port,...>', `brokers to ask first (or MILLRACE_BOOTSTRAP)`)
+    .option('--timeout <ms>', 'longest to wait for the cluster', wholeNumber(1), 30_000);
+}
+
+/** Runs with a client, and closes it whatever happens. */
+export async function withClient<T>(
+  io: Io,
+  options: ClusterOptions,
+  run: (client: MillraceClient, out: Output) => Promise<T>,
+): Promise<T> {
+  const client = new MillraceClient({
+    bootstrap: bootstrapOf(io, options),
+    timeoutMs: options.timeout,
+  });
+  try {
+    return await run(client, new Output(io, options.json === true));
+  } finally {
+    await client.close();
+  }
+}
+
+export function bootstrapOf(io: Io, options: { readonly bootstrap?: string }): string {
+  const text = options.bootstrap ?? io.env['MILLRACE_BOOTSTRAP'] ?? DEFAULT_BOOTSTRAP;
+  try {
+    if (parseBootstrap(text).length > 0) return text;
+  } catch (thrown) {
+    throw new UsageError(BrokerError.from(thrown).message);
+  }
+  throw new UsageError('--bootstrap names no broker');
+}
+
+/** A parser for whole numbers from `min` to `max`. */
+export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^-?\d+$/.test(text) && Number.isSafeInteger(value) && value >= min && value <= max) {
+      return value;
+    }
+    const range = max === Number.MAX_SAFE_INTEGER ? `${min} or more` : `${min} to ${max}`;
+    throw new InvalidArgumentError(`It must be a whole number, ${range}.`);
+  };
+}
+
+export function numberList(min: number): (text: string) => number[] {
+  const parse = wholeNumber(min);
+  return (text) => text.split(',').map((part) => parse(part.trim()));
+}
+
+/** Collects `key=value` options into one object. */
+export function keyValue(
+  text: string,
+  before: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, string>> {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('It must look like key=value.');
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+export function collect(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
+}
+
+/** ISO 8601, or milliseconds since 1970. */
+export function timestamp(text: string): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Date.parse(text);
+  if (!Number.isSafeInteger(value)) {
+    throw new InvalidArgumentError(
+      'It must be a time such as 2024-05-01T12:00:00Z, or ms since 1970.',
+    );
+  }
+  return value;
+}

@@ -1,0 +1,174 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { expect } from 'chai';
+import type { Command } from 'commander';
+import { createProgram, runCli } from '../../../src/cli/program.js';
+import { FakeIo } from './fake-io.js';
+
+/** Nobody listens there: port 1 is never a broker's. */
+const NOBODY = ['--bootstrap', '127.0.0.1:1', '--timeout', '300'];
+
+async function run(
+  args: readonly string[],
+  options: ConstructorParameters<typeof FakeIo>[0] = {},
+): Promise<{ code: number; out: string; err: string }> {
+  const io = new FakeIo(options);
+  const code = await runCli(io, args);
+  return { code, out: io.out, err: io.err };
+}
+
+function leaves(command: Command): Command[] {
+  if (command.commands.length === 0) return [command];
+  return command.commands.flatMap((c) => leaves(c));
+}
+
+describe('millrace, the command line', () => {
+  it('has the verbs it promises, each with help and --json', async () => {
+    const all = leaves(createProgram(new FakeIo()));
+    const names = all.map((c) =>
+      c.parent?.name() === 'millrace' ? c.name() : `${c.parent?.name()} ${c.name()}`,
+    );
+    expect(names).to.have.members([
+      'broker',
+      'local start',
+      'local stop',
+      'local status',
+      'local kill',
+      'local restart',
+      'topic create',
+      'topic list',
+      'topic describe',
+      'topic alter',
+      'topic delete',
+      'produce',
+      'consume',
+      'offsets',
+      'cluster describe',
+      'cluster transfer',
+      'cluster move',
+      'log dump',
+    ]);
+    for (const command of all) {
+      expect(command.options.map((o) => o.long)).to.include('--json', command.name());
+      expect(command.description()).not.to.equal('');
+    }
+    for (const name of names) {
+      const { code, out, err } = await run([...name.split(' '), '--help']);
+      expect([code, err], name).to.deep.equal([0, '']);
+      expect(out).to.contain('Usage: millrace');
+    }
+  });
+
+  it('tells its version', async () => {
+    expect(await run(['--version'])).to.deep.include({ code: 0, out: '0.1.0\n' });
+  });
+
+  const usage: [string, string[], RegExp][] = [
+    ['an unknown command', ['produse'], /unknown command 'produse'.*produce/s],
+    ['an unknown subcommand', ['topic', 'destroy'], /unknown command/],
+    ['an unknown option', ['topic', 'list', '--jsn'], /unknown option '--jsn'/],
+    ['a missing argument', ['topic', 'create'], /missing required argument 'topic'/],
+    ['one argument too many', ['topic', 'list', 'x'], /too many arguments/],
+    ['text for a number', ['topic', 'create', 'x', '-p', 'many'], /whole number/],
+    ['a fraction for a number', ['topic', 'create', 'x', '-p', '1.5'], /whole number/],
+    ['0 partitions', ['topic', 'create', 'x', '-p', '0'], /--partitions/],
+    ['0 replicas', ['topic', 'create', 'x', '-r', '0'], /--replication-factor/],
+    ['a setting without a value', ['topic', 'create', 'x', '-c', 'retention.ms'], /key=value/],
+    ['an address without a port', ['topic', 'list', '--bootstrap', 'localhost'], /host:port/],
+    ['an impossible port', ['topic', 'list', '--bootstrap', 'a:70000'], /host:port/],
+    ['no address', ['topic', 'list', '--bootstrap', ','], /names no broker/],
+    ['nothing to alter', ['topic', 'alter', 'x'], /--set or --unset/],
+    [
+      'two ways to a key',
+      ['produce', 'x', '-k', 'a', '--key-separator', ':'],
+      /exclude each other/,
+    ],
+    ['an unknown codec', ['produce', 'x', '--compression', 'rar'], /gzip/],
+    ['an unknown acks', ['produce', 'x', '--acks', 'all'], /quorum/],
+    ['two places to start', ['consume', 'x', '-b', '-o', '5'], /one of/],
+    ['raw and JSON', ['consume', 'x', '--raw', '--json'], /leave --json/],
+    ['a place beside the group', ['consume', 'x', '-g', 'g', '-o', '5'], /where the group stands/],
+    ['a time that is none', ['consume', 'x', '--since', 'yesterday-ish'], /It must be a time/],
+    ['an unknown policy', ['consume', 'x', '--on-out-of-range', 'skip'], /error, beginning or end/],
+    ['a commit without a group', ['offsets', 'x', '--commit', '0=5'], /--group/],
+    ['a commit that is none', ['offsets', 'x', '-g', 'g', '--commit', 'a=5'], /0=1234/],
+    ['a transfer of nothing', ['cluster', 'transfer'], /--metadata alone/],
+    [
+      'a transfer of two things',
+      ['cluster', 'transfer', 'x', '0', '--metadata'],
+      /--metadata alone/,
+    ],
+    ['a move to nowhere', ['cluster', 'move', 'x', '0'], /required option '--replicas/],
+    ['a broker that is no number', ['local', 'kill', 'one'], /whole number/],
+    [
+      'overlapping ports',
+      ['local', 'start', '--dir', '/nonexistent/x', '--peer-port', '7402'],
+      /overlap/,
+    ],
+    ['an unknown setting of a broker', ['broker', '--colour', 'red'], /unknown option/],
+    ['a bad setting of a broker', ['broker', '--brokerId', 'x'], /brokerId/],
+    ['a config file that is not there', ['broker', '--config', '/nonexistent.yaml'], /nonexistent/],
+  ];
+  for (const [name, args, pattern] of usage) {
+    it(`answers ${name} with exit code 2 and why`, async () => {
+      const { code, out, err } = await run(args);
+      expect(code).to.equal(2);
+      expect(err).to.match(pattern);
+      expect(err).to.match(args.includes('--json') ? /^{"error"/ : /^millrace: /);
+      expect(out).to.equal('');
+    });
+  }
+
+  const failing: [string, string[]][] = [
+    ['topic list', ['topic', 'list', ...NOBODY]],
+    ['topic create', ['topic', 'create', 'x', ...NOBODY]],
+    ['offsets', ['offsets', 'x', ...NOBODY]],
+    ['cluster describe', ['cluster', 'describe', ...NOBODY]],
+    ['consume', ['consume', 'x', ...NOBODY]],
+    ['produce', ['produce', 'x', '--delivery-timeout', '300', ...NOBODY]],
+  ];
+  for (const [name, args] of failing) {
+    it(`ends ${name} with exit code 1 and one line when nobody is there`, async () => {
+      const { code, err } = await run(args, { stdin: 'a line\n' });
+      expect(code).to.equal(1);
+      expect(err.trimEnd().split('\n')).to.have.length(1);
+      expect(err).to.contain('127.0.0.1:1');
+    });
+  }
+
+  it('tells errors as JSON where JSON was asked for', async () => {
+    const { code, err } = await run(['topic', 'list', '--json', ...NOBODY]);
+    expect(code).to.equal(1);
+    const { error } = JSON.parse(err) as { error: Record<string, unknown> };
+    expect(error).to.include({ code: 'BROKER_UNAVAILABLE', retriable: true, outcome: 'none' });
+  });
+
+  it('takes the brokers from the environment', async () => {
+    const args = ['topic', 'list', '--timeout', '300'];
+    const { err } = await run(args, { env: { MILLRACE_BOOTSTRAP: '127.0.0.1:2' } });
+    expect(err).to.contain('127.0.0.1:2');
+  });
+
+  it('knows of no local cluster where there is none', async () => {
+    const dir = mkdtempSync(path.join(os.tmpdir(), 'millrace-cli-'));
+    try {
+      for (const verb of [['stop'], ['status'], ['kill', '1'], ['restart']]) {
+        const { code, err } = await run(['local', ...verb, '--dir', dir]);
+        expect([code, err]).to.deep.equal([
+          1,
+          `millrace: no local cluster in ${dir}: millrace local start makes one\n`,
+        ]);
+      }
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+
+  it('says what is wrong with a file it cannot read', async () => {
+    const { code, err } = await run(['produce', 'x', '-f', '/nonexistent', ...NOBODY]);
+    expect([code, err.includes('cannot read /nonexistent')]).to.deep.equal([1, true]);
+    const dir = await run(['produce', 'x', '-f', os.tmpdir(), ...NOBODY]);
+    expect([dir.code, dir.err.includes('directory')]).to.deep.equal([1, true]);
+  });
+});
