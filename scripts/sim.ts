@@ -1,0 +1,257 @@
+/**
+ * `npm run sim -- --seeds 1..1000`: runs seeds of the simulator, several at a time, each in a process
+ * of its own, and reports. `--seed N --verbose` replays one and prints everything that happens.
+ */
+import { fork, type ChildProcess } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import process from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { runSeed, type Level } from '../test/simulation/run.js';
+import { FAULT_KINDS } from '../test/simulation/swarm.js';
+import type { Job, JobResult } from '../test/simulation/worker.js';
+
+const USAGE = `npm run sim -- [--seeds A..B | --seed N] [options]
+  --seeds A..B        run these seeds (default 1..100)
+  --seed N            run one seed here
+  --verbose           with --seed: print everything that happens
+  --twice             run every seed twice and compare their hashes
+  --level raft|broker only this level (default: as the seed draws)
+  --workers N         processes side by side (default: one per core)
+  --seconds N         start no more seeds after this time
+  --stop-on-failure   start no more seeds after the first failure
+  --json              print one JSON document instead of text
+`;
+
+interface Settings {
+  readonly first: number;
+  readonly last: number;
+  readonly level: Level | undefined;
+  readonly twice: boolean;
+  readonly workers: number;
+  readonly seconds: number;
+  readonly stopOnFailure: boolean;
+  readonly isJson: boolean;
+}
+
+function fail(problem: string): never {
+  process.stderr.write(`${problem}\n\n${USAGE}`);
+  process.exit(2);
+}
+
+function natural(text: string, what: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) fail(`${what} must be a whole number, not ${text}`);
+  return value;
+}
+
+function levelOf(text: string | undefined): Level | undefined {
+  if (text === undefined || text === 'raft' || text === 'broker') return text;
+  return fail(`--level must be raft or broker, not ${text}`);
+}
+
+/** The command that replays a seed. */
+function replay(seed: number, level: Level | undefined): string {
+  const suffix = level === undefined ? '' : ` --level ${level}`;
+  return `npm run sim -- --seed ${seed} --verbose${suffix}`;
+}
+
+async function runOne(seed: number, level: Level | undefined, isVerbose: boolean): Promise<void> {
+  process.stdout.write(`seed ${seed}\n`);
+  const narrator = isVerbose ? (line: string) => void process.stdout.write(`${line}\n`) : undefined;
+  const { error, ...result } = await runSeed(seed, { level, narrator });
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+  if (error === undefined) return;
+  process.stdout.write(`FAILED ${error}\nreplay: ${replay(seed, level)}\n`);
+  process.exitCode = 1;
+}
+
+/** Hands seeds to worker processes and collects what they found. */
+class Sweep {
+  readonly results: JobResult[] = [];
+  readonly startedAt = performance.now();
+  private readonly settings: Settings;
+  private readonly report: (result: JobResult) => void;
+  private next: number;
+  private hasFailed = false;
+
+  constructor(settings: Settings, report: (result: JobResult) => void) {
+    this.settings = settings;
+    this.report = report;
+    this.next = settings.first;
+  }
+
+  get elapsedSeconds(): number {
+    return (performance.now() - this.startedAt) / 1_000;
+  }
+
+  async run(): Promise<void> {
+    const lanes = Array.from({ length: this.settings.workers }, () => this.lane());
+    await Promise.all(lanes);
+  }
+
+  private take(): number | undefined {
+    const { last, seconds, stopOnFailure } = this.settings;
+    if (this.next > last || (this.hasFailed && stopOnFailure)) return undefined;
+    if (this.elapsedSeconds >= seconds) return undefined;
+    return this.next++;
+  }
+
+  private async lane(): Promise<void> {
+    let worker: ChildProcess | undefined;
+    for (let seed = this.take(); seed !== undefined; seed = this.take()) {
+      worker ??= fork(fileURLToPath(new URL('../test/simulation/worker.ts', import.meta.url)));
+      const result = await this.ask(worker, seed);
+      if (worker.exitCode !== null || !worker.connected) worker = undefined;
+      this.results.push(result);
+      this.hasFailed ||= !result.ok || result.differs;
+      this.report(result);
+    }
+    worker?.disconnect();
+  }
+
+  private ask(worker: ChildProcess, seed: number): Promise<JobResult> {
+    const { level, twice } = this.settings;
+    return new Promise((resolve) => {
+      const done = (result: JobResult): void => {
+        worker.removeListener('message', done);
+        worker.removeListener('exit', died);
+        resolve(result);
+      };
+      const died = (): void => done(deadResult(seed, level));
+      worker.on('message', done);
+      worker.on('exit', died);
+      worker.send({ seed, level, twice } satisfies Job);
+    });
+  }
+}
+
+function deadResult(seed: number, level: Level | undefined): JobResult {
+  return {
+    seed,
+    level: level ?? 'raft',
+    ok: false,
+    differs: false,
+    hash: '',
+    error: 'the process that ran it ended',
+    events: 0,
+    simulatedMs: 0,
+    wallMs: 0,
+    leaderChanges: 0,
+    requests: 0,
+    acked: 0,
+    committed: 0,
+    faults: {},
+  };
+}
+
+function summarize(sweep: Sweep, settings: Settings): Record<string, unknown> {
+  const { results, elapsedSeconds } = sweep;
+  const sum = (of: (result: JobResult) => number): number =>
+    results.reduce((total, result) => total + of(result), 0);
+  const share = (holds: (result: JobResult) => boolean): number =>
+    Number((results.filter(holds).length / Math.max(1, results.length)).toFixed(3));
+  const runs = settings.twice ? 2 : 1;
+  const bad = results.filter((result) => !result.ok || result.differs);
+  return {
+    seeds: results.length,
+    runsPerSeed: runs,
+    failed: results.filter((result) => !result.ok).length,
+    differing: results.filter((result) => result.differs).length,
+    seconds: Number(elapsedSeconds.toFixed(1)),
+    seedsPerSecond: Number(((runs * results.length) / elapsedSeconds).toFixed(2)),
+    simulatedSecondsPerSecond: Number(
+      ((runs * sum((r) => r.simulatedMs)) / 1_000 / elapsedSeconds).toFixed(1),
+    ),
+    simulatedSeconds: Math.round(sum((r) => r.simulatedMs) / 1_000),
+    events: sum((r) => r.events),
+    leaderChanges: sum((r) => r.leaderChanges),
+    requests: sum((r) => r.requests),
+    acked: sum((r) => r.acked),
+    committedEntries: sum((r) => r.committed),
+    levels: { raft: share((r) => r.level === 'raft'), broker: share((r) => r.level === 'broker') },
+    seedsWithFault: Object.fromEntries(
+      FAULT_KINDS.map((kind) => [kind, share((r) => (r.faults[kind] ?? 0) > 0)]),
+    ),
+    failures: bad.map(({ seed, error, differs }) => ({
+      seed,
+      error: error ?? (differs ? 'two runs of this seed differ' : ''),
+      replay: replay(seed, settings.level),
+    })),
+  };
+}
+
+async function runMany(settings: Settings): Promise<void> {
+  const { first, last, isJson } = settings;
+  const say = (text: string): void => {
+    if (!isJson) process.stdout.write(text);
+  };
+  const total = last - first + 1;
+  say(`seeds ${first}..${last}, ${settings.workers} at a time\n`);
+  const hasTerminal = process.stderr.isTTY;
+  const sweep = new Sweep(settings, (result) => {
+    if (hasTerminal) process.stderr.write('\r\u001b[K');
+    if (!result.ok || result.differs) {
+      const why = result.error ?? 'two runs of this seed differ';
+      say(`seed ${result.seed} FAILED: ${why}\n  ${replay(result.seed, settings.level)}\n`);
+    }
+    if (!hasTerminal) return;
+    const count = sweep.results.length;
+    const bad = sweep.results.filter((r) => !r.ok || r.differs).length;
+    const rate = (count / sweep.elapsedSeconds).toFixed(1);
+    process.stderr.write(`${count} of ${total} seeds, ${rate} a second, ${bad} failed`);
+  });
+  await sweep.run();
+  if (hasTerminal) process.stderr.write('\r\u001b[K');
+  const summary = summarize(sweep, settings);
+  if (isJson) process.stdout.write(`${JSON.stringify(summary, null, 2)}\n`);
+  else for (const [name, value] of Object.entries(summary)) say(`${name}: ${show(value)}\n`);
+  const isClean = summary['failed'] === 0 && summary['differing'] === 0;
+  process.exitCode = isClean ? 0 : 1;
+}
+
+function show(value: unknown): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seeds: { type: 'string', default: '1..100' },
+      seed: { type: 'string' },
+      verbose: { type: 'boolean', default: false },
+      twice: { type: 'boolean', default: false },
+      level: { type: 'string' },
+      workers: { type: 'string', default: String(availableParallelism()) },
+      seconds: { type: 'string', default: '86400' },
+      'stop-on-failure': { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return;
+  }
+  const level = levelOf(values.level);
+  if (values.seed !== undefined) {
+    await runOne(natural(values.seed, '--seed'), level, values.verbose);
+    return;
+  }
+  const range = /^(\d+)\.\.(\d+)$/.exec(values.seeds);
+  if (range === null) fail(`--seeds must be A..B, not ${values.seeds}`);
+  await runMany({
+    first: Number(range[1]),
+    last: Number(range[2]),
+    level,
+    twice: values.twice,
+    workers: Math.max(1, natural(values.workers, '--workers')),
+    seconds: natural(values.seconds, '--seconds'),
+    stopOnFailure: values['stop-on-failure'],
+    isJson: values.json,
+  });
+}
+
+await main().catch((error: unknown) =>
+  fail(error instanceof Error ? error.message : String(error)),
+);
