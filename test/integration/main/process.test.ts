@@ -1,0 +1,163 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
+import { envName } from '../../../src/config/load.js';
+import { eventually } from '../../support/eventually.js';
+
+const BROKER_PROCESS = fileURLToPath(new URL('../../support/broker-process.ts', import.meta.url));
+
+interface Process {
+  readonly child: ChildProcess;
+  readonly output: { out: string; err: string };
+  /** Its exit code. */
+  readonly ended: Promise<number | null>;
+}
+
+interface Line {
+  readonly msg: string;
+  readonly peerPort: number;
+  readonly clientPort: number;
+  readonly httpPort: number;
+}
+
+function lineOf(process: Process, text: string): Line | undefined {
+  const lines = process.output.out.split('\n').filter((line) => line.startsWith('{'));
+  return lines.map((line) => JSON.parse(line) as Line).find(({ msg }) => msg === text);
+}
+
+describe('a broker process', function () {
+  this.timeout(30_000);
+  let directory: string;
+  let processes: Process[];
+  beforeEach(async () => {
+    directory = await mkdtemp(path.join(os.tmpdir(), 'millrace-process-'));
+    processes = [];
+  });
+  afterEach(async () => {
+    for (const { child } of processes) child.kill('SIGKILL');
+    await Promise.all(processes.map(({ ended }) => ended));
+    await rm(directory, { recursive: true, force: true });
+  });
+
+  /** A broker that is a cluster by itself, unless told otherwise. */
+  function start(settings: Readonly<Record<string, string>> = {}): Process {
+    const all = {
+      brokerId: '1',
+      dataDir: path.join(directory, 'data'),
+      clientPort: '0',
+      peerPort: '0',
+      httpPort: '0',
+      founders: '1@127.0.0.1:1',
+      ...settings,
+    };
+    const env = Object.fromEntries(Object.entries(all).map(([k, v]) => [envName(k), v]));
+    const child = spawn(process.execPath, ['--import', 'tsx', BROKER_PROCESS], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: process.env['PATH'], ...env },
+    });
+    const output = { out: '', err: '' };
+    child.stdout.on('data', (chunk: Buffer) => (output.out += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (output.err += chunk.toString()));
+    const ended = once(child, 'close').then(([code]) => code as number | null);
+    const started = { child, output, ended };
+    processes.push(started);
+    return started;
+  }
+
+  async function startReady(settings: Readonly<Record<string, string>> = {}): Promise<Line> {
+    const broker = start(settings);
+    await eventually(
+      `listening: ${JSON.stringify(broker.output)}`,
+      () => lineOf(broker, 'broker listens') !== undefined,
+      15_000,
+    );
+    const line = lineOf(broker, 'broker listens')!;
+    await eventually(
+      'ready',
+      async () => (await fetch(`http://127.0.0.1:${line.httpPort}/health/ready`)).status === 200,
+      15_000,
+    );
+    return line;
+  }
+
+  it('stops cleanly when told to, and comes back with what it had', async () => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      await startReady();
+      const broker = processes.at(-1)!;
+      broker.child.kill(signal);
+      expect(await broker.ended, broker.output.err).to.equal(0);
+      expect(lineOf(broker, 'stopped')).to.not.equal(undefined);
+      expect(broker.output.err).to.equal('');
+    }
+  });
+
+  it('gives metrics, with its event loop’s delay', async () => {
+    const { httpPort } = await startReady();
+    const text = await (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text();
+    expect(text).to.match(/^millrace_nodejs_eventloop_lag_p99_seconds [0-9.e-]+$/m);
+    expect(text).to.match(/^millrace_peer_sent_bytes_total \d+$/m);
+  });
+
+  it('says in one line which port is in use', async () => {
+    const taken = net.createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+    const { port } = taken.address() as net.AddressInfo;
+    for (const key of ['clientPort', 'peerPort', 'httpPort']) {
+      const broker = start({ [key]: String(port), dataDir: path.join(directory, key) });
+      expect(await broker.ended).to.equal(1);
+      expect(broker.output.err).to.match(
+        new RegExp(`^${key}: cannot listen on 127.0.0.1:${port}: .*EADDRINUSE.*\\n$`),
+      );
+    }
+    taken.close();
+  });
+
+  it('says in one line that its data directory is in use, or another broker’s', async () => {
+    await startReady();
+    const second = start();
+    expect(await second.ended).to.equal(1);
+    expect(second.output.err).to.match(/^dataDir: cannot use [^\n]*in use[^\n]*\n$/);
+    const first = processes[0]!;
+    first.child.kill('SIGTERM');
+    await first.ended;
+    const other = start({ brokerId: '2', founders: '2@127.0.0.1:1' });
+    expect(await other.ended).to.equal(1);
+    expect(other.output.err).to.match(/^brokerId: 2 is not the owner of dataDir [^\n]*\n$/);
+  });
+
+  it('says in one line that its data directory belongs to another cluster', async () => {
+    const first = await startReady();
+    const founders = { seeds: `1@127.0.0.1:${first.peerPort}`, founders: '' };
+    // Broker 2 founds a cluster of its own, and is then pointed at broker 1's.
+    await startReady({
+      brokerId: '2',
+      dataDir: path.join(directory, '2'),
+      founders: '2@127.0.0.1:1',
+    });
+    const lone = processes.at(-1)!;
+    lone.child.kill('SIGTERM');
+    await lone.ended;
+    const stray = start({ brokerId: '2', dataDir: path.join(directory, '2'), ...founders });
+    expect(await stray.ended).to.equal(1);
+    expect(stray.output.err).to.match(/^cannot go on in the cluster: [^\n]*of cluster [^\n]*\n$/);
+  });
+
+  it('says in one line what is wrong with its configuration', async () => {
+    const broker = start({ clientPort: 'x' });
+    expect(await broker.ended).to.equal(1);
+    expect(broker.output.err).to.match(/^clientPort: [^\n]*\(from MILLRACE_CLIENT_PORT\)\n$/);
+  });
+
+  it('stops cleanly while it still waits for the other founders', async () => {
+    const broker = start({ founders: '1@127.0.0.1:1,2@127.0.0.1:2' });
+    await eventually('listening', () => lineOf(broker, 'broker listens') !== undefined, 15_000);
+    broker.child.kill('SIGTERM');
+    expect(await broker.ended).to.equal(0);
+    expect(broker.output.err).to.equal('');
+  });
+});

@@ -1,0 +1,11 @@
+/** A broker as a process of its own, configured by its environment, as the command line starts it. */
+import { loadConfig } from '../../src/config/load.js';
+import { runBroker } from '../../src/main/run-broker.js';
+
+try {
+  await runBroker(loadConfig({ env: process.env }));
+  process.exit(0);
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}
