@@ -249,8 +249,7 @@ export class PartitionAppender {
     if (verdict.kind === 'inFlight') {
       pending.endWith(verdict.token, tenure.last ?? verdict.token);
     } else if (verdict.kind === 'duplicate') {
-      const epoch = state.epochs.epochOf(verdict.batch.baseOffset) ?? tenure.term;
-      pending.endAfter(tenure.last, pending.repeated({ ...verdict.batch, epoch }, tenure));
+      pending.endAfter(tenure.last, pending.repeated(verdict.batch, tenure));
     } else {
       pending.endAfter(tenure.last, { error: producerError(verdict, header) });
     }

@@ -94,15 +94,18 @@ export class PendingProduce extends Timeout implements ProposalObserver {
     this.end({ error });
   }
 
-  /** Ends it as a repetition of a batch that is committed. */
+  /**
+   * Ends it as a repetition of a batch that is committed. Its epoch is that of the leadership that
+   * answers, as the broker is: an epoch has one broker that acknowledges in it.
+   */
   repeated(
-    at: { readonly baseOffset: Offset; readonly timeMs: number; readonly epoch: number },
+    at: { readonly baseOffset: Offset; readonly timeMs: number },
     tenure: AppendTenure,
   ): ProduceResult {
     return {
       baseOffset: at.baseOffset,
       appendTimeMs: at.timeMs,
-      leaderEpoch: at.epoch,
+      leaderEpoch: tenure.term,
       isDuplicate: true,
       logStartOffset: tenure.logStartOffset(),
       brokerId: this.context.self,

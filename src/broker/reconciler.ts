@@ -6,13 +6,7 @@ import type {
 } from '../metadata/image.js';
 import { topicSettings } from '../metadata/topic-config.js';
 import { BrokerError } from '../model/errors.js';
-import {
-  logIndex,
-  METADATA_GROUP,
-  type BrokerId,
-  type LogIndex,
-  type RaftGroupId,
-} from '../model/ids.js';
+import { METADATA_GROUP, type BrokerId, type LogIndex, type RaftGroupId } from '../model/ids.js';
 import { membershipOf, NO_MEMBERS } from '../model/membership.js';
 import type { BrokerStore, ReplicaSpec } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
@@ -205,6 +199,9 @@ export class Reconciler {
     const { self, host, view, log } = this.#deps;
     const image = view.image();
     const mayAct = this.#actFrom !== undefined && image.version >= this.#actFrom;
+    // Acting from now on, before anything is awaited: image.version can fall again by a reset (the
+    // metadata replica was opened anew), to metadata from before what is done here.
+    if (mayAct) this.#actFrom = image.version;
     if (mayAct && image.tombstones.get(groupId)?.includes(self) === true) {
       await host.remove(groupId);
       this.#stored.delete(groupId);
@@ -228,8 +225,6 @@ export class Reconciler {
       this.#stored.set(groupId, spec);
     }
     this.#closed.delete(groupId);
-    // Acting from now on: image.version can fall again only by a reset, to metadata from before.
-    if (mayAct) this.#actFrom = logIndex(Math.max(this.#actFrom ?? 0, image.version));
   }
 
   #topicOf(groupId: RaftGroupId): TopicImage | undefined {

@@ -1,7 +1,12 @@
 import { invariant } from '../../src/base/assert.js';
 import type { Prng } from '../../src/base/prng.js';
 import type { Incarnation, LogIndex, Term } from '../../src/model/ids.js';
-import type { EntryId, IndexRange, LogEntry } from '../../src/model/log-entry.js';
+import {
+  entryBytes,
+  type EntryId,
+  type IndexRange,
+  type LogEntry,
+} from '../../src/model/log-entry.js';
 import { decodeMembership, type Membership } from '../../src/model/membership.js';
 import {
   PrefixTruncatedError,
@@ -64,9 +69,8 @@ interface Queued {
   readonly reject: (error: Error) => void;
 }
 
-/** Hears what replicas ask their disks for, and what became durable: the oracle. */
+/** Hears which prefixes replicas replace by their state: the oracle. */
 export interface DiskWatcher {
-  persisting(broker: number, group: number, view: LogImage, write: Persist): void;
   truncating(broker: number, group: number, meta: SnapshotMeta, state: Uint8Array): void;
 }
 
@@ -114,6 +118,8 @@ export class ReplicaDisk {
         this.commitLog(operation);
         break;
       case 'truncate':
+        // A snapshot that was installed meanwhile may stand higher.
+        if (operation.meta.last.index <= this.log.base.index) break;
         this.log.dropThrough(operation.meta.last);
         this.snapshot = { meta: operation.meta, state: operation.state };
         break;
@@ -189,11 +195,16 @@ export class SimLogStore implements LogStore {
 
   persist(write: Persist, installState?: Uint8Array): Promise<void> {
     if (this.fence !== undefined) return this.refuse(this.fence);
-    const { broker, spec } = this.disk;
-    this.watcher()?.persisting(broker, spec.groupId, this.view, write);
     const { append, install } = write;
-    const linked = append === undefined ? [] : this.view.link(append.prev.index, append.entries);
-    if (append !== undefined) this.view.replaceAfter(append.prev.index, linked);
+    let linked: ChainedEntry[] = [];
+    try {
+      if (append !== undefined) {
+        linked = this.view.link(append.prev.index, append.entries);
+        this.view.replaceAfter(append.prev.index, linked);
+      }
+    } catch (error) {
+      return this.refuse(error as Error);
+    }
     if (install !== undefined) this.view.resetTo(install.last, install.chain);
     return this.enqueue({ kind: 'persist', write, linked, installState });
   }
@@ -207,6 +218,8 @@ export class SimLogStore implements LogStore {
     state: Uint8Array,
     membership: Membership,
   ): Promise<SnapshotMeta> {
+    const { snapshot } = this.disk;
+    if (snapshot !== undefined && last.index <= snapshot.meta.last.index) return snapshot.meta;
     const item = this.view.at(last.index);
     if (item === undefined) throw new PrefixTruncatedError(`no entry ${last.index} to truncate at`);
     const { chain, entry } = item;
@@ -218,7 +231,7 @@ export class SimLogStore implements LogStore {
     };
     this.watcher()?.truncating(this.disk.broker, this.disk.spec.groupId, meta, state);
     await this.enqueue({ kind: 'truncate', meta, state: Uint8Array.from(state) });
-    this.view.dropThrough(meta.last);
+    if (meta.last.index > this.view.base.index) this.view.dropThrough(meta.last);
     return meta;
   }
 
@@ -231,8 +244,11 @@ export class SimLogStore implements LogStore {
     return this.enqueue({ kind: 'checkpoint', checkpoint: copy });
   }
 
-  verifyAll(): Promise<number> {
-    return this.afterDelay(() => this.disk.log.items.length);
+  verifyAll(options: { readonly signal?: AbortSignal }): Promise<number> {
+    return this.afterDelay(() => {
+      options.signal?.throwIfAborted();
+      return this.disk.log.items.length;
+    });
   }
 
   sizeBytes(): Promise<number> {
@@ -378,7 +394,7 @@ export class SimLogStore implements LogStore {
     for (let index: number = range.first; index < range.next; index += 1) {
       const item = view.at(index);
       if (item === undefined) break;
-      bytes += item.entry.payload.length;
+      bytes += entryBytes(item.entry);
       if (entries.length > 0 && bytes > bytesMax) break;
       entries.push(item.entry);
     }

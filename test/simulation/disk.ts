@@ -31,6 +31,8 @@ export type OpenWatcher = (broker: number, group: RaftGroupId, loaded: LoadedRep
 export class SimDisk {
   identity: BrokerIdentity | undefined;
   readonly replicas = new Map<RaftGroupId, ReplicaDisk>();
+  /** What was deleted: acknowledgements may rest on what it held. */
+  readonly deleted = new Map<RaftGroupId, ReplicaDisk>();
   watcher: DiskWatcher | undefined;
   openWatcher: OpenWatcher | undefined;
   options: DiskOptions;
@@ -89,11 +91,12 @@ class SimBrokerStore implements BrokerStore {
   }
 
   replicas(): readonly ReplicaInfo[] {
-    return [...this.disk.replicas.values()].map((replica) => ({
+    const replicas = [...this.disk.replicas.values()].map((replica) => ({
       spec: replica.spec,
       incarnation: replica.incarnation,
       hardState: replica.hardState,
     }));
+    return replicas.sort((a, b) => a.spec.groupId - b.spec.groupId);
   }
 
   async createReplica(spec: ReplicaSpec): Promise<void> {
@@ -122,6 +125,7 @@ class SimBrokerStore implements BrokerStore {
     await this.pause();
     const replica = this.mustFind(groupId);
     invariant(replica.open === undefined, 'only a closed replica is deleted', { groupId });
+    this.disk.deleted.set(groupId, replica);
     this.disk.replicas.delete(groupId);
   }
 

@@ -36,6 +36,7 @@ export class Scheduler {
   eventsRun = 0;
   private readonly heap = new EventHeap();
   private sequence = 0;
+  private eventsNow = 0;
   /** The first failure of this run: a broken invariant anywhere ends it. */
   private failure: { readonly error: unknown } | undefined;
 
@@ -64,6 +65,12 @@ export class Scheduler {
     this.failure ??= { error };
   }
 
+  private advance(to: Micros): void {
+    this.eventsNow = to > this.now ? 0 : this.eventsNow + 1;
+    this.now = Math.max(this.now, to);
+    if (this.eventsNow > INSTANT_EVENTS_MAX) throw new Error(`time stands still at ${this.now}`);
+  }
+
   /** Runs events until `done` says so or `until` is reached; true if `done` did. */
   async run(until: Micros, done: () => boolean = () => false): Promise<boolean> {
     for (;;) {
@@ -76,7 +83,7 @@ export class Scheduler {
       }
       this.heap.pop();
       if (next.isCancelled || next.owner?.isAlive === false) continue;
-      this.now = Math.max(this.now, next.at);
+      this.advance(next.at);
       if (next.owner?.holdBack(next) === true) continue;
       this.eventsRun += 1;
       this.hash.add(this.now);
@@ -85,6 +92,9 @@ export class Scheduler {
     }
   }
 }
+
+/** More events than this at one instant: something waits for itself. */
+const INSTANT_EVENTS_MAX = 200_000;
 
 /** Resolves once every promise that can settle without the world has settled. */
 function settled(): Promise<void> {
@@ -224,7 +234,8 @@ export class SimProcess implements EventOwner, World {
   }
 
   private delay(delayMs: number): Micros {
-    return Math.max(0, (delayMs * 1_000) / this.timing.rate);
+    // As in Node: never sooner than asked, and never less than a millisecond.
+    return Math.ceil(Math.max(1_000, (delayMs * 1_000) / this.timing.rate));
   }
 
   private after(delayMs: number, run: () => void): Cancel {

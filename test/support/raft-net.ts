@@ -217,6 +217,16 @@ export class RaftNet {
     throw new Error(`${id} does not campaign`);
   }
 
+  /** Ticks a candidate until it starts over with pre-votes. */
+  campaignAgain(id: number): void {
+    const { node, config } = this.get(id);
+    for (let i = 0; i <= 2 * config.electionTicks; i++) {
+      this.step(id, { kind: 'tick' });
+      if (node.status().role === 'preCandidate') return;
+    }
+    throw new Error(`${id} does not campaign again`);
+  }
+
   /** Elects `id` with everything delivered; others forget their leader first. */
   elect(id: number): void {
     for (const member of this.members.values()) {

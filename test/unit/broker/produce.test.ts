@@ -253,7 +253,7 @@ describe('produce', () => {
       const old = fixture.produce(idempotent(0, 2));
       group.commit();
       expect(again.result).to.include({ baseOffset: 2, isDuplicate: false, leaderEpoch: 3 });
-      expect(old.result).to.include({ baseOffset: 0, isDuplicate: true, leaderEpoch: 1 });
+      expect(old.result).to.include({ baseOffset: 0, isDuplicate: true, leaderEpoch: 3 });
     });
   });
 

@@ -1,0 +1,95 @@
+import { crc32c } from '../../src/base/crc32c.js';
+import { readBatchHeader } from '../../src/model/record-batch.js';
+import type { GroupOracle } from './group-oracle.js';
+import { must } from './violation.js';
+
+interface KnownBatch {
+  readonly checksum: number;
+  readonly recordsCount: number;
+  readonly leaderEpoch: number;
+  readonly producer: string | undefined;
+}
+
+/**
+ * The one true content of a partition, read off its group's committed log: what acknowledgements,
+ * high watermarks and fetched bytes are held against.
+ */
+export class PartitionOracle {
+  private readonly oracle: GroupOracle;
+  private readonly batches = new Map<number, KnownBatch>();
+  /** Next sequence by producer id and epoch: I24. */
+  private readonly sequences = new Map<string, number>();
+  private next = 0;
+  private scanned = 0;
+
+  constructor(oracle: GroupOracle) {
+    this.oracle = oracle;
+  }
+
+  /** Offset after the last committed record. */
+  get highWatermark(): number {
+    this.scan();
+    return this.next;
+  }
+
+  /** I7: an acknowledged batch is committed, at the offset and with the bytes it was acked for. */
+  acknowledged(batch: Uint8Array, baseOffset: number): void {
+    this.scan();
+    const known = this.batches.get(baseOffset);
+    const facts = { group: this.oracle.group, baseOffset, highWatermark: this.next };
+    must(known !== undefined, 'I7', 'acks a batch that is not committed', facts);
+    must(known.checksum === contentOf(batch), 'I7', 'acks another batch than is committed', facts);
+  }
+
+  /** I20: what a fetch shows is committed, and is what was committed. */
+  fetched(batches: readonly Uint8Array[], highWatermark: number): void {
+    this.scan();
+    const facts = { group: this.oracle.group, highWatermark, committed: this.next };
+    must(highWatermark <= this.next, 'I20', 'shows a high watermark above the committed', facts);
+    for (const batch of batches) {
+      const { baseOffset, leaderEpoch, recordsCount } = readBatchHeader(batch);
+      const known = this.batches.get(baseOffset);
+      const where = { ...facts, baseOffset };
+      must(known !== undefined, 'I20', 'shows what is not committed', where);
+      must(known.checksum === contentOf(batch), 'I20', 'shows other bytes', where);
+      must(known.leaderEpoch === leaderEpoch, 'I20', 'shows another epoch', where);
+      must(baseOffset + recordsCount <= highWatermark, 'I20', 'reads above the watermark', where);
+    }
+  }
+
+  /** Takes in what was committed since the last look; I24 and dense offsets on the way. */
+  private scan(): void {
+    const { committed } = this.oracle;
+    for (; this.scanned < committed.length; this.scanned += 1) {
+      const entry = committed[this.scanned]?.entry;
+      if (entry?.kind !== 'batch') continue;
+      const header = readBatchHeader(entry.payload);
+      const facts = { group: this.oracle.group, index: entry.index, want: this.next };
+      must(header.baseOffset === this.next, 'I20', 'offsets are not dense', {
+        ...facts,
+        got: header.baseOffset,
+      });
+      const { recordsCount, leaderEpoch, producerId, producerEpoch, baseSequence } = header;
+      let producer: string | undefined;
+      if (producerId >= 0) {
+        producer = `${producerId} ${producerEpoch}`;
+        const want = this.sequences.get(producer) ?? 0;
+        must(baseSequence === want, 'I24', 'a sequence is skipped or repeated', {
+          ...facts,
+          producer,
+          baseSequence,
+          wantSequence: want,
+        });
+        this.sequences.set(producer, baseSequence + recordsCount);
+      }
+      const checksum = contentOf(entry.payload);
+      this.batches.set(this.next, { checksum, recordsCount, leaderEpoch, producer });
+      this.next += recordsCount;
+    }
+  }
+}
+
+/** Everything that the CRC of a batch covers: all but what the leader stamps. */
+function contentOf(batch: Uint8Array): number {
+  return crc32c(batch.subarray(21));
+}

@@ -1,0 +1,263 @@
+import type { Prng } from '../../src/base/prng.js';
+import { brokerId, raftGroupId, type RaftGroupId, type TopicId } from '../../src/model/ids.js';
+import { membershipOf, NO_MEMBERS } from '../../src/model/membership.js';
+import type { ReplicaSpec } from '../../src/ports/log-store.js';
+import { SimCluster } from './cluster.js';
+import { Nemesis, type AppFaults } from './nemesis.js';
+import { RaftApp, type Replica } from './raft-app.js';
+import type { SwarmOptions } from './swarm.js';
+import { must, Violation } from './violation.js';
+import { ms, seconds, type Scheduler } from './world.js';
+
+/** How long a healed quorum may take to serve everything. */
+const LIVENESS = seconds(30);
+
+/** What a run did, for the report. */
+export interface RunCounts {
+  readonly leaderChanges: number;
+  readonly requests: number;
+  readonly acked: number;
+  readonly committed: number;
+  readonly faults: Readonly<Record<string, number>>;
+}
+
+/**
+ * Several Raft groups on three or five brokers: the production core in the production host, under
+ * clients that propose and read, and a nemesis. First everything may break and nothing may go wrong;
+ * then a quorum heals, and everything must work again.
+ */
+export class RaftRun implements AppFaults {
+  readonly cluster: SimCluster<RaftApp>;
+  private readonly scheduler: Scheduler;
+  private readonly prng: Prng;
+  private readonly options: SwarmOptions;
+  private readonly specs: ReplicaSpec[];
+  private readonly nemesis: Nemesis<RaftApp>;
+  private requests = 0;
+  private acked = 0;
+  private isLoadOn = true;
+  /** Highest acknowledged index by group: what a later read must see. */
+  private readonly ackedIndex = new Map<number, number>();
+
+  constructor(scheduler: Scheduler, prng: Prng, options: SwarmOptions) {
+    this.scheduler = scheduler;
+    this.prng = prng.fork();
+    this.options = options;
+    this.specs = Array.from({ length: options.groups }, (_, at) => this.makeSpec(at + 1));
+    this.cluster = new SimCluster(scheduler, prng.fork(), options, (boot) => {
+      const local = this.specs.map((spec) => this.specAt(spec, boot.process.brokerId));
+      const oracleOf = (group: number) => this.cluster.oracle(group);
+      return new RaftApp(boot, { swarm: options, specs: local, oracleOf, scheduler });
+    });
+    this.nemesis = new Nemesis(this.cluster, prng.fork(), this);
+  }
+
+  async run(): Promise<void> {
+    for (const broker of this.cluster.brokers) this.cluster.start(broker.id);
+    this.load();
+    this.truncations();
+    await this.scheduler.run(this.options.safety);
+    this.isLoadOn = false;
+    const core = this.drawCore();
+    this.scheduler.say(() => `healing: brokers ${[...core].join(' ')} run from here on`);
+    this.nemesis.heal(core);
+    await this.mustServe(core);
+  }
+
+  counts(): RunCounts {
+    const oracles = [...this.cluster.oracles.values()];
+    return {
+      leaderChanges: oracles.reduce((sum, oracle) => sum + oracle.leaderChanges, 0),
+      requests: this.requests,
+      acked: this.acked,
+      committed: oracles.reduce((sum, oracle) => sum + oracle.committedIndex, 0),
+      faults: Object.fromEntries(this.nemesis.counts),
+    };
+  }
+
+  transfer(): void {
+    const leader = this.pickLeader(this.prng.pick(this.specs).groupId);
+    const { group } = leader ?? {};
+    const voters = group?.status()?.membership.voters ?? [];
+    if (group === undefined || voters.length === 0) return;
+    group.transferLeadership(this.prng.pick(voters), 3_000).catch(() => undefined);
+  }
+
+  changeMembership(): void {
+    const { groupId } = this.prng.pick(this.specs);
+    const { group } = this.pickLeader(groupId) ?? {};
+    if (group === undefined) return;
+    const ids = this.cluster.brokers.map((broker) => broker.id);
+    const voters = ids.filter(() => this.prng.chance(0.6));
+    if (voters.length === 0) voters.push(this.prng.pick(ids));
+    const learners = ids.filter((id) => !voters.includes(id) && this.prng.chance(0.3));
+    const target = membershipOf(voters, learners);
+    this.scheduler.say(() => `g${groupId} is to have voters ${voters.join(' ')}`);
+    group.changeMembership(target, 5_000).catch(() => undefined);
+  }
+
+  private makeSpec(group: number): ReplicaSpec {
+    const ids = Array.from({ length: this.options.brokers }, (_, at) => at + 1);
+    // Five brokers: some groups have three voters, and two brokers that only wait to be asked.
+    const isSmall = ids.length === 5 && this.options.faults.has('membership');
+    const voters = isSmall ? ids.filter((id) => (id + group) % 5 < 3) : ids;
+    return {
+      groupId: raftGroupId(group),
+      topicId: group.toString(16).padStart(32, '0') as TopicId,
+      topic: `topic-${group}`,
+      partition: 0,
+      bootstrap: membershipOf(voters),
+    };
+  }
+
+  private specAt(spec: ReplicaSpec, broker: number): ReplicaSpec {
+    const isFounder = spec.bootstrap.voters.includes(brokerId(broker));
+    return isFounder ? spec : { ...spec, bootstrap: NO_MEMBERS };
+  }
+
+  private replica(broker: number, group: RaftGroupId): Replica | undefined {
+    return this.cluster.broker(broker).app?.replicas.get(group);
+  }
+
+  private pickLeader(group: RaftGroupId): Replica | undefined {
+    const leaders = this.cluster
+      .alive()
+      .flatMap(({ app }) => app?.replicas.get(group) ?? [])
+      .filter((replica) => replica.group?.isLeaderReady() === true);
+    return leaders.length === 0 ? undefined : this.prng.pick(leaders);
+  }
+
+  private load(): void {
+    this.scheduler.schedule(this.prng.int(2 * this.options.requestPeriod) + 1, undefined, () => {
+      if (!this.isLoadOn) return;
+      const { groupId } = this.prng.pick(this.specs);
+      const replica = this.pickLeader(groupId);
+      if (replica !== undefined) {
+        if (this.prng.chance(0.1)) this.read(groupId, replica);
+        else this.propose(groupId, replica);
+      }
+      this.load();
+    });
+  }
+
+  /** One proposal; resolves with whether it was acknowledged. */
+  private propose(groupId: RaftGroupId, replica: Replica): void {
+    const payload = new Uint8Array(8 + this.prng.int(120));
+    new DataView(payload.buffer).setUint32(0, (this.requests += 1));
+    const outcome = replica.group?.propose(
+      { kind: 'command', payload },
+      {
+        committed: (_result, id) => {
+          this.acked += 1;
+          this.ackedIndex.set(groupId, Math.max(id.index, this.ackedIndex.get(groupId) ?? 0));
+          this.cluster.judge(() => this.cluster.oracle(groupId).acknowledges(id));
+        },
+        failed: () => undefined,
+      },
+    );
+    this.scheduler.hash.add(outcome?.accepted === true ? outcome.id.index : 0);
+  }
+
+  /** I18: a read behind a barrier sees everything acknowledged before it was asked for. */
+  private read(groupId: RaftGroupId, replica: Replica): void {
+    const floor = this.ackedIndex.get(groupId) ?? 0;
+    replica.group?.readBarrier(2_000).then(
+      () => {
+        const { applied } = replica.watched;
+        this.cluster.judge(() =>
+          must(applied >= floor, 'I18', 'a linearizable read is stale', {
+            group: groupId,
+            applied,
+            floor,
+          }),
+        );
+      },
+      () => undefined,
+    );
+  }
+
+  private truncations(): void {
+    const { truncatePeriod } = this.options;
+    if (truncatePeriod === undefined) return;
+    this.scheduler.schedule(this.prng.int(2 * truncatePeriod) + 1, undefined, () => {
+      const alive = this.cluster.alive();
+      if (alive.length > 0) {
+        const { groupId } = this.prng.pick(this.specs);
+        void this.prng.pick(alive).app?.truncate(groupId, this.prng.int(10));
+      }
+      this.truncations();
+    });
+  }
+
+  /** A random quorum, or everyone where a quorum is not a matter of counting. */
+  private drawCore(): Set<number> {
+    const ids = this.cluster.brokers.map((broker) => broker.id);
+    const { faults } = this.options;
+    if (faults.has('membership') || faults.has('damage')) return new Set(ids);
+    const quorum = (ids.length >> 1) + 1;
+    const core = new Set<number>();
+    const size = quorum + this.prng.int(ids.length - quorum + 1);
+    while (core.size < size) core.add(this.prng.pick(ids));
+    return core;
+  }
+
+  private async mustServe(core: ReadonlySet<number>): Promise<void> {
+    const until = this.scheduler.now + LIVENESS;
+    const served = new Set<number>();
+    const probe = (): void => {
+      for (const { groupId } of this.specs) {
+        const replica = this.pickLeader(groupId);
+        if (replica === undefined || served.has(groupId)) continue;
+        replica.group?.propose(
+          { kind: 'command', payload: Uint8Array.of(1) },
+          { committed: () => served.add(groupId), failed: () => undefined },
+        );
+      }
+      this.scheduler.schedule(ms(300), undefined, probe);
+    };
+    probe();
+    const isDone = await this.scheduler.run(
+      until,
+      () => served.size === this.specs.length && this.specs.every((s) => this.isEven(s, core)),
+    );
+    if (!isDone) throw new Violation('P6', 'a healed quorum does not serve', this.stuck(core));
+    for (const { groupId } of this.specs) {
+      for (const id of core) this.replica(id, groupId)?.watched.encode();
+    }
+  }
+
+  /** Everyone who takes part in the group has applied everything, whole. */
+  private isEven({ groupId }: ReplicaSpec, core: ReadonlySet<number>): boolean {
+    const { committedIndex } = this.cluster.oracle(groupId);
+    const leader = this.pickLeader(groupId)?.group?.status();
+    if (leader === undefined) return false;
+    const { voters, votersOutgoing } = leader.membership;
+    if (votersOutgoing.length > 0) return false;
+    return voters
+      .filter((id) => core.has(id))
+      .every((id) => {
+        const replica = this.replica(id, groupId);
+        const status = replica?.group?.status();
+        return replica?.watched.applied === committedIndex && status?.needsRepair === false;
+      });
+  }
+
+  private stuck(core: ReadonlySet<number>): Record<string, unknown> {
+    const groups = this.specs.filter((spec) => !this.isEven(spec, core));
+    return {
+      core: [...core],
+      groups: groups.map(({ groupId }) => ({
+        groupId,
+        committed: this.cluster.oracle(groupId).committedIndex,
+        replicas: [...core].map((id) => {
+          const replica = this.replica(id, groupId);
+          const s = replica?.group?.status();
+          if (s === undefined) return `${id} is not open`;
+          const role = `${id} ${s.role} t${s.term} vote=${s.votedFor ?? '-'} repair=${s.needsRepair}`;
+          const indexes = `last=${s.last.index} commit=${s.commit} applied=${s.applied}`;
+          return `${role} ${indexes} voters=${s.membership.voters.join(',')}`;
+        }),
+      })),
+    };
+  }
+}

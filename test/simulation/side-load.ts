@@ -1,0 +1,222 @@
+import type { Prng } from '../../src/base/prng.js';
+import { BrokerError } from '../../src/model/errors.js';
+import { linearizable, type ModelCall } from '../checker/linearizable.js';
+import type { ClientNet } from './client-net.js';
+import type { LoadContext } from './load.js';
+import { Violation } from './violation.js';
+import { ms, type Micros } from './world.js';
+
+/** Creates, looks up and deletes topics of few names, and notes what it was told. */
+export class TopicClient {
+  private readonly context: LoadContext;
+  private readonly prng: Prng;
+  private p: number;
+  private isOn = true;
+
+  constructor(context: LoadContext, prng: Prng, period: Micros) {
+    this.context = context;
+    this.prng = prng;
+    this.p = context.history.newProcess();
+    this.next(period);
+  }
+
+  stop(): void {
+    this.isOn = false;
+  }
+
+  private next(period: Micros): void {
+    this.context.scheduler.schedule(1 + this.prng.int(2 * period), undefined, () => {
+      if (!this.isOn) return;
+      void this.act().then(() => this.next(period));
+    });
+  }
+
+  private async act(): Promise<void> {
+    const { context, prng } = this;
+    const { history, net } = context;
+    const topic = prng.pick(['side-a', 'side-b']);
+    const broker = 1 + prng.int(context.brokers);
+    const options = { deadlineMs: 4_000 };
+    const patience = options.deadlineMs + 500;
+    try {
+      switch (prng.int(3)) {
+        case 0: {
+          const partitions = 1 + prng.int(3);
+          history.invoke(this.p, { f: 'topic-create', topic, partitions });
+          const request = {
+            topic,
+            partitions,
+            replicationFactor: undefined,
+            config: new Map<string, string>(),
+            noWait: prng.chance(0.5),
+            timeoutMs: undefined,
+          };
+          await net.call(broker, patience, (s) => s.admin.createTopic(request, options));
+          history.complete(this.p, 'ok');
+          break;
+        }
+        case 1: {
+          history.invoke(this.p, { f: 'topic-delete', topic });
+          const request = { topic, timeoutMs: undefined };
+          await net.call(broker, patience, (s) => s.admin.deleteTopic(request, options));
+          history.complete(this.p, 'ok');
+          break;
+        }
+        default: {
+          history.invoke(this.p, { f: 'topic-get', topic });
+          const request = { topics: [topic], linearizable: true };
+          const { topics } = await net.call(broker, patience, (s) =>
+            s.admin.getMetadata(request, options),
+          );
+          const [found] = topics;
+          if (found?.error !== undefined && found.error.code !== 'UNKNOWN_TOPIC') throw found.error;
+          const state =
+            found === undefined || found.error !== undefined
+              ? null
+              : { partitions: found.partitions.length };
+          history.complete(this.p, 'ok', { state });
+        }
+      }
+    } catch (thrown) {
+      this.failed(BrokerError.from(thrown));
+    }
+  }
+
+  private failed(error: BrokerError): void {
+    const { history, scheduler } = this.context;
+    if (error.code === 'INTERNAL') scheduler.fail(error.cause ?? error);
+    scheduler.say(() => `topic client: ${error.code} ${error.message}`);
+    if (error.code === 'TOPIC_EXISTS') history.complete(this.p, 'fail', { err: 'EXISTS' });
+    else if (error.code === 'UNKNOWN_TOPIC') history.complete(this.p, 'fail', { err: 'NOT_FOUND' });
+    else if (error.outcome === 'none' && error.code !== 'BROKER_UNAVAILABLE') {
+      history.complete(this.p, 'fail', { err: error.code });
+    } else {
+      history.complete(this.p, 'info', { err: error.code });
+      this.p = this.context.history.newProcess();
+    }
+  }
+}
+
+/** Commits rising offsets of one group and reads them back: they must be a register (P5). */
+export class OffsetClient {
+  private readonly net: ClientNet;
+  private readonly context: LoadContext;
+  private readonly prng: Prng;
+  private readonly group: string;
+  private readonly calls: ModelCall[] = [];
+  private next = 0;
+  private isOn = true;
+
+  constructor(context: LoadContext, prng: Prng, group: string, period: Micros) {
+    this.net = context.net;
+    this.context = context;
+    this.prng = prng;
+    this.group = group;
+    this.schedule(period);
+  }
+
+  stop(): void {
+    this.isOn = false;
+  }
+
+  /** Throws if what was told cannot have happened. */
+  check(): void {
+    const result = linearizable(this.calls, '-1');
+    if (result.kind === 'yes') return;
+    const at = result.kind === 'no' ? result.at.text : 'could not be decided';
+    throw new Violation('I25', 'committed offsets are no register', { group: this.group, at });
+  }
+
+  private schedule(period: Micros): void {
+    this.context.scheduler.schedule(1 + this.prng.int(2 * period), undefined, () => {
+      if (!this.isOn) return;
+      void (this.prng.chance(0.6) ? this.commit() : this.read()).then(() => this.schedule(period));
+    });
+  }
+
+  private async commit(): Promise<void> {
+    const { context, prng, group } = this;
+    // Offset 0 is committed and committed again: it never exceeds the high watermark.
+    const metadata = String((this.next += 1));
+    const from = context.scheduler.now;
+    let to = Number.POSITIVE_INFINITY;
+    let isRefused = false;
+    try {
+      const request = { group, offsets: [{ ...this.where(), offset: 0, metadata }] };
+      const options = { deadlineMs: 3_000 };
+      const [answer] = await this.net.call(1 + prng.int(context.brokers), 3_500, (s) =>
+        s.admin.commitOffsets(request, options),
+      );
+      if (answer?.error !== undefined) throw answer.error;
+      to = context.scheduler.now;
+    } catch (thrown) {
+      const error = BrokerError.from(thrown);
+      if (error.code === 'INTERNAL') context.scheduler.fail(error.cause ?? error);
+      context.scheduler.say(() => `offset client: ${error.code} ${error.message}`);
+      isRefused = error.outcome === 'none';
+    }
+    if (isRefused) return;
+    this.calls.push({ from, to, step: () => metadata, text: `commit ${metadata}` });
+  }
+
+  private async read(): Promise<void> {
+    const { context, prng, group } = this;
+    const from = context.scheduler.now;
+    try {
+      const request = { group, partitions: [this.where()] };
+      const options = { deadlineMs: 2_000 };
+      const answers = await this.net.call(1 + prng.int(context.brokers), 2_500, (s) =>
+        s.admin.fetchOffsets(request, options),
+      );
+      const [answer] = answers;
+      if (answer?.error !== undefined) throw answer.error;
+      const seen = answer === undefined || answer.offset < 0 ? '-1' : answer.metadata;
+      this.calls.push({
+        from,
+        to: context.scheduler.now,
+        step: (state) => (state === seen ? state : undefined),
+        text: `read ${seen}`,
+      });
+    } catch (thrown) {
+      const error = BrokerError.from(thrown);
+      context.scheduler.say(() => `offset client: ${error.code} ${error.message}`);
+    }
+  }
+
+  private where(): { topic: string; partition: number } {
+    return { topic: 'events', partition: 0 };
+  }
+}
+
+/** Keeps a topic short: what is trimmed everywhere becomes snapshots. */
+export class Trimmer {
+  private readonly context: LoadContext;
+  private readonly prng: Prng;
+  private isOn = true;
+
+  constructor(context: LoadContext, prng: Prng, topic: string, period: Micros) {
+    this.context = context;
+    this.prng = prng;
+    this.next(topic, period);
+  }
+
+  stop(): void {
+    this.isOn = false;
+  }
+
+  private next(topic: string, period: Micros): void {
+    const { scheduler, net, brokers } = this.context;
+    scheduler.schedule(1 + this.prng.int(2 * period) + ms(1), undefined, () => {
+      if (!this.isOn) return;
+      const options = { deadlineMs: 2_000 };
+      const request = { topic, partition: 0, beforeOffset: -1 };
+      net
+        .call(1 + this.prng.int(brokers), 2_500, (s) => s.admin.trimPartition(request, options))
+        .then(
+          (start) => scheduler.say(() => `${topic} is trimmed to ${start}`),
+          (error: unknown) => scheduler.say(() => `trimming: ${String(error)}`),
+        )
+        .finally(() => this.next(topic, period));
+    });
+  }
+}
