@@ -33,6 +33,7 @@ export function checkRaftConfig(config: RaftConfig): void {
       ...config,
     },
   );
+  invariant(config.hintedRetryTicks >= 1, 'hintedRetryTicks is at least 1', { ...config });
   invariant(config.inflightMax >= 1, 'inflightMax is at least 1', { ...config });
   invariant(config.appendBytesMax >= 1, 'appendBytesMax is at least 1', { ...config });
 }

@@ -36,6 +36,7 @@ export class Election {
     this.replica = replica;
     this.transitions = transitions;
     this.timer = new ElectionTimer(replica.config, replica.random);
+    if (this.isLeaderUnthinkable()) this.timer.hint(this.rankOf(replica.self) + 1);
   }
 
   get elapsed(): number {
@@ -48,8 +49,11 @@ export class Election {
 
   tick(): void {
     this.ticks++;
-    if (this.replica.role === 'leader') return;
-    if (this.timer.tick()) this.campaign();
+    const { replica } = this;
+    if (replica.role === 'leader' || !this.timer.tick()) return;
+    // A candidate whose disk is slow has asked nobody yet: another term would help as little.
+    if (replica.role === 'candidate' && !replica.isHardStateDurable) this.timer.giveTime();
+    else this.campaign();
   }
 
   heardLeader(): void {
@@ -219,8 +223,18 @@ export class Election {
 
   /** Order in which the remaining voters campaign; -1 for anybody else. */
   private rankOf(id: BrokerId): number {
-    const voters = votersOf(this.replica.log.membership);
-    return voters.filter((voter) => voter !== this.lostLeader).indexOf(id);
+    const { log, rankSalt } = this.replica;
+    const rest = votersOf(log.membership).filter((voter) => voter !== this.lostLeader);
+    const place = rest.indexOf(id);
+    return place < 0 ? -1 : (place + rankSalt) % rest.length;
+  }
+
+  /** A group just made has no leader yet, and a lone voter has no other: nothing to wait for. */
+  private isLeaderUnthinkable(): boolean {
+    const { replica } = this;
+    if (!replica.mayCampaign) return false;
+    const isNew = replica.term === 0 && replica.log.lastIndex === 0;
+    return isNew || votersOf(replica.log.membership).length === 1;
   }
 
   /** Answers the pre-vote that a contact just ended held back; true if it was granted. */

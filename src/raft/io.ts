@@ -40,6 +40,11 @@ export interface RaftInit {
   readonly watermark: EntryId;
   /** Seeds election jitter. */
   readonly seed: number;
+  /**
+   * The same number on all replicas of a group, different from group to group (its id): rotates who
+   * campaigns first, so that the groups of a dead broker do not all go to the same next one.
+   */
+  readonly rankSalt?: number;
 }
 
 export interface Proposal {
@@ -60,6 +65,7 @@ export type RefusalReason =
   | 'invalidMembership';
 
 export type ProposeResult =
+  /** timeMs: as stamped into the last entry. */
   | { readonly accepted: true; readonly first: EntryId; readonly timeMs: number }
   | {
       readonly accepted: false;

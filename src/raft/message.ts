@@ -5,7 +5,7 @@ import type { EntryId, LogEntry } from '../model/log-entry.js';
 export interface MessageBase {
   readonly from: BrokerId;
   readonly to: BrokerId;
-  /** The sender's term; for a pre-vote request, the term it would campaign in. */
+  /** The sender's term; in a pre-vote request and its grant, the term it would campaign in. */
   readonly term: Term;
   /** Which life of the sender's store this is; a changed one resets the leader's match to 0. */
   readonly incarnation: Incarnation;

@@ -9,6 +9,9 @@ import type { Message } from './message.js';
 import { RaftLog } from './raft-log.js';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+/** While the disk is stuck, what waits for it is bounded; more is dropped, as a network may. */
+const HELD_MESSAGES_MAX = 256;
+
 /** Effects collected between two calls of ready(). */
 export type Effects = Mutable<{
   [
@@ -31,6 +34,7 @@ export class Replica {
   readonly random: Prng;
   /** What the log was known to hold before it was damaged; candidates must cover it. */
   readonly watermark: EntryId;
+  readonly rankSalt: number;
   role: Role = 'follower';
   leader: BrokerId | undefined = undefined;
   effects: Effects = noEffects();
@@ -61,6 +65,7 @@ export class Replica {
     this.log = new RaftLog(init);
     this.random = new Prng(init.seed);
     this.watermark = init.watermark;
+    this.rankSalt = init.rankSalt ?? 0;
     this.hardState = init.hardState;
   }
 
@@ -116,7 +121,9 @@ export class Replica {
   /** Sends as soon as term, vote and repair state are durable; nearly always that is at once. */
   send(message: Message): void {
     if (this.isHardStateDurable) this.outbox.push(message);
-    else this.held.push({ ticket: this.hardStateDueTicket, message });
+    else if (this.held.length < HELD_MESSAGES_MAX) {
+      this.held.push({ ticket: this.hardStateDueTicket, message });
+    }
   }
 
   /** For what promises nothing: pre-vote requests and their answers. */

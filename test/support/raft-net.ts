@@ -134,6 +134,7 @@ export interface Member {
 
 export interface NetOptions {
   readonly config?: Partial<RaftConfig>;
+  readonly rankSalt?: number;
   readonly onReady?: (member: Member, ready: Ready) => void;
   readonly onDeliver?: (message: InFlight) => void;
 }
@@ -173,7 +174,7 @@ export class RaftNet {
       id,
       disk,
       config,
-      node: createRaftNode(disk.init(id, id), config),
+      node: createRaftNode(this.init(disk, id, id), config),
       isUp: true,
       writes: [],
       isDiskHeld: false,
@@ -386,7 +387,7 @@ export class RaftNet {
     const member = this.get(id);
     member.isUp = true;
     member.applied = [];
-    member.node = createRaftNode(member.disk.init(id, seed), member.config);
+    member.node = createRaftNode(this.init(member.disk, id, seed), member.config);
     this.check(member);
   }
 
@@ -423,6 +424,10 @@ export class RaftNet {
     return this.get(id)
       .applied.filter((e) => e.kind === 'command')
       .map((e) => new TextDecoder().decode(e.payload));
+  }
+
+  private init(disk: Disk, id: number, seed: number): RaftInit {
+    return { ...disk.init(id, seed), rankSalt: this.options.rankSalt ?? 0 };
   }
 
   private send(message: InFlight): void {

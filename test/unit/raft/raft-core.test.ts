@@ -1,0 +1,91 @@
+import { expect } from 'chai';
+import { brokerId } from '../../../src/model/ids.js';
+import { base, heartbeat } from '../../support/raft-messages.js';
+import { RaftNet } from '../../support/raft-net.js';
+
+describe('raft core, the main road', () => {
+  it('elects, replicates and commits', () => {
+    const net = RaftNet.of(3);
+    net.elect(1);
+    expect(net.propose(1, 'a', 'b').accepted).equal(true);
+    net.stabilize();
+    for (const id of [1, 2, 3]) expect(net.appliedTexts(id)).deep.equal(['a', 'b']);
+  });
+
+  it('goes on after its leader died', () => {
+    const net = RaftNet.of(3);
+    net.elect(1);
+    net.propose(1, 'a');
+    net.stabilize();
+    net.crash(1);
+    net.step(2, { kind: 'connectionLost', peer: net.node(2).status().leader! });
+    net.step(3, { kind: 'connectionLost', peer: net.node(3).status().leader! });
+    net.stabilize();
+    expect(net.node(2).status().role).equal('leader');
+    net.propose(2, 'b');
+    net.stabilize();
+    net.restart(1);
+    net.tickAll(5);
+    for (const id of [1, 2, 3]) expect(net.appliedTexts(id)).deep.equal(['a', 'b']);
+  });
+});
+
+describe('raft core, who campaigns first', () => {
+  it('elects the first leader of a new group within a few ticks', () => {
+    const net = RaftNet.of(3);
+    net.tickAll(2);
+    expect(net.node(1).status().role).equal('leader');
+  });
+
+  it('elects a lone voter at once after a restart', () => {
+    const net = RaftNet.of(1);
+    net.elect(1);
+    net.crash(1);
+    net.restart(1);
+    net.tickAll(1);
+    expect(net.node(1).status().role).equal('leader');
+  });
+
+  it('waits for a leader it may still hear of after a restart', () => {
+    const net = RaftNet.of(3);
+    net.elect(1);
+    net.crash(2);
+    net.restart(2);
+    net.tick(2, 9);
+    expect(net.node(2).status().role).equal('follower');
+  });
+
+  it('spreads the groups of a dead broker over the others', () => {
+    const heirs = [0, 1, 2, 3].map((rankSalt) => {
+      const net = RaftNet.of(3, { rankSalt });
+      net.elect(1);
+      net.crash(1);
+      for (const id of [2, 3]) net.step(id, { kind: 'connectionLost', peer: brokerId(1) });
+      net.stabilize();
+      return [2, 3].find((id) => net.node(id).status().role === 'leader');
+    });
+    expect(heirs).deep.equal([2, 3, 2, 3]);
+  });
+
+  it('does not pile up terms while its own disk is stuck', () => {
+    const net = RaftNet.of(3);
+    net.get(1).isDiskHeld = true;
+    net.campaign(1);
+    net.stabilize();
+    net.tick(1, 200);
+    expect(net.node(1).status()).include({ role: 'candidate', term: 1 });
+    net.persist(1);
+    net.stabilize();
+    net.persist(1);
+    expect(net.node(1).status().role).equal('leader');
+  });
+
+  it('holds back only so much for a stuck disk', () => {
+    const net = RaftNet.of(3);
+    net.get(2).isDiskHeld = true;
+    for (let i = 0; i < 1000; i++) {
+      net.step(2, { kind: 'message', message: heartbeat(base(1, 2, 5)) });
+    }
+    expect(net.node(2).inspect().heldMessages).equal(256);
+  });
+});
