@@ -14,8 +14,8 @@ import { freePorts } from './processes.js';
 const TOPIC = 'tour';
 const PARTITIONS = 3;
 const GENERATED_BYTES = 24 * 1024 * 1024;
-/** Acknowledged before the leader is killed, so that there is something to lose. */
-const ACKED_BEFORE_KILL = 1_000;
+/** Acknowledged by the leader before it is killed, so that there is something to lose. */
+const ACKED_BEFORE_KILL = 500;
 const CATCH_UP_MS = 60_000;
 const POLL_MS = 50;
 
@@ -83,7 +83,14 @@ class Tour {
   private failed = 0;
   private failure: Error | undefined;
   /** Of the partition whose leader is killed. */
-  private victim = { partition: 0, lastAckMs: 0, gapMs: 0, killedAtMs: 0, ackedAfterKill: 0 };
+  private victim = {
+    partition: 0,
+    acked: 0,
+    lastAckMs: 0,
+    gapMs: 0,
+    killedAtMs: 0,
+    ackedAfterKill: 0,
+  };
 
   constructor(cluster: LocalCluster, client: MillraceClient, out: Output, signal: AbortSignal) {
     this.cluster = cluster;
@@ -172,8 +179,9 @@ class Tour {
     const { victim } = this;
     if (report.partition !== victim.partition) return;
     const nowMs = performance.now();
+    victim.acked += report.records;
     if (victim.killedAtMs > 0) {
-      victim.gapMs = Math.max(victim.gapMs, nowMs - Math.max(victim.lastAckMs, 0));
+      victim.gapMs = Math.max(victim.gapMs, nowMs - victim.lastAckMs);
       // An answer that was already on its way does not count.
       if (nowMs - victim.killedAtMs > 20) victim.ackedAfterKill += report.records;
     }
@@ -181,7 +189,7 @@ class Tour {
   }
 
   private async killOnceUnderWay(leader: number): Promise<void> {
-    while (this.acked < ACKED_BEFORE_KILL && this.failure === undefined) {
+    while (this.victim.acked < ACKED_BEFORE_KILL && this.failure === undefined) {
       if (this.signal.aborted) return;
       await pause(5);
     }
