@@ -146,14 +146,17 @@ export class FetchOperation extends Timeout implements ReplicaWaiter {
     }
     const error = replica.readError(request.offset, request.leaderEpoch, term);
     if (error !== undefined) return failed(request, error);
-    const { highWatermark, logStartOffset } = replica.machine;
+    const { machine } = replica;
+    const known = machine.highWatermark;
+    // A read from disk takes a while and gives what is committed by then: the watermark that goes
+    // with it is the later one.
     const found = ({ batches, nextOffset }: ReadBatches): FetchedPartition => ({
       topic: request.topic,
       partition: request.partition,
       error: undefined,
       batches,
-      highWatermark,
-      logStartOffset,
+      highWatermark: Math.max(known, machine.highWatermark),
+      logStartOffset: machine.logStartOffset,
       leaderEpoch: term,
       nextOffset,
     });

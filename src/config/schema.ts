@@ -37,6 +37,9 @@ export const brokerConfigSchema = z.strictObject({
   advertisedHost: host.optional(),
   clientPort: port(7401),
   peerPort: port(7501),
+  /** What others connect to when a port is mapped on the way here; the listening port if left out. */
+  advertisedClientPort: whole(1, 65_535).optional(),
+  advertisedPeerPort: whole(1, 65_535).optional(),
   /** Health and metrics. */
   httpPort: port(7601),
   /** Who forms the cluster together, this broker included; the same on all of them. */
@@ -83,6 +86,8 @@ const TEXT_KINDS: Readonly<Record<Key, TextKind>> = {
   dataDir: 'text',
   host: 'text',
   advertisedHost: 'text',
+  advertisedClientPort: 'number',
+  advertisedPeerPort: 'number',
   clientPort: 'number',
   peerPort: 'number',
   httpPort: 'number',

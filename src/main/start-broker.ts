@@ -198,11 +198,17 @@ function brokerOptions(
   founders: readonly PeerSetting[],
 ): Pick<BrokerOptions, 'self' | 'bootstrap' | 'settings'> {
   const advertised = config.advertisedHost ?? config.host;
-  const { clientPort, peerPort, httpPort } = ports;
+  const address = {
+    host: advertised,
+    port: config.advertisedClientPort ?? ports.clientPort,
+    peerHost: advertised,
+    peerPort: config.advertisedPeerPort ?? ports.peerPort,
+    httpPort: ports.httpPort,
+  };
   return {
     self: {
       id: brokerId(config.brokerId),
-      address: { host: advertised, port: clientPort, peerHost: advertised, peerPort, httpPort },
+      address,
       rack: config.rack,
     },
     bootstrap: { founders: founders.map(addressOf), seeds: config.seeds.map(addressOf) },

@@ -51,12 +51,23 @@ export class ElectionTimer {
     this.countdown = ticks;
   }
 
-  /** A campaign began, or another's was supported: give it time before the next attempt. */
+  /** Pre-votes were asked or given: short, as nothing has to reach a disk. */
   giveTime(): void {
+    this.waitAtLeast(this.config.hintedRetryTicks);
+  }
+
+  /**
+   * Votes were asked or given. They wait for disks, which under load take longer than a few ticks: a
+   * candidate that gave up on its own votes before they could arrive would never be elected.
+   */
+  giveVoteTime(): void {
+    this.waitAtLeast(Math.floor(this.config.electionTicks / 2));
+  }
+
+  private waitAtLeast(ticks: number): void {
     this.elapsed = 0;
     this.timeout = this.draw();
-    const { hintedRetryTicks } = this.config;
-    this.countdown = hintedRetryTicks + this.random.int(hintedRetryTicks + 1);
+    this.countdown = ticks + this.random.int(ticks + 1);
   }
 
   private draw(): number {

@@ -121,7 +121,7 @@ export class Election {
     if (granted) {
       replica.vote(m.from);
       replica.role = 'follower';
-      this.timer.giveTime();
+      this.timer.giveVoteTime();
     }
     replica.send({
       kind: 'voteResponse',
@@ -167,7 +167,7 @@ export class Election {
     replica.role = 'candidate';
     replica.vote(replica.self);
     this.votes.clear();
-    this.timer.giveTime();
+    this.timer.giveVoteTime();
     for (const to of this.others()) {
       replica.send({
         kind: 'voteRequest',
@@ -188,6 +188,8 @@ export class Election {
         return;
       case 'lost':
         replica.role = 'follower';
+        // A lost hinted election is tried again soon: whoever won it will be heard before.
+        this.timer.giveTime();
         return;
       case 'won':
         if (replica.role === 'preCandidate') this.requestVotes(false);

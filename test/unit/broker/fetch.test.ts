@@ -270,6 +270,16 @@ describe('fetch', () => {
     expect(offsetsOf(before.got)).to.deep.equal([10, 12, 14, 16, 18]);
   });
 
+  it('never gives a watermark below what it gives, though more commits while it reads', async () => {
+    fill(10);
+    group.recentFrom = 1_000;
+    const answer = watch(fixture.fetch({ offset: 0 }));
+    fill(5);
+    await settled();
+    expect(answer.got?.nextOffset).to.be.above(20);
+    expect(answer.got?.highWatermark).to.be.at.least(answer.got?.nextOffset ?? Infinity);
+  });
+
   it('passes on what another broker leads', async () => {
     fill(1);
     const other = new FloorFixture();
