@@ -39,6 +39,7 @@ export interface MemoryReplica {
   /** entries[i] stands right after the snapshot: its index is snapshot index + 1 + i. */
   entries: ChainedEntry[];
   isDamaged: boolean;
+  isCleanlyClosed: boolean;
 }
 
 const ZERO_ID: EntryId = { term: term(0), index: logIndex(0) };
@@ -53,6 +54,7 @@ export function newMemoryReplica(spec: ReplicaSpec, incarnation: Incarnation): M
     checkpoint: undefined,
     entries: [],
     isDamaged: false,
+    isCleanlyClosed: false,
   };
 }
 
@@ -62,6 +64,8 @@ export function loadMemoryReplica(
   newIncarnation: () => Incarnation,
 ): LoadedReplica {
   let verdict: LoadedReplica['verdict'];
+  const wasCleanlyClosed = replica.isCleanlyClosed && !replica.isDamaged;
+  replica.isCleanlyClosed = false;
   if (replica.isDamaged) {
     const last = lastOf(replica);
     const { lost } = replica;
@@ -89,6 +93,7 @@ export function loadMemoryReplica(
   }
   return {
     verdict,
+    wasCleanlyClosed,
     raft: {
       incarnation: replica.incarnation,
       hardState: replica.hardState,
@@ -218,6 +223,7 @@ export class MemoryLogStore implements LogStore {
   async close(): Promise<void> {
     if (this.isClosed) return;
     this.isClosed = true;
+    this.replica.isCleanlyClosed = this.fencedBy === undefined;
     this.onClosed();
     await Promise.resolve();
   }

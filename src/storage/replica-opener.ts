@@ -61,6 +61,7 @@ export async function openReplica(
   await removeLeftovers(context, record);
   const attempts = record.facts.openingAttempts;
   const verifyWhole = attempts > 0 || record.facts.isSuspect;
+  const wasCleanlyClosed = record.facts.isCleanlyClosed;
   await stateFile.update(record, { openingAttempts: attempts + 1, isCleanlyClosed: false });
   try {
     if (attempts >= 2) throw new StoreDamagedError('the broker died twice while opening it');
@@ -76,7 +77,8 @@ export async function openReplica(
           ? { ...hardState, term: sound.map.tail.last.term, votedFor: undefined }
           : hardState,
     });
-    return await loadedFrom(context, record, sound);
+    const opened = await loadedFrom(context, record, sound);
+    return { ...opened, loaded: { ...opened.loaded, wasCleanlyClosed } };
   } catch (error) {
     if (!isDamage(error)) {
       await stateFile.update(record, { openingAttempts: attempts });

@@ -558,6 +558,27 @@ export function describeBrokerStore(name: string, makeHarness: () => Promise<Sto
       });
     });
 
+    describe('a clean close', () => {
+      it('is told at the next opening', async () => {
+        const { store } = await opened();
+        await store.persist(append(id(0, 0), entries(1, 1, 3)));
+        const { loaded } = await reopened();
+        // A store may not know; it must not deny it.
+        expect(loaded.wasCleanlyClosed ?? true).to.equal(true);
+      });
+
+      it('says nothing about a log that was damaged since', async () => {
+        const { store } = await opened();
+        await store.persist(append(id(0, 0), entries(1, 1, 3)));
+        await broker.close();
+        await harness.damage(SPEC.groupId);
+        broker = await harness.open();
+        const { loaded } = await opened();
+        expect(loaded.verdict.kind).to.equal('damaged');
+        expect(loaded.wasCleanlyClosed ?? false).to.equal(false);
+      });
+    });
+
     describe('damage', () => {
       it('empties the log, keeps term and vote, and asks for repair under a new incarnation', async () => {
         const { store, loaded: before } = await opened();

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { crc32c } from '../../../src/base/crc32c.js';
@@ -142,6 +142,25 @@ describe('LevelLogStore', function () {
       store.persist(append(id(1, 2), [entry(1, 3)])),
     ]);
     expect(await readAll(store, 1, 4)).to.deep.equal(texts([entry(1, 1), big, entry(1, 3)]));
+  });
+
+  it('knows a life that a close ended from one that just ended', async () => {
+    await store.persist(append(id(0, 0), entries(1, 1, 3)));
+    // What a kill would leave behind.
+    const killed = await mkdtemp(path.join(os.tmpdir(), 'millrace-level-'));
+    await cp(directory, killed, { recursive: true });
+    const heir = await LevelBrokerStore.open(killed);
+    try {
+      const first = await heir.openReplica(SPEC.groupId);
+      expect(first.loaded.verdict.kind).to.equal('sound');
+      expect(first.loaded.wasCleanlyClosed).to.equal(false);
+      await first.store.close();
+      const second = await heir.openReplica(SPEC.groupId);
+      expect(second.loaded.wasCleanlyClosed).to.equal(true);
+    } finally {
+      await heir.close();
+      await rm(killed, { recursive: true });
+    }
   });
 
   it('is listed and dumped while the broker is stopped, and only then', async () => {
