@@ -11,8 +11,8 @@ const EXIT_FORCED = 1;
 const LIVE_POLL_MS = 500;
 
 /**
- * Runs a broker as this process until it is told to stop. Resolves after a clean stop (SIGTERM or
- * SIGINT; a second one ends the process at once). Rejects with StartError if the broker cannot start
+ * Runs a broker as this process until it is told to stop. Resolves after a clean stop (SIGTERM, SIGINT
+ * or SIGHUP; a second one ends the process at once). Rejects with StartError if the broker cannot start
  * or cannot be part of its cluster. A bug, or the loss of the data directory's volume, is logged and
  * ends the process: what is not known to be right must not go on.
  */
@@ -30,9 +30,11 @@ export async function runBroker(config: BrokerConfig): Promise<void> {
     telemetry,
     volumeFailed: fail("fatal: the data directory's volume failed"),
   });
+  const watch = new AbortController();
   try {
-    await Promise.race([told, cannotGoOn(broker)]);
+    await Promise.race([told, cannotGoOn(broker, watch.signal)]);
   } finally {
+    watch.abort();
     await broker.stop();
   }
   telemetry.log.info({}, 'stopped');
@@ -41,7 +43,7 @@ export async function runBroker(config: BrokerConfig): Promise<void> {
 function toldToStop(first: () => void): Promise<void> {
   return new Promise((resolve) => {
     let isStopping = false;
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       process.on(signal, () => {
         if (isStopping) process.exit(EXIT_FORCED);
         isStopping = true;
@@ -53,7 +55,7 @@ function toldToStop(first: () => void): Promise<void> {
 }
 
 /** Rejects when the broker can never be part of its cluster, now or later. */
-async function cannotGoOn(broker: RunningBroker): Promise<never> {
+async function cannotGoOn(broker: RunningBroker, ended: AbortSignal): Promise<never> {
   try {
     await broker.joined;
   } catch (error) {
@@ -67,5 +69,6 @@ async function cannotGoOn(broker: RunningBroker): Promise<never> {
       clearInterval(poll);
       reject(new StartError(`cannot go on in the cluster: ${reason}`));
     }, LIVE_POLL_MS);
+    ended.addEventListener('abort', () => clearInterval(poll));
   });
 }

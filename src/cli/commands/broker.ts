@@ -2,7 +2,6 @@ import { Command } from 'commander';
 import { CONFIG_KEYS } from '../../config/schema.js';
 import { ConfigError, loadConfig } from '../../config/load.js';
 import type { BrokerConfig } from '../../config/schema.js';
-import { BrokerError } from '../../model/errors.js';
 import { CommandError, UsageError, type Io } from '../io.js';
 
 /** millrace broker */
@@ -22,32 +21,21 @@ export function brokerCommand(io: Io): Command {
       if (thrown instanceof ConfigError) throw new UsageError(thrown.message);
       throw thrown;
     }
-    await run(io, config);
+    await run(config);
   });
 }
 
-/** Runs until interrupted or until the broker cannot go on. */
-async function run(io: Io, config: BrokerConfig): Promise<void> {
+/** Runs until told to end by a signal, or until the broker cannot go on. */
+async function run(config: BrokerConfig): Promise<void> {
   // Only a broker needs LevelDB and the rest of the server: nobody else waits for them to load.
-  const { StartError, startBroker } = await import('../../main/start-broker.js');
-  let end: (failure?: Error) => void = () => undefined;
-  const ended = new Promise<Error | undefined>((resolve) => {
-    end = resolve;
-  });
-  const unlisten = io.onInterrupt(() => end());
+  const [{ StartError }, { runBroker }] = await Promise.all([
+    import('../../main/start-broker.js'),
+    import('../../main/run-broker.js'),
+  ]);
   try {
-    const broker = await startBroker(config, {
-      volumeFailed: (error) =>
-        end(new CommandError(`the data volume failed: ${String(error)}`, { cause: error })),
-    }).catch((thrown: unknown) => {
-      if (thrown instanceof StartError) throw new CommandError(thrown.message, { cause: thrown });
-      throw thrown;
-    });
-    broker.joined.catch((thrown: unknown) => end(BrokerError.from(thrown)));
-    const failure = await ended;
-    await broker.stop();
-    if (failure !== undefined) throw failure;
-  } finally {
-    unlisten();
+    await runBroker(config);
+  } catch (thrown) {
+    if (thrown instanceof StartError) throw new CommandError(thrown.message, { cause: thrown });
+    throw thrown;
   }
 }
