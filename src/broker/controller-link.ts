@@ -94,7 +94,7 @@ export class ControllerLink {
     let maybeDone = false;
     let last: BrokerError | undefined;
     while (!deadline.isOver) {
-      if (this.#isStopped) throw new BrokerError('SHUTTING_DOWN', 'this broker is shutting down');
+      if (this.#isStopped) throw stopped(maybeDone);
       const to = this.#target(avoid);
       const attemptMs = Math.min(deadline.remainingMs(), options.attemptMs ?? ATTEMPT_MS);
       try {
@@ -110,7 +110,7 @@ export class ControllerLink {
       }
       await sleep(world.timers, Math.min(backoff.nextMs(), deadline.remainingMs()));
     }
-    throw givenUp(last, deadlineMs);
+    throw givenUp(last, deadlineMs, maybeDone);
   }
 
   /** One attempt with the leader as known; for what is repeated anyway. */
@@ -168,9 +168,21 @@ function opOf<K extends ControllerOpName>(name: K): PeerOp<RequestOf<K>, AnswerO
   return CONTROLLER_OPS[name] as unknown as PeerOp<RequestOf<K>, AnswerOf<K>>;
 }
 
-function givenUp(last: BrokerError | undefined, deadlineMs: number): BrokerError {
+function stopped(maybeDone: boolean): BrokerError {
+  const message = 'this broker is shutting down';
+  return maybeDone
+    ? new BrokerError('UNKNOWN_OUTCOME', `${message}; the metadata leader may have done it`)
+    : new BrokerError('SHUTTING_DOWN', message);
+}
+
+/** What says "nothing was done" is passed on only where no attempt may have been carried out. */
+function givenUp(
+  last: BrokerError | undefined,
+  deadlineMs: number,
+  maybeDone: boolean,
+): BrokerError {
   const why = last === undefined ? 'no time was left' : last.message;
-  if (last?.code === 'THROTTLED') return last;
+  if (last?.code === 'THROTTLED' && !maybeDone) return last;
   const noLeader =
     last === undefined ||
     last.code === 'LEADER_UNKNOWN' ||
