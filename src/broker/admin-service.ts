@@ -149,7 +149,7 @@ export class ClusterAdmin implements AdminService {
       const count = partitions ?? 1;
       return { topicId: id, partitions: count, replicationFactor: replicationFactor ?? 0 };
     }
-    if (!request.noWait) await this.#untilLed(created, deadline);
+    if (!request.noWait) await this.#untilLed(created, index, deadline);
     return {
       topicId: id,
       partitions: created.partitions.length,
@@ -324,7 +324,8 @@ export class ClusterAdmin implements AdminService {
     await this.#deps.view.waitForVersion(index, waitMs).catch(() => undefined);
   }
 
-  async #untilLed(topic: TopicImage, deadline: Deadline): Promise<void> {
+  /** The topic was created by the metadata entry at `index`. */
+  async #untilLed(topic: TopicImage, index: LogIndex, deadline: Deadline): Promise<void> {
     const { leaders, world, view } = this.#deps;
     const leaderless = new Set(topic.partitions.map((p) => p.groupId));
     const settle = (): void => {
@@ -344,7 +345,8 @@ export class ClusterAdmin implements AdminService {
       const check = (): void => {
         settle();
         if (leaderless.size === 0) end(resolve);
-        else if (!view.image().topicsById.has(topic.id)) {
+        // Metadata from before the creation (this broker's replica was opened anew) says nothing.
+        else if (view.image().version >= index && !view.image().topicsById.has(topic.id)) {
           end(() => reject(new BrokerError('UNKNOWN_TOPIC', 'the topic was deleted meanwhile')));
         }
       };

@@ -38,8 +38,9 @@ export class TopicClient {
     const broker = 1 + prng.int(context.brokers);
     const options = { deadlineMs: 4_000 };
     const patience = options.deadlineMs + 500;
+    const kind = prng.int(3);
     try {
-      switch (prng.int(3)) {
+      switch (kind) {
         case 0: {
           const partitions = 1 + prng.int(3);
           history.invoke(this.p, { f: 'topic-create', topic, partitions });
@@ -78,17 +79,18 @@ export class TopicClient {
         }
       }
     } catch (thrown) {
-      this.failed(BrokerError.from(thrown));
+      this.failed(BrokerError.from(thrown), kind === 0);
     }
   }
 
-  private failed(error: BrokerError): void {
+  private failed(error: BrokerError, isCreate: boolean): void {
     const { history, scheduler } = this.context;
     if (error.code === 'INTERNAL') scheduler.fail(error.cause ?? error);
     scheduler.say(() => `topic client: ${error.code} ${error.message}`);
     if (error.code === 'TOPIC_EXISTS') history.complete(this.p, 'fail', { err: 'EXISTS' });
-    else if (error.code === 'UNKNOWN_TOPIC') history.complete(this.p, 'fail', { err: 'NOT_FOUND' });
-    else if (error.outcome === 'none' && error.code !== 'BROKER_UNAVAILABLE') {
+    else if (error.code === 'UNKNOWN_TOPIC' && !isCreate) {
+      history.complete(this.p, 'fail', { err: 'NOT_FOUND' });
+    } else if (error.outcome === 'none' && !isCreate && error.code !== 'BROKER_UNAVAILABLE') {
       history.complete(this.p, 'fail', { err: error.code });
     } else {
       history.complete(this.p, 'info', { err: error.code });

@@ -1,0 +1,231 @@
+/** One replacement in one file; `find` must stand there exactly once. */
+export interface Edit {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** A bug planted on purpose: the simulator must find it. It exists only in a copy of the sources. */
+export interface Mutant {
+  /** As in RELIABILITY.md §8; X for ours. */
+  readonly id: string;
+  readonly what: string;
+  readonly edits: readonly Edit[];
+}
+
+const CORE = 'src/raft';
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    id: 'M1',
+    what: 'a vote is answered before it is durable',
+    edits: [
+      {
+        file: `${CORE}/replica.ts`,
+        find: 'if (this.isHardStateDurable) this.outbox.push(message);',
+        replace:
+          "if (this.isHardStateDurable || message.kind === 'voteResponse') this.outbox.push(message);",
+      },
+    ],
+  },
+  {
+    id: 'M3',
+    what: 'a vote is forgotten within its term',
+    edits: [
+      {
+        file: `${CORE}/election.ts`,
+        find: 'return leader === undefined && (votedFor === undefined || votedFor === candidate);',
+        replace:
+          'return leader === undefined && (votedFor === undefined || votedFor !== undefined || candidate > 0);',
+      },
+      {
+        file: `${CORE}/replica.ts`,
+        find: "invariant(this.votedFor === undefined, 'one vote a term', {",
+        replace: "invariant(this.term >= 0, 'one vote a term', {",
+      },
+    ],
+  },
+  {
+    id: 'M4',
+    what: "a leader commits an earlier term's entry by counting",
+    edits: [
+      {
+        file: `${CORE}/step-leader.ts`,
+        find: 'if (committed <= log.commit || log.termAt(committed) !== term) return;',
+        replace: 'if (committed <= log.commit || term < 0) return;',
+      },
+    ],
+  },
+  {
+    id: 'M5',
+    what: 'every append truncates the log behind it',
+    edits: [
+      {
+        file: `${CORE}/step-follower.ts`,
+        find: 'const fresh = entries.findIndex((entry) => !log.holds(entry));',
+        replace: 'const fresh = entries.length > 0 ? 0 : -1;',
+      },
+      {
+        file: `${CORE}/step-follower.ts`,
+        find: "invariant(first.index > this.verified, 'one leader never contradicts itself', {",
+        replace: "invariant(first.index > 0, 'one leader never contradicts itself', {",
+      },
+      {
+        file: `${CORE}/raft-log.ts`,
+        find: "invariant(index >= this.commitIndex, 'committed entries stay', {",
+        replace: "invariant(index >= 0, 'committed entries stay', {",
+      },
+    ],
+  },
+  {
+    id: 'M7',
+    what: 'a leader counts itself before its disk has the entries',
+    edits: [
+      {
+        file: `${CORE}/step-leader.ts`,
+        find: 'id === self ? log.durable : (this.replicator',
+        replace: 'id === self ? log.lastIndex : (this.replicator',
+      },
+    ],
+  },
+  {
+    id: 'M8',
+    what: 'a follower acknowledges what it has only in memory',
+    edits: [
+      {
+        file: `${CORE}/step-follower.ts`,
+        find: 'const match = logIndex(Math.min(this.replica.log.durable, this.verified));',
+        replace: 'const match = logIndex(this.verified);',
+      },
+    ],
+  },
+  {
+    id: 'M9',
+    what: 'a quorum produce is acknowledged once the leader has it on disk',
+    edits: [
+      {
+        file: 'src/broker/pending-produce.ts',
+        find: "if (this.acks === 'leader') this.answer(",
+        replace: "if (this.acks !== 'none') this.answer(",
+      },
+    ],
+  },
+  {
+    id: 'M12',
+    what: "members are changed before an entry of the leader's term is committed",
+    edits: [
+      {
+        file: `${CORE}/step-leader.ts`,
+        find: 'const isBusy = !this.hasCommittedOwnTerm || log.membershipIndex > log.commit;',
+        replace: 'const isBusy = log.membershipIndex > log.commit;',
+      },
+    ],
+  },
+  {
+    id: 'M13',
+    what: 'a second change of members begins before the first is committed',
+    edits: [
+      {
+        file: `${CORE}/step-leader.ts`,
+        find: 'const isBusy = !this.hasCommittedOwnTerm || log.membershipIndex > log.commit;',
+        replace: 'const isBusy = !this.hasCommittedOwnTerm;',
+      },
+    ],
+  },
+  {
+    id: 'M16',
+    what: 'a truncated membership stays in force',
+    edits: [
+      {
+        file: `${CORE}/raft-log.ts`,
+        find: '    this.memberships.truncateAfter(index);\n    this.lowerDurable(index);',
+        replace: '    this.lowerDurable(index);',
+      },
+    ],
+  },
+  {
+    id: 'M24',
+    what: 'a new leader serves before it has applied an entry of its term',
+    edits: [
+      {
+        file: 'src/host/raft-group-driver.ts',
+        find: "return this.#role === 'leader' && this.#leaderReadyTerm === this.#term;",
+        replace: "return this.#role === 'leader' && this.#term > 0;",
+      },
+    ],
+  },
+  {
+    id: 'M25',
+    what: 'a linearizable read does not ask whether the leader still leads',
+    edits: [
+      {
+        file: 'src/host/raft-group-driver.ts',
+        find: 'const { token, promise } = this.#waiters.barrier(deadlineMs);\n',
+        replace:
+          'const { token, promise } = this.#waiters.barrier(deadlineMs);\n    if (deadlineMs > 0) return Promise.resolve();\n',
+      },
+    ],
+  },
+  {
+    id: 'M27',
+    what: 'the table of producers is not replicated',
+    edits: [
+      {
+        file: 'src/partition/partition-state.ts',
+        find: '    this.producerTable.encode(w);\n',
+        replace: '    new ProducerTable(this.limits.producers).encode(w);\n',
+      },
+    ],
+  },
+  {
+    id: 'M34',
+    what: 'a damaged replica votes as if it were whole',
+    edits: [
+      {
+        file: `${CORE}/election.ts`,
+        find: 'if (replica.needsRepair) return covers(m.lastLog, replica.watermark);',
+        replace: 'if (replica.needsRepair) return m.lastLog.index >= 0;',
+      },
+      {
+        file: `${CORE}/election.ts`,
+        find: 'term: replica.term,\n      incarnation: replica.incarnation,\n      granted,\n      damaged: replica.needsRepair,',
+        replace:
+          'term: replica.term,\n      incarnation: replica.incarnation,\n      granted,\n      damaged: false,',
+      },
+    ],
+  },
+  {
+    id: 'X1',
+    what: 'a vote does not look at the log of the candidate',
+    edits: [
+      {
+        file: `${CORE}/election.ts`,
+        find: 'this.isVoteFreeFor(m.from) && this.isLogGood(m);\n    if (granted) {',
+        replace: 'this.isVoteFreeFor(m.from);\n    if (granted) {',
+      },
+    ],
+  },
+  {
+    id: 'X2',
+    what: 'a completed write counts for what replaced it',
+    edits: [
+      {
+        file: `${CORE}/raft-log.ts`,
+        find: 'if (write.attests > this.durableIndex) this.durableIndex = write.attests;',
+        replace: 'if (done >= 0) this.durableIndex = this.lastIndex;',
+      },
+    ],
+  },
+  {
+    id: 'X3',
+    what: 'a failed produce says that nothing was appended',
+    edits: [
+      {
+        file: 'src/broker/pending-produce.ts',
+        find: 'this.end({ error: unknownOutcome() });\n    this.endFollowers(false);',
+        replace:
+          "this.end({ error: new BrokerError('THROTTLED', 'not appended') });\n    this.endFollowers(false);",
+      },
+    ],
+  },
+];
