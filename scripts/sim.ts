@@ -211,7 +211,7 @@ async function runMany(settings: Settings): Promise<void> {
 }
 
 function show(value: unknown): string {
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 async function main(): Promise<void> {
