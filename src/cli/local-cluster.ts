@@ -116,6 +116,12 @@ export class LocalCluster {
     return new LocalCluster(dir, brokers);
   }
 
+  /** Takes the files of a cluster away that never ran. */
+  forget(): void {
+    for (const b of this.brokers) rmSync(b.configFile, { force: true });
+    rmSync(path.join(this.dir, STATE_FILE), { force: true });
+  }
+
   get bootstrap(): string {
     return this.brokers.map((b) => `${HOST}:${b.clientPort}`).join(',');
   }
@@ -222,7 +228,7 @@ async function checkPorts(broker: LocalBroker): Promise<void> {
   for (const key of ['clientPort', 'peerPort', 'httpPort'] as const) {
     if (await isPortFree(HOST, broker[key])) continue;
     throw new CommandError(
-      `port ${broker[key]} (${key} of broker ${broker.id}) is in use: stop what uses it, or choose other ports in another --dir`,
+      `port ${broker[key]} (${key} of broker ${broker.id}) is in use: stop what uses it, or choose other ports with --client-port, --peer-port and --http-port in another --dir`,
     );
   }
 }

@@ -1,5 +1,5 @@
 import { BrokerError } from '../model/errors.js';
-import type { ClusterView } from './cluster-view.js';
+import type { CallOptions, ClusterView } from './cluster-view.js';
 import type {
   AlterTopicRequest,
   ClusterDescription,
@@ -16,6 +16,11 @@ import type {
 } from './types.js';
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+
+/** Did some attempt of a call end without telling whether it took effect? */
+class Doubt {
+  exists = false;
+}
 
 /**
  * Everything of the Cluster service. Any broker is asked; calls go round the brokers and are retried
@@ -46,37 +51,28 @@ export class Admin {
 
   /** Resolves once every partition has a leader, unless `wait` is false. */
   async createTopic(request: CreateTopicRequest): Promise<CreatedTopic> {
+    const doubt = new Doubt();
     try {
-      return await this.once('createTopic', { ...request, timeoutMs: this.timeoutMs });
+      const whole = { ...request, timeoutMs: this.timeoutMs };
+      return await this.view.call('createTopic', whole, this.options(doubt));
     } catch (thrown) {
       const error = BrokerError.from(thrown);
-      if (!error.retriable || error.outcome !== 'unknown') throw error;
-    }
-    // In doubt: it may exist by now because of us.
-    try {
-      return await this.read('createTopic', { ...request, timeoutMs: this.timeoutMs });
-    } catch (thrown) {
-      const error = BrokerError.from(thrown);
-      const created = error.code === 'TOPIC_EXISTS' ? await this.asCreated(request) : undefined;
+      const isMaybeOurs = error.code === 'TOPIC_EXISTS' && doubt.exists;
+      const created = isMaybeOurs ? await this.asCreated(request) : undefined;
       if (created === undefined) throw error;
       return created;
     }
   }
 
   async deleteTopic(topic: string): Promise<void> {
-    const request = { topic, timeoutMs: this.timeoutMs };
+    const doubt = new Doubt();
     try {
-      await this.once('deleteTopic', request);
-      return;
+      const request = { topic, timeoutMs: this.timeoutMs };
+      await this.view.call('deleteTopic', request, this.options(doubt));
     } catch (thrown) {
       const error = BrokerError.from(thrown);
-      if (!error.retriable || error.outcome !== 'unknown') throw error;
-    }
-    try {
-      await this.once('deleteTopic', request);
-    } catch (thrown) {
-      // The first attempt did it after all.
-      if (BrokerError.from(thrown).code !== 'UNKNOWN_TOPIC') throw thrown;
+      // An attempt whose answer was lost did it.
+      if (error.code !== 'UNKNOWN_TOPIC' || !doubt.exists) throw error;
     }
   }
 
@@ -135,16 +131,17 @@ export class Admin {
     method: Method,
     request: ClusterMethods[Method]['request'],
   ): Promise<ClusterMethods[Method]['answer']> {
-    const options = { deadlineMs: this.timeoutMs, retryUnknown: true };
-    return await this.view.call(method, request, options);
+    return await this.view.call(method, request, this.options(new Doubt()));
   }
 
-  private async once<Method extends keyof ClusterMethods>(
-    method: Method,
-    request: ClusterMethods[Method]['request'],
-  ): Promise<ClusterMethods[Method]['answer']> {
-    const options = { deadlineMs: this.timeoutMs, retryUnknown: false };
-    return await this.view.call(method, request, options);
+  private options(doubt: Doubt): CallOptions {
+    return {
+      deadlineMs: this.timeoutMs,
+      retryUnknown: true,
+      inDoubt: () => {
+        doubt.exists = true;
+      },
+    };
   }
 
   /** The topic, if it is there and is what was asked for: the lost answer was a yes. */

@@ -22,8 +22,13 @@ import type {
   TopicInfo,
 } from './types.js';
 
+export interface Cancellable {
+  cancel(): void;
+}
+
+/** Turns one unary call of gRPC's callback style into a promise. */
 export interface UnaryRunner {
-  run<Answer>(call: (deadline: Date, done: UnaryDone<Answer>) => unknown): Promise<Answer>;
+  run<Answer>(call: (deadline: Date, done: UnaryDone<Answer>) => Cancellable): Promise<Answer>;
 }
 
 type UnaryDone<Answer> = (error: Error | null, answer?: Answer) => void;

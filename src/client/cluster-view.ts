@@ -1,4 +1,4 @@
-import { BrokerError, type LeaderHint } from '../model/errors.js';
+import { BrokerError, type ErrorCode, type LeaderHint } from '../model/errors.js';
 import type { Cancel, World } from '../ports/world.js';
 import { backoffMs } from './backoff.js';
 import { addressKey, partitionKey, type ClientTransport } from './connection.js';
@@ -22,6 +22,8 @@ export interface CallOptions {
   readonly deadlineMs: number;
   /** Try again although an attempt may have taken effect. */
   readonly retryUnknown: boolean;
+  /** Told of every attempt that may have taken effect. */
+  readonly inDoubt?: (() => void) | undefined;
 }
 
 export interface ViewListener {
@@ -47,6 +49,7 @@ const QUICK_METHODS: ReadonlySet<keyof ClusterMethods> = new Set([
   'commitOffsets',
   'fetchOffsets',
 ]);
+const UNRESPONSIVE: ReadonlySet<ErrorCode> = new Set(['BROKER_UNAVAILABLE', 'DEADLINE_EXCEEDED']);
 const CALL_BACKOFF = { firstMs: 20, maxMs: 500 };
 
 /**
@@ -72,6 +75,8 @@ export class ClusterView {
   private brokers: readonly BrokerInfo[] = [];
   private turn: number;
   private searchTimer: Cancel | undefined;
+  /** Calls that wait before their next attempt. */
+  private readonly sleepers = new Set<() => void>();
   private isSearching = false;
   private searchingSinceMs = 0;
   private isClosed = false;
@@ -91,6 +96,7 @@ export class ClusterView {
     this.sought.clear();
     this.searchTimer?.();
     this.searchTimer = undefined;
+    for (const wake of [...this.sleepers]) wake();
   }
 
   onChange(listener: ViewListener): Cancel {
@@ -178,12 +184,13 @@ export class ClusterView {
       const attemptMs = QUICK_METHODS.has(method) ? Math.min(leftMs, ATTEMPT_MS) : leftMs;
       try {
         return await this.transport.call(to, method, request, {
-          deadlineMs: Math.max(1, attemptMs),
+          deadlineMs: Math.max(1, Math.ceil(attemptMs)),
         });
       } catch (error) {
         failure = BrokerError.from(error);
       }
-      if (failure.code === 'BROKER_UNAVAILABLE') this.markDown(to);
+      if (failure.outcome === 'unknown') options.inDoubt?.();
+      if (UNRESPONSIVE.has(failure.code)) this.markDown(to);
       const mayRetry = failure.retriable && (options.retryUnknown || failure.outcome === 'none');
       if (!mayRetry || this.isClosed) throw failure;
       const isRound = attempt % this.addresses().length === 0;
@@ -338,6 +345,14 @@ export class ClusterView {
   }
 
   private async sleep(delayMs: number): Promise<void> {
-    await new Promise<void>((resolve) => this.world.timers.after(delayMs, resolve));
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.sleepers.delete(wake);
+        cancel();
+        resolve();
+      };
+      const cancel = this.world.timers.after(delayMs, wake);
+      this.sleepers.add(wake);
+    });
   }
 }

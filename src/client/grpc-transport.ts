@@ -3,8 +3,14 @@ import { BrokerError } from '../model/errors.js';
 import { connectBroker, formatAddress, type BrokerConnection } from '../rpc/channel.js';
 import type { FetchResponse__Output } from '../rpc/gen/millrace/broker/v1/FetchResponse.js';
 import type { ProduceResponse__Output } from '../rpc/gen/millrace/broker/v1/ProduceResponse.js';
-import { errorFromStatus } from '../rpc/status.js';
-import { CLUSTER_CALLS, maybeError, safe, type UnaryRunner } from './cluster-codec.js';
+import { ERROR_TRAILER, errorFromStatus } from '../rpc/status.js';
+import {
+  CLUSTER_CALLS,
+  maybeError,
+  safe,
+  type Cancellable,
+  type UnaryRunner,
+} from './cluster-codec.js';
 import type {
   ClientTransport,
   FetchCall,
@@ -34,6 +40,7 @@ const ACKS = { quorum: 'ACKS_QUORUM', leader: 'ACKS_LEADER', none: 'ACKS_NONE' }
  */
 export class GrpcTransport implements ClientTransport {
   private readonly connections = new Map<string, BrokerConnection>();
+  private readonly calls = new Set<Cancellable>();
   private isClosed = false;
 
   openProduce(to: BrokerAddress, handlers: ProduceHandlers): ProduceLink {
@@ -57,11 +64,14 @@ export class GrpcTransport implements ClientTransport {
     const runner: UnaryRunner = {
       run: async (call) =>
         await new Promise((resolve, reject) => {
-          call(new Date(Date.now() + leftMs + DEADLINE_SLACK_MS), (error, answer) => {
-            if (error !== null) reject(failureOf(error, entry.isWrite));
+          const deadline = new Date(Date.now() + leftMs + DEADLINE_SLACK_MS);
+          const handle = call(deadline, (error, answer) => {
+            this.calls.delete(handle);
+            if (error !== null) reject(failureOf(error, entry.isWrite, connection.address));
             else if (answer === undefined) reject(new BrokerError('INTERNAL', 'empty answer'));
             else resolve(answer);
           });
+          this.calls.add(handle);
         }),
     };
     return await entry.call(connection.cluster, request, runner);
@@ -69,6 +79,7 @@ export class GrpcTransport implements ClientTransport {
 
   close(): void {
     this.isClosed = true;
+    for (const call of this.calls) call.cancel();
     for (const connection of this.connections.values()) connection.close();
     this.connections.clear();
   }
@@ -114,9 +125,13 @@ async function changed(
   });
 }
 
-function failureOf(error: Error, isWrite: boolean): BrokerError {
+function failureOf(error: Error, isWrite: boolean, address?: string): BrokerError {
   if (error instanceof BrokerError) return error;
-  return errorFromStatus(error as ServiceError, { isWrite });
+  const failure = errorFromStatus(error as ServiceError, { isWrite });
+  const isBare = (error as ServiceError).metadata.get(ERROR_TRAILER).length === 0;
+  if (!isBare || address === undefined || failure.code !== 'DEADLINE_EXCEEDED') return failure;
+  // gRPC's own text is of no use to anybody.
+  return new BrokerError(failure.code, `no answer from ${address} in time`, {}, { cause: error });
 }
 
 type ProduceStream = ReturnType<BrokerConnection['records']['produceStream']>;

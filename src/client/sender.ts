@@ -6,7 +6,7 @@ import type { BatchReport, PartitionQueue, ProducerBatch, RecordMetadata } from 
 import { RETRY_BACKOFF, backoffMs } from './backoff.js';
 import type { ClusterView } from './cluster-view.js';
 import type { Codecs } from './compression/codecs.js';
-import type { ClientTransport, ProduceAnswer } from './connection.js';
+import { addressKey, type ClientTransport, type ProduceAnswer } from './connection.js';
 import type { ProducerIdentitySource } from './producer-identity.js';
 import { BrokerLink, ProducerLinks, type Attempt } from './producer-links.js';
 import type { Acks, BrokerAddress } from './types.js';
@@ -302,7 +302,7 @@ export class Sender {
   private expire(queue: PartitionQueue, batch: ProducerBatch): void {
     const last = batch.lastError;
     const waited = `not acknowledged within ${this.options.deliveryTimeoutMs} ms`;
-    const text = last === undefined ? waited : `${waited}; at last: ${last.message}`;
+    const text = `${waited}; at last: ${last?.message ?? this.obstacle(queue)}`;
     const mayBe = batch.maybeAppended || batch.state === 'inflight';
     const code = mayBe
       ? 'DEADLINE_EXCEEDED'
@@ -311,6 +311,14 @@ export class Sender {
         : 'LEADER_UNKNOWN';
     this.giveUp(queue, batch, new BrokerError(code, text, {}, { cause: last }));
     this.drain(queue);
+  }
+
+  /** Why a batch was not even tried. */
+  private obstacle(queue: PartitionQueue): string {
+    const leader = this.deps.view.leader(queue.topic, queue.partition);
+    if (leader === undefined) return `no leader of ${queue.topic}/${queue.partition} is known`;
+    if (queue.isRenewing) return 'the cluster gave no producer id';
+    return `no answer from broker ${leader.brokerId} at ${addressKey(leader.address)}`;
   }
 
   private requeue(queue: PartitionQueue, batch: ProducerBatch, delayMs: number): void {

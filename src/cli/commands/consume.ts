@@ -69,7 +69,8 @@ function startAt(options: ConsumeOptions): StartAt {
         '--group starts where the group stands: leave --offset and the like out',
       );
     }
-    return { committedOr: start ?? 'end' };
+    // Nothing is skipped only because nothing was committed yet.
+    return { committedOr: 'beginning' };
   }
   return start ?? 'end';
 }

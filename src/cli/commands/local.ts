@@ -66,11 +66,16 @@ function startCommand(io: Io): Command {
 
 async function start(io: Io, out: Output, options: StartOptions): Promise<void> {
   const dir = dirOf(io, options);
-  const cluster = LocalCluster.open(dir) ?? create(dir, options);
+  const known = LocalCluster.open(dir);
+  const cluster = known ?? create(dir, options);
   const interrupt = new AbortController();
   const unlisten = io.onInterrupt(() => interrupt.abort());
   try {
-    const started = await cluster.start();
+    const started = await cluster.start().catch((thrown: unknown) => {
+      // Nothing was started: the next attempt may choose other ports.
+      if (known === undefined) cluster.forget();
+      throw thrown;
+    });
     try {
       await cluster.ready();
     } catch (thrown) {

@@ -45,7 +45,9 @@ export function logCommand(io: Io): Command {
 }
 
 async function dump(io: Io, directory: string, options: DumpOptions): Promise<void> {
-  const broker = await inspectBroker(directory);
+  const broker = await inspectBroker(directory).catch((cause: unknown) => {
+    throw new CommandError(cause instanceof Error ? cause.message : String(cause), { cause });
+  });
   const out = new Output(io, options.json === true);
   const isOverview = options.group === undefined && options.topic === undefined;
   if (isOverview) {
