@@ -18,9 +18,12 @@ export const LOADER_OPTIONS: Options = {
 };
 
 /** proto/ stands beside src/ and beside dist/, so the same path serves both. */
-const PROTO_ROOT = fileURLToPath(new URL('../../proto/', import.meta.url));
+export const PROTO_ROOT = fileURLToPath(new URL('../../proto/', import.meta.url));
 
-const CLIENT_FILES = ['millrace/broker/v1/records.proto', 'millrace/broker/v1/cluster.proto'];
+export const CLIENT_FILES = [
+  'millrace/broker/v1/records.proto',
+  'millrace/broker/v1/cluster.proto',
+];
 const PEER_FILES = ['millrace/peer/v1/peer.proto', 'millrace/common/v1/types.proto'];
 
 type Services = ClusterTypes['millrace']['broker']['v1'] &
@@ -43,9 +46,4 @@ export function protoTypes(): Services {
     parsed = { ...millrace.broker.v1, ...millrace.peer.v1, ...millrace.common.v1 };
   }
   return parsed;
-}
-
-/** What server reflection tells about: the client API, never the peers'. */
-export function reflectedPackage(): PackageDefinition {
-  return load(CLIENT_FILES);
 }

@@ -1,6 +1,6 @@
 import { Server } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
-import { HealthImplementation } from 'grpc-health-check';
+import { HealthImplementation, protoPath as healthProtoPath } from 'grpc-health-check';
 import type { Crc32c } from '../../base/crc32c.js';
 import type { BrokerHealth, BrokerServices } from '../../broker/types.js';
 import type { BrokerId } from '../../model/ids.js';
@@ -8,7 +8,8 @@ import { LIMITS } from '../../model/limits.js';
 import type { Telemetry } from '../../ports/telemetry.js';
 import type { Cancel, World } from '../../ports/world.js';
 import { listenOn, serverOptions, type Listener } from '../../rpc/grpc-server.js';
-import { protoTypes, reflectedPackage } from '../../rpc/proto.js';
+import { protoTypes } from '../../rpc/proto.js';
+import { reflectedPackage } from '../../rpc/reflection.js';
 import { clusterHandlers } from './cluster-handlers.js';
 import { apiMetrics, type ApiContext } from './context.js';
 import { recordsHandlers } from './records-handlers.js';
@@ -63,7 +64,9 @@ export class ClientServer {
     this.server.addService(protoTypes().Records.service, recordsHandlers(this.context));
     this.server.addService(protoTypes().Cluster.service, clusterHandlers(this.context));
     this.healthService.addToServer(this.server);
-    if (options.reflection) new ReflectionService(reflectedPackage()).addToServer(this.server);
+    if (options.reflection) {
+      new ReflectionService(reflectedPackage([healthProtoPath])).addToServer(this.server);
+    }
   }
 
   /** Resolves with the port; rejects if it cannot be bound. */
