@@ -121,6 +121,7 @@ async function feed(
   signal.addEventListener('abort', stop);
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {
+      tally.bytesRead += chunk.length;
       await splitter.push(chunk);
       if (tally.error !== undefined || signal.aborted) return;
     }
@@ -169,6 +170,7 @@ interface Summary {
   readonly failed: number;
   /** Of the failed ones, those that may have been appended. */
   readonly unknown: number;
+  /** Of the input. */
   readonly bytes: number;
   readonly seconds: number;
   readonly recordsPerSecond: number;
@@ -178,11 +180,11 @@ interface Summary {
 /** Counts what became of the records, and shows it on a terminal. */
 class Tally {
   sent = 0;
+  bytesRead = 0;
   error: BrokerError | undefined;
   private acked = 0;
   private failed = 0;
   private unknown = 0;
-  private bytes = 0;
   private readonly startMs = performance.now();
   private endMs = 0;
   private readonly bar: SingleBar | undefined;
@@ -208,12 +210,10 @@ class Tally {
       return;
     }
     this.acked += report.records;
-    this.bytes += report.bytes;
-    const rate = this.bytes / this.seconds();
-    this.bar?.update(Math.min(this.bytes, this.bar.getTotal()), {
-      records: grouped(this.acked),
-      rate: bytesText(rate),
-    });
+    if (this.bar === undefined) return;
+    const bytes = this.ackedBytes();
+    const rate = bytesText(bytes / this.seconds());
+    this.bar.update(bytes, { records: grouped(this.acked), rate });
   }
 
   fail(error: BrokerError): void {
@@ -227,15 +227,16 @@ class Tally {
 
   summary(): Summary {
     const seconds = this.seconds();
+    const bytes = this.ackedBytes();
     return {
       sent: this.sent,
       acked: this.acked,
       failed: this.failed,
       unknown: this.unknown,
-      bytes: this.bytes,
+      bytes,
       seconds: Math.round(seconds * 1_000) / 1_000,
       recordsPerSecond: Math.round(this.acked / seconds),
-      bytesPerSecond: Math.round(this.bytes / seconds),
+      bytesPerSecond: Math.round(bytes / seconds),
     };
   }
 
@@ -245,6 +246,11 @@ class Tally {
     const good = `${grouped(s.acked)} records acknowledged in ${grouped(s.seconds, 2)} s (${rate})`;
     if (s.failed === 0) return good;
     return `${good}; ${grouped(s.failed)} failed, ${grouped(s.unknown)} of them may have been appended`;
+  }
+
+  /** Of the input, as far as it is acknowledged: exact once all of it is. */
+  private ackedBytes(): number {
+    return this.sent === 0 ? 0 : Math.round(this.bytesRead * (this.acked / this.sent));
   }
 
   private seconds(): number {
