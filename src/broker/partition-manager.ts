@@ -1,7 +1,7 @@
 import type { MultiRaft, RaftGroup } from '../host/raft-group.js';
 import type { TopicSettings } from '../metadata/topic-config.js';
 import { BrokerError } from '../model/errors.js';
-import type { Offset, RaftGroupId } from '../model/ids.js';
+import type { BrokerId, Offset, RaftGroupId } from '../model/ids.js';
 import type { ReplicaSpec } from '../ports/log-store.js';
 import type { Cancel } from '../ports/world.js';
 import type { OffsetAt, OffsetFound, PartitionFacts } from './admin-types.js';
@@ -55,7 +55,7 @@ export class PartitionManager implements PartitionHost {
     this.replicas.clear();
   }
 
-  ensure(spec: ReplicaSpec, settings: TopicSettings): Promise<void> {
+  ensure(spec: ReplicaSpec, settings: TopicSettings, preferredLeader?: BrokerId): Promise<void> {
     return this.inTurn(spec.groupId, async () => {
       const existing = this.replicas.get(spec.groupId);
       if (existing !== undefined) {
@@ -68,7 +68,7 @@ export class PartitionManager implements PartitionHost {
       const replica = new PartitionReplica(spec, settings, { ...this.deps, log });
       this.replicas.set(groupId, replica);
       try {
-        replica.attach(await this.multiRaft.open(spec, replica));
+        replica.attach(await this.multiRaft.open(spec, replica, { preferredLeader }));
       } catch (error) {
         this.replicas.delete(groupId);
         replica.stop(BrokerError.from(error));

@@ -218,10 +218,14 @@ export class Reconciler {
       if (settings !== undefined) host.configure(groupId, settings);
     } else if (stored !== undefined) {
       const settings = placed?.topic.settings ?? this.#topicOf(groupId)?.settings;
-      await host.ensure(stored, settings ?? topicSettings(new Map()));
+      await host.ensure(
+        stored,
+        settings ?? topicSettings(new Map()),
+        placed?.partition.replicas[0],
+      );
     } else if (mayAct && placed !== undefined) {
       const spec = this.#newReplica(placed);
-      await host.ensure(spec, placed.topic.settings);
+      await host.ensure(spec, placed.topic.settings, placed.partition.replicas[0]);
       this.#stored.set(groupId, spec);
     }
     this.#closed.delete(groupId);

@@ -43,7 +43,12 @@ export interface LeaderTable {
 /** The partition replicas of this broker, as the reconciler and the admin service use them. */
 export interface PartitionHost {
   /** Creates the replica durably if there is none, and opens it. Idempotent; rejects if it cannot. */
-  ensure(spec: ReplicaSpec, settings: TopicSettings): Promise<void>;
+  ensure(
+    spec: ReplicaSpec,
+    settings: TopicSettings,
+    /** Campaigns first while nobody leads. */
+    preferredLeader?: BrokerId,
+  ): Promise<void>;
   /** No-op if the group is not here. */
   configure(groupId: RaftGroupId, settings: TopicSettings): void;
   /** Stops serving and deletes the data: only after a committed delete. Idempotent. */

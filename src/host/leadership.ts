@@ -18,3 +18,20 @@ export function transferTargets(status: RaftStatus, group: RaftGroupId): BrokerI
   const lags = rotated.filter((p) => p.state !== 'replicate');
   return [...keepsUp, ...lags].map((p) => p.id);
 }
+
+/**
+ * How many voters come before `self` in looking for a leader; undefined for who is no voter. They come
+ * in a circle that begins at the preferred leader, or else at another voter for every group, so that
+ * leaderships are spread after a start.
+ */
+export function campaignRank(
+  voters: readonly BrokerId[],
+  self: BrokerId,
+  group: { readonly id: RaftGroupId; readonly preferredLeader: BrokerId | undefined },
+): number | undefined {
+  const at = voters.indexOf(self);
+  if (at < 0) return undefined;
+  const preferred = voters.findIndex((id) => id === group.preferredLeader);
+  const start = preferred >= 0 ? preferred : group.id % voters.length;
+  return (at - start + voters.length) % voters.length;
+}

@@ -7,6 +7,7 @@ import type { PeerMessage, SnapshotHeader, Transport } from '../ports/transport.
 import type { Cancel, World } from '../ports/world.js';
 import { checkRaftConfig, type RaftConfig } from '../raft/config.js';
 import type { CreateRaftNode } from '../raft/raft-node.js';
+import { EarlyRequests } from './early-requests.js';
 import { hostMetrics, type HostMetrics } from './host-metrics.js';
 import { DEFAULT_HOST_TUNING, type HostTuning, type MultiRaftOptions } from './host-options.js';
 import { transferTargets } from './leadership.js';
@@ -50,6 +51,7 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
   /** Closing or being deleted; an open of the same group waits for it. */
   readonly #ending = new Map<RaftGroupId, Promise<void>>();
   readonly #outbox = new Outbox();
+  readonly #early: EarlyRequests;
   #dirty = new Set<RaftGroupDriver>();
   #isTurnScheduled = false;
   #state: 'new' | 'running' | 'stopped' = 'new';
@@ -74,6 +76,8 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     this.#log = options.telemetry.log.child({ module: 'host' });
     this.#warnings = new RateLimitedLog(this.#log, this.world.clock, this.tuning.warnPeriodMs);
     this.#recent = new RecentBudget(this.tuning.recentEntriesBytesMax);
+    const patienceMs = options.config.electionTicks * options.tickMs;
+    this.#early = new EarlyRequests(this.world.clock, patienceMs);
     const { world, tuning, metrics } = this;
     const { transport } = options;
     this.#snapshots = new SnapshotSender({ transport, world, tuning, metrics, log: this.#log });
@@ -95,7 +99,11 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     this.#scheduleTurn();
   }
 
-  async open(spec: ReplicaSpec, owner: RaftGroupOwner): Promise<RaftGroup> {
+  async open(
+    spec: ReplicaSpec,
+    owner: RaftGroupOwner,
+    options: { readonly preferredLeader?: BrokerId | undefined } = {},
+  ): Promise<RaftGroup> {
     const id = spec.groupId;
     let ending = this.#ending.get(id);
     while (ending !== undefined) {
@@ -104,7 +112,12 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     }
     if (this.#state === 'stopped') throw new BrokerError('SHUTTING_DOWN', 'the host has stopped');
     invariant(!this.#replicas.has(id), 'a group is opened once', { group: id });
-    const replica = new RaftReplica(this, spec, owner, this.#log);
+    const replica = new RaftReplica(this, {
+      spec,
+      owner,
+      preferredLeader: options.preferredLeader,
+      log: this.#log,
+    });
     this.#replicas.set(id, replica);
     try {
       await replica.open();
@@ -201,16 +214,17 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     for (const { group, message } of messages) {
       const replica = this.#replicas.get(group);
       const driver = replica?.driver;
+      if (message.from !== from || message.to !== this.self) {
+        this.#warnings.warn({ raftGroup: group, from, message }, 'a message came the wrong way');
+        continue;
+      }
       if (driver === undefined) {
+        if (this.#early.keep(group, message)) continue;
         this.metrics.messagesUnclaimed.add(1);
         // A replica that is fenced or opening is known and will be back.
         if (replica === undefined) {
           this.#warnings.warn({ raftGroup: group, from }, 'a message came for an unknown group');
         }
-        continue;
-      }
-      if (message.from !== from || message.to !== this.self) {
-        this.#warnings.warn({ raftGroup: group, from, message }, 'a message came the wrong way');
         continue;
       }
       try {
@@ -360,6 +374,12 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
 
   sendSnapshot(driver: RaftGroupDriver, peer: BrokerId, repairTarget: LogIndex | undefined): void {
     this.#snapshots.send(driver, peer, repairTarget);
+  }
+
+  driverBegan(driver: RaftGroupDriver): void {
+    for (const request of this.#early.take(driver.id)) {
+      this.#guard(driver, () => driver.receive(request));
+    }
   }
 
   driverEnded(driver: RaftGroupDriver): void {

@@ -191,6 +191,11 @@ export class RaftGroupDriver {
     if (this.#node.hasReady()) this.#host.markDirty(this);
   }
 
+  campaignIn(ticks: number): void {
+    this.#node.step({ kind: 'campaign', inTicks: ticks });
+    this.#host.markDirty(this);
+  }
+
   connectionLost(peer: BrokerId): void {
     const { membership } = this.#node.status();
     const { voters, votersOutgoing, learners, learnersNext } = membership;

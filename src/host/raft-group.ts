@@ -80,8 +80,15 @@ export interface RaftGroup {
 /** All Raft groups of this broker. */
 export interface MultiRaft {
   start(): void;
-  /** Creates the replica durably if it does not exist, then opens it. */
-  open(spec: ReplicaSpec, owner: RaftGroupOwner): Promise<RaftGroup>;
+  /**
+   * Creates the replica durably if it does not exist, then opens it. Who of a group without a leader
+   * comes first to campaign is `preferredLeader`, or else told by the group's id.
+   */
+  open(
+    spec: ReplicaSpec,
+    owner: RaftGroupOwner,
+    options?: { readonly preferredLeader?: BrokerId | undefined },
+  ): Promise<RaftGroup>;
   /** Stops the group; its data stays. Idempotent. */
   close(groupId: RaftGroupId): Promise<void>;
   /** Stops the group and deletes its data: only after a committed delete. */

@@ -10,6 +10,7 @@ import type { Cancel } from '../ports/world.js';
 import type { RaftStatus } from '../raft/io.js';
 import type { CreateRaftNode } from '../raft/raft-node.js';
 import { MembershipHistory } from './membership-history.js';
+import { campaignRank } from './leadership.js';
 import { RaftGroupDriver, type DriverHost } from './raft-group-driver.js';
 import type { ProposalObserver, ProposeOutcome, RaftGroup, RaftGroupOwner } from './raft-group.js';
 import type { Slots } from './slots.js';
@@ -24,8 +25,18 @@ export interface ReplicaHost extends DriverHost {
   readonly openSlots: Slots;
   /** One replica is verified at a time: it costs disk and a core. */
   readonly verifySlots: Slots;
+  /** It can take what came for it before. */
+  driverBegan(driver: RaftGroupDriver): void;
   driverEnded(driver: RaftGroupDriver): void;
   replicaStopped(group: RaftGroupId, error: unknown): void;
+}
+
+export interface ReplicaOptions {
+  readonly spec: ReplicaSpec;
+  readonly owner: RaftGroupOwner;
+  /** Who should lead, where that is known. */
+  readonly preferredLeader: BrokerId | undefined;
+  readonly log: Logger;
 }
 
 /**
@@ -41,6 +52,7 @@ export class RaftReplica implements RaftGroup {
   readonly #host: ReplicaHost;
   readonly #spec: ReplicaSpec;
   readonly #owner: RaftGroupOwner;
+  readonly #preferredLeader: BrokerId | undefined;
   readonly #log: Logger;
   #driver: RaftGroupDriver | undefined;
   #isClosing = false;
@@ -52,11 +64,13 @@ export class RaftReplica implements RaftGroup {
   #openedMs = 0;
   #cancelReopen: Cancel | undefined;
 
-  constructor(host: ReplicaHost, spec: ReplicaSpec, owner: RaftGroupOwner, log: Logger) {
+  constructor(host: ReplicaHost, options: ReplicaOptions) {
+    const { spec, log } = options;
     this.id = spec.groupId;
     this.#host = host;
     this.#spec = spec;
-    this.#owner = owner;
+    this.#owner = options.owner;
+    this.#preferredLeader = options.preferredLeader;
     this.#log = log.child({ raftGroup: spec.groupId });
   }
 
@@ -136,6 +150,7 @@ export class RaftReplica implements RaftGroup {
       self: this.#host.self,
       applied,
       seed: this.#host.world.random.u32(),
+      rankSalt: this.id,
     };
     const base = { index: snapshot.last.index, membership: snapshot.membership };
     const driver: RaftGroupDriver = new RaftGroupDriver(this.#host, {
@@ -154,8 +169,30 @@ export class RaftReplica implements RaftGroup {
     this.#driver = driver;
     this.#isToldFenced = false;
     this.#openedMs = this.#host.world.clock.monotonicMs();
+    this.#seekLeader(driver, loaded);
+    this.#host.driverBegan(driver);
     this.#host.markDirty(driver);
     this.#verifyLater(driver, loaded);
+  }
+
+  /**
+   * A replica that opens does not wait a whole timeout in silence for a leader that may not be there:
+   * voters ask for pre-votes one after another, the preferred leader first. Where a leader lives, it is
+   * heard before, and the others grant nothing.
+   */
+  #seekLeader(driver: RaftGroupDriver, { raft }: LoadedReplica): void {
+    const { voters } = driver.status().membership;
+    const { id } = this;
+    const preferredLeader = this.#preferredLeader;
+    const rank = campaignRank(voters, this.#host.self, { id, preferredLeader });
+    if (rank === undefined) return;
+    // Nobody can lead a group that was just created, and nobody else can lead a group of one.
+    const isLeaderless =
+      voters.length === 1 || (raft.hardState.term === 0 && raft.last.index === 0);
+    const { heartbeatTicks } = this.#host.config;
+    const first = isLeaderless ? 0 : heartbeatTicks;
+    const jitter = rank === 0 ? 0 : this.#host.world.random.u32() % 2;
+    driver.campaignIn(first + 2 * rank + jitter);
   }
 
   #restoreMachine(loaded: LoadedReplica): LogIndex {

@@ -151,6 +151,8 @@ export function describeEvent(event: RaftEvent): string {
       return `${event.kind} ${event.peer}`;
     case 'applied':
       return `applied ${event.index}`;
+    case 'campaign':
+      return `campaign in ${event.inTicks}`;
     case 'readBarrier':
       return `readBarrier ${event.token}`;
     case 'transferLeadership':

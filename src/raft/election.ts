@@ -71,6 +71,14 @@ export class Election {
     if (rank === 0 && !isSupporting) this.campaign();
   }
 
+  /** Whoever opens a replica says when to look for a leader; silence alone would take a whole timeout. */
+  campaignIn(ticks: number): void {
+    const { replica } = this;
+    if (replica.role !== 'follower' || this.hasLeaderContact() || !replica.mayCampaign) return;
+    this.timer.hint(ticks);
+    if (ticks === 0) this.campaign();
+  }
+
   /** Asks for pre-votes. */
   campaign(): void {
     const { replica } = this;
@@ -213,9 +221,16 @@ export class Election {
       granted,
       damaged: replica.needsRepair,
     });
-    // The first in rank lacks entries: its turn passes to the next at once.
-    if (!granted && isTermGood && this.isNextAfter(m.from)) this.campaign();
+    if (!granted && isTermGood) this.takeTurnOf(m.from);
     return granted;
+  }
+
+  /** The candidate lacks entries that are here: it cannot win, but this replica may. */
+  private takeTurnOf(candidate: BrokerId): void {
+    const { replica, timer } = this;
+    // In a hinted election the turn passes to the next in rank at once.
+    if (this.isNextAfter(candidate)) this.campaign();
+    else if (!timer.isHinted) this.campaignIn(1 + replica.random.int(2));
   }
 
   private isNextAfter(candidate: BrokerId): boolean {

@@ -88,6 +88,12 @@ export type RaftEvent =
   | { readonly kind: 'peerUnreachable'; readonly peer: BrokerId }
   /** The stream to the peer broke and an immediate reconnect was refused: its process is gone. */
   | { readonly kind: 'connectionLost'; readonly peer: BrokerId }
+  /**
+   * Nobody leads as far as is known here, and somebody should before a whole timeout has passed: ask
+   * for pre-votes in so many ticks (0: now), and for a while try again quickly. Means nothing to who
+   * hears a leader, is campaigning already, or may not campaign.
+   */
+  | { readonly kind: 'campaign'; readonly inTicks: number }
   | { readonly kind: 'readBarrier'; readonly token: number }
   | { readonly kind: 'transferLeadership'; readonly to: BrokerId }
   /** The local log's prefix up to and with snapshot.last was replaced. */

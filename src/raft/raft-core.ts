@@ -73,6 +73,9 @@ export class RaftCore implements RaftNode {
         if (this.leader !== undefined) this.leader.connectionLost(event.peer);
         else if (this.replica.leader === event.peer) this.election.leaderLost(event.peer);
         return;
+      case 'campaign':
+        this.election.campaignIn(event.inTicks);
+        return;
       case 'readBarrier':
         if (this.leader !== undefined) this.leader.readBarrier(event.token);
         else this.replica.effects.barriersFailed.push(event.token);

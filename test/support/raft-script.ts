@@ -164,6 +164,12 @@ class RaftScript {
       }
       return undefined;
     },
+    /** `campaign-in 1 n=2`: replica 1 is told to look for a leader in two ticks. */
+    'campaign-in': ({ words, options }) => {
+      const inTicks = Number(options.get('n') ?? 0);
+      for (const id of this.ids(words)) this.net.step(id, { kind: 'campaign', inTicks });
+      return undefined;
+    },
     unreachable: ({ words }) => {
       const peer = brokerId(Number(words[1]));
       this.net.step(Number(words[0]), { kind: 'peerUnreachable', peer });

@@ -50,6 +50,69 @@ describe('three brokers with their Raft groups', () => {
     expect(cluster.network.calls.length).to.be.lessThan(300);
   });
 
+  it('give a new group its preferred leader at once', async () => {
+    const cluster = new TestCluster(3);
+    const before = cluster.world.clock.monotonicMs();
+    const preferredLeader = brokerId(3);
+    for (const broker of cluster.brokers) await broker.open(cluster.spec(1), { preferredLeader });
+    const leader = await cluster.leader(1);
+    expect(leader.id).to.equal(3);
+    expect(cluster.world.clock.monotonicMs() - before).to.be.lessThan(150);
+  });
+
+  it('elect the preferred leader though its replica opened before the others had theirs', async () => {
+    const cluster = new TestCluster(3);
+    const [first, second, third] = cluster.brokers;
+    const preferredLeader = brokerId(1);
+    await first!.open(cluster.spec(1), { preferredLeader });
+    // Its request has arrived everywhere before anybody can answer.
+    await cluster.world.run(30);
+    expect(first!.group(1).status()!.role).to.equal('preCandidate');
+    await second!.open(cluster.spec(1), { preferredLeader });
+    await third!.open(cluster.spec(1), { preferredLeader });
+    const before = cluster.world.clock.monotonicMs();
+    const leader = await cluster.leader(1);
+    expect(leader.id).to.equal(1);
+    // Less than a tick: nothing had to be asked again.
+    expect(cluster.world.clock.monotonicMs() - before).to.be.lessThan(50);
+    expect(leader.group(1).status()!.term).to.equal(1);
+  });
+
+  it('have leaders again soon after all of them were killed, spread over them', async () => {
+    const cluster = new TestCluster(3);
+    const ids = Array.from({ length: 12 }, (_, at) => at + 1);
+    await cluster.open(...ids);
+    for (const id of ids) await cluster.commit(await cluster.leader(id), id, `${id}`);
+    for (const broker of cluster.brokers) broker.kill({ isNoticed: true });
+    for (const broker of cluster.brokers) broker.start();
+    const before = cluster.world.clock.monotonicMs();
+    const opening = cluster.brokers.flatMap((b) => ids.map((id) => b.open(cluster.spec(id))));
+    await cluster.finished(Promise.all(opening));
+    const led = new Map<number, number>();
+    for (const id of ids) {
+      const leader = await cluster.leader(id);
+      led.set(leader.id, (led.get(leader.id) ?? 0) + 1);
+    }
+    expect(cluster.world.clock.monotonicMs() - before).to.be.lessThan(500);
+    expect([...led.values()]).to.deep.equal([4, 4, 4]);
+  });
+
+  it('leave a living leader alone when another one comes back', async () => {
+    const cluster = new TestCluster(3);
+    await cluster.open(1);
+    const leader = await cluster.leader(1);
+    const term = leader.group(1).status()!.term;
+    const [back] = cluster.followers(leader);
+    back!.kill({ isNoticed: true });
+    await cluster.world.run(500);
+    back!.start();
+    await back!.open(cluster.spec(1), { preferredLeader: back!.id });
+    await cluster.world.run(3_000);
+    expect(leader.group(1).isLeaderReady()).to.equal(true);
+    expect(leader.group(1).status()!.term).to.equal(term);
+    expect(back!.group(1).status()!.leader).to.equal(leader.id);
+  });
+
   it('fail over at once when the streams of a dead leader close, and lose nothing', async () => {
     const cluster = new TestCluster(3);
     await cluster.open(1);

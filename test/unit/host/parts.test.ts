@@ -1,15 +1,17 @@
 import { expect } from 'chai';
 
 import { deferred } from '../../../src/base/deferred.js';
-import { transferTargets } from '../../../src/host/leadership.js';
+import { EarlyRequests } from '../../../src/host/early-requests.js';
+import { campaignRank, transferTargets } from '../../../src/host/leadership.js';
 import { MembershipHistory } from '../../../src/host/membership-history.js';
 import { RateLimitedLog } from '../../../src/host/rate-limited-log.js';
 import { RecentBudget, type RecentHolder } from '../../../src/host/recent-budget.js';
 import { Slots } from '../../../src/host/slots.js';
 import { Waiters } from '../../../src/host/waiters.js';
-import { brokerId, logIndex, raftGroupId, term } from '../../../src/model/ids.js';
+import { brokerId, incarnation, logIndex, raftGroupId, term } from '../../../src/model/ids.js';
 import { membershipOf } from '../../../src/model/membership.js';
 import type { PeerStatus, RaftStatus } from '../../../src/raft/io.js';
+import type { PreVoteRequest } from '../../../src/raft/message.js';
 import { FakeWorld } from './support/fake-world.js';
 import { testTelemetry, type LogLine } from './support/test-cluster.js';
 
@@ -162,6 +164,80 @@ describe('waiters', () => {
     waiters.membershipApplied(logIndex(12), target);
     waiters.applied(logIndex(12));
     expect(await committed).to.equal('done');
+  });
+});
+
+describe('who looks for a leader first', () => {
+  const voters = [1, 2, 3].map(brokerId);
+  const ranks = (id: number, preferred?: number): (number | undefined)[] =>
+    [1, 2, 3, 4].map((self) =>
+      campaignRank(voters, brokerId(self), {
+        id: raftGroupId(id),
+        preferredLeader: preferred === undefined ? undefined : brokerId(preferred),
+      }),
+    );
+
+  it('is the preferred leader, then the others in a circle, and never who has no vote', () => {
+    expect(ranks(0, 1)).to.deep.equal([0, 1, 2, undefined]);
+    expect(ranks(0, 2)).to.deep.equal([2, 0, 1, undefined]);
+    expect(ranks(9, 3)).to.deep.equal([1, 2, 0, undefined]);
+  });
+
+  it('is another one for every group where no voter is preferred', () => {
+    expect(ranks(0)).to.deep.equal([0, 1, 2, undefined]);
+    expect(ranks(1)).to.deep.equal([2, 0, 1, undefined]);
+    expect(ranks(5)).to.deep.equal([1, 2, 0, undefined]);
+    expect(ranks(5, 4)).to.deep.equal([1, 2, 0, undefined]);
+  });
+});
+
+describe('requests that come before their replica is open', () => {
+  const clock = { nowMs: () => 0, monotonicMs: () => nowMs };
+  let nowMs = 0;
+  const request = (from: number, t: number): PreVoteRequest => ({
+    kind: 'preVoteRequest',
+    from: brokerId(from),
+    to: brokerId(1),
+    term: term(t),
+    incarnation: incarnation(1),
+    lastLog: { term: term(0), index: logIndex(0) },
+  });
+  beforeEach(() => {
+    nowMs = 0;
+  });
+
+  it('are given once, the latest of each candidate', () => {
+    const early = new EarlyRequests(clock, 1_000);
+    for (const one of [request(2, 1), request(3, 1), request(2, 2)]) {
+      expect(early.keep(raftGroupId(5), one)).to.equal(true);
+    }
+    expect(early.take(raftGroupId(6))).to.deep.equal([]);
+    expect(early.take(raftGroupId(5))).to.deep.equal([request(2, 2), request(3, 1)]);
+    expect(early.take(raftGroupId(5))).to.deep.equal([]);
+  });
+
+  it('grow old', () => {
+    const early = new EarlyRequests(clock, 1_000);
+    early.keep(raftGroupId(5), request(2, 1));
+    nowMs = 600;
+    early.keep(raftGroupId(5), request(3, 1));
+    nowMs = 1_001;
+    expect(early.take(raftGroupId(5))).to.deep.equal([request(3, 1)]);
+  });
+
+  it('are refused if they are of any other kind: those mean something only now', () => {
+    const early = new EarlyRequests(clock, 1_000);
+    const vote = { ...request(2, 1), kind: 'voteRequest', isTransfer: false } as const;
+    expect(early.keep(raftGroupId(5), vote)).to.equal(false);
+    expect(early.take(raftGroupId(5))).to.deep.equal([]);
+  });
+
+  it('are bounded, the oldest going first', () => {
+    const early = new EarlyRequests(clock, 1_000);
+    for (let id = 1; id <= 5_000; id += 1) early.keep(raftGroupId(id), request(2, 1));
+    expect(early.groups).to.equal(4_096);
+    expect(early.take(raftGroupId(904))).to.deep.equal([]);
+    expect(early.take(raftGroupId(905))).to.deep.equal([request(2, 1)]);
   });
 });
 

@@ -186,8 +186,12 @@ export class TestBroker {
     return this.host;
   }
 
-  async open(spec: ReplicaSpec, owner = new TestOwner()): Promise<void> {
-    const opened = this.host.open(spec, owner);
+  async open(
+    spec: ReplicaSpec,
+    options: { readonly owner?: TestOwner; readonly preferredLeader?: BrokerId } = {},
+  ): Promise<void> {
+    const { owner = new TestOwner(), preferredLeader } = options;
+    const opened = this.host.open(spec, owner, { preferredLeader });
     await this.#cluster.finished(opened);
     this.groups.set(spec.groupId, { group: await opened, owner });
   }
