@@ -17,6 +17,9 @@ import { callPeer, handlePeer, type PeerOp } from './peer-op.js';
 import type { BootstrapOptions, BrokerSelf } from './types.js';
 
 const CALL_MS = 2_000;
+/** Founders start together: their processes take longer to come up than anything that follows. */
+const LOOK_FIRST_MS = 50;
+const LOOK_LAST_MS = 400;
 const JOIN_MS = 10_000;
 
 export interface FormationDeps {
@@ -50,13 +53,20 @@ export class Formation {
   #isStopped = false;
   /** Why this broker is not part of a cluster yet, for people. */
   #waitingFor = '';
-  #confirmed: (() => void) | undefined;
+  /** Ends the pause between two looks. */
+  #wake: (() => void) | undefined;
+  /** Founders that did not answer when last looked at. */
+  #silent: ReadonlySet<BrokerId> = new Set();
 
   constructor(deps: FormationDeps) {
     this.#deps = deps;
     this.#directoryId = deps.store.identity()?.directoryId ?? hexOf(deps.world.random.bytes(16));
     const { peers } = deps;
-    handlePeer(peers, FORMATION_OPS.status, () => Promise.resolve(this.#status()));
+    handlePeer(peers, FORMATION_OPS.status, (_, from) => {
+      // Whoever asks is up: look again now, not when the pause is over.
+      if (from !== undefined && this.#silent.has(from)) this.#wake?.();
+      return Promise.resolve(this.#status());
+    });
     handlePeer(peers, FORMATION_OPS.prepare, (order) => this.#prepare(order));
     handlePeer(peers, FORMATION_OPS.confirm, (order) => this.#confirm(order));
     handlePeer(peers, FORMATION_OPS.join, (newcomer) => this.#admit(newcomer));
@@ -68,7 +78,7 @@ export class Formation {
 
   stop(): void {
     this.#isStopped = true;
-    this.#confirmed?.();
+    this.#wake?.();
   }
 
   /** Resolves with the final identity; rejects if this broker can never be part of the cluster. */
@@ -99,13 +109,11 @@ export class Formation {
       );
     }
     const isCoordinator = founders[0] === this.#deps.self.id;
-    const backoff = new Backoff(100, 1_000);
+    const backoff = new Backoff(LOOK_FIRST_MS, LOOK_LAST_MS);
     while (!this.#isStopped) {
       const formed = this.#formedIdentity();
       if (formed !== undefined) return formed;
-      const pause = sleep(this.#deps.world.timers, backoff.nextMs());
-      const isDone = await this.#round(isCoordinator);
-      if (!isDone) await Promise.race([pause, this.#untilConfirmed()]);
+      if (!(await this.#round(isCoordinator))) await this.#pause(backoff.nextMs());
     }
     throw new BrokerError('SHUTTING_DOWN', 'stopped before the cluster was formed');
   }
@@ -121,6 +129,7 @@ export class Formation {
     this.#refuseWhatCannotBe(statuses);
     if (await this.#followThoseWhoBegan(statuses)) return true;
     const silent = others.filter((_, at) => answers[at] instanceof BrokerError);
+    this.#silent = new Set(silent.map((peer) => peer.id));
     if (silent.length > 0) {
       this.#wait(`founding brokers ${silent.map(describePeer).join(', ')} do not answer yet`);
       return false;
@@ -232,7 +241,7 @@ export class Formation {
       await this.#deps.store.saveIdentity({ ...identity, isFormed: true });
       this.#deps.log.info({ clusterId: identity.clusterId }, 'is part of a new cluster');
     }
-    this.#confirmed?.();
+    this.#wake?.();
     return true;
   }
 
@@ -359,10 +368,16 @@ export class Formation {
     return identity?.isFormed === true ? identity : undefined;
   }
 
-  #untilConfirmed(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#confirmed = resolve;
+  async #pause(delayMs: number): Promise<void> {
+    if (this.#isStopped || this.#formedIdentity() !== undefined) return;
+    await new Promise<void>((resolve) => {
+      const cancel = this.#deps.world.timers.after(delayMs, resolve);
+      this.#wake = (): void => {
+        cancel();
+        resolve();
+      };
     });
+    this.#wake = undefined;
   }
 
   async #ask<Request, Answer>(
