@@ -61,7 +61,7 @@ export class ElectionTimer {
    * candidate that gave up on its own votes before they could arrive would never be elected.
    */
   giveVoteTime(): void {
-    this.waitAtLeast(Math.floor(this.config.electionTicks / 2));
+    this.waitAtLeast(Math.floor(this.config.electionTicks / 4));
   }
 
   private waitAtLeast(ticks: number): void {

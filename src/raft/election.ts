@@ -87,7 +87,7 @@ export class Election {
     if (replica.term + 1 >= TERM_LIMIT) return;
     replica.role = 'preCandidate';
     replica.leader = undefined;
-    this.votes.clear();
+    this.clearVotes();
     this.votes.set(replica.self, 'granted');
     for (const to of this.others()) {
       replica.sendUnconditionally({
@@ -174,7 +174,7 @@ export class Election {
     this.transitions.becomeFollower(toTerm(replica.term + 1), undefined);
     replica.role = 'candidate';
     replica.vote(replica.self);
-    this.votes.clear();
+    this.clearVotes();
     this.timer.giveVoteTime();
     for (const to of this.others()) {
       replica.send({
@@ -209,7 +209,7 @@ export class Election {
     const { replica } = this;
     const isTermGood =
       m.term > replica.term || (m.term === replica.term && this.isVoteFreeFor(m.from));
-    const granted = isTermGood && this.isLogGood(m);
+    const granted = isTermGood && this.isLogGood(m) && !this.goesBefore(m);
     // One who supports another's campaign does not spoil it with its own.
     if (granted && this.timer.isHinted && replica.role === 'follower') this.timer.giveTime();
     replica.sendUnconditionally({
@@ -223,6 +223,26 @@ export class Election {
     });
     if (!granted && isTermGood) this.takeTurnOf(m.from);
     return granted;
+  }
+
+  /**
+   * Two who miss the same leader at the same moment and have the same log would grant each other
+   * pre-votes and then split the votes: the first in rank goes on, and the other gives way.
+   */
+  private goesBefore(rival: PreVoteRequest): boolean {
+    const { replica, timer } = this;
+    if (!timer.isHinted || replica.role !== 'preCandidate') return false;
+    const { last } = replica.log;
+    const isEqual = last.index === rival.lastLog.index && last.term === rival.lastLog.term;
+    return isEqual && this.rankOf(replica.self) < this.rankOf(rival.from);
+  }
+
+  /** For a new campaign. A leader whose process is gone will not answer: nobody waits for its vote. */
+  private clearVotes(): void {
+    this.votes.clear();
+    if (this.timer.isHinted && this.lostLeader !== undefined) {
+      this.votes.set(this.lostLeader, 'refused');
+    }
   }
 
   /** The candidate lacks entries that are here: it cannot win, but this replica may. */
