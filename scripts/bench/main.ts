@@ -33,6 +33,7 @@ const { values: args, positionals } = parseArgs({
 });
 const kind = positionals[0] ?? '';
 const TOPIC = 'bench';
+const MEMORY_SAMPLE_MS = 1_000;
 const FLOOR_IN_FLIGHT_BYTES = 12 << 20;
 
 function usage(problem: string): never {
@@ -55,6 +56,8 @@ interface Row extends BenchResult {
   readonly name: string;
   readonly cpuSeconds: Readonly<Record<string, number>>;
   readonly memoryMebibytes: Readonly<Record<string, number>>;
+  /** Own memory of the largest broker, sampled while it ran: seconds since the start, MiB. */
+  readonly memoryOverTime: readonly (readonly [number, number])[];
 }
 
 /** Runs one workload and books the CPU of every process over it. */
@@ -65,15 +68,21 @@ async function measure(
 ): Promise<Row> {
   const before = cluster.brokers.map((broker) => cpuSeconds(broker.pid));
   const clientBefore = process.cpuUsage();
-  const result = await run();
+  const startedAt = performance.now();
+  const memoryOverTime: [number, number][] = [];
+  const sampler = setInterval(() => {
+    const largest = Math.max(...cluster.brokers.map((b) => memoryMebibytes(b.pid).own));
+    memoryOverTime.push([(performance.now() - startedAt) / 1000, largest]);
+  }, MEMORY_SAMPLE_MS);
+  const result = await run().finally(() => clearInterval(sampler));
   const client = process.cpuUsage(clientBefore);
   const cpu: Record<string, number> = { client: (client.user + client.system) / 1e6 };
   const memory: Record<string, number> = {};
   cluster.brokers.forEach((broker, i) => {
     cpu[`broker-${broker.id}`] = cpuSeconds(broker.pid) - (before[i] ?? 0);
-    memory[`broker-${broker.id}`] = memoryMebibytes(broker.pid).peak;
+    memory[`broker-${broker.id}`] = memoryMebibytes(broker.pid).own;
   });
-  return { name, ...result, cpuSeconds: cpu, memoryMebibytes: memory };
+  return { name, ...result, cpuSeconds: cpu, memoryMebibytes: memory, memoryOverTime };
 }
 
 const rttMs = number('rtt-ms');
@@ -144,7 +153,7 @@ function report(
         `${f(rate)} MiB/s of values, ${row.records} records in ${f(row.seconds)} s\n` +
         `  latency ms: p50 ${f(l.p50, 2)}, p90 ${f(l.p90, 2)}, p99 ${f(l.p99, 2)}, ` +
         `p99.9 ${f(l.p999, 2)}, max ${f(l.max, 2)}\n` +
-        `  cpu s: ${pairs(row.cpuSeconds)}\n  peak MiB: ${pairs(row.memoryMebibytes)}\n`,
+        `  cpu s: ${pairs(row.cpuSeconds)}\n  own MiB at the end: ${pairs(row.memoryMebibytes)}, at most ${f(Math.max(0, ...row.memoryOverTime.map(([, m]) => m)), 0)}\n`,
     );
     if (floor !== undefined && row.name === 'produce') {
       process.stdout.write(`  ${f(rate / floor.mebibytesPerSecond, 2)} x the floor\n`);

@@ -9,10 +9,13 @@ export function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** Resident memory now and at its highest, in MiB. */
-export function memoryMebibytes(pid: number): { readonly now: number; readonly peak: number } {
+/**
+ * Memory of a process in MiB: what is its own, and with the table files that LevelDB maps, which are
+ * page cache and go when somebody else needs the room.
+ */
+export function memoryMebibytes(pid: number): { readonly own: number; readonly resident: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');
   const kib = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0);
-  return { now: kib('VmRSS') / 1024, peak: kib('VmHWM') / 1024 };
+  return { own: kib('RssAnon') / 1024, resident: kib('VmRSS') / 1024 };
 }

@@ -19,7 +19,7 @@ export interface Stage {
 /** Makes faults until the stage is over; leaves every broker running. */
 export type Scenario = (stage: Stage) => Promise<void>;
 
-const SETTLE_MS = 1_500;
+const SETTLE_MS = 500;
 /** RELIABILITY: the longest write gap a kill of a leader may cause; and of the whole cluster. */
 const KILL_LIMIT_MS = 1_500;
 const KILL_ALL_LIMIT_MS = 10_000;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import {
@@ -51,6 +52,8 @@ export class Workload {
   constructor(options: WorkloadOptions, history: HistoryWriter) {
     this.options = options;
     this.history = history;
+    // Every producer waits on it.
+    setMaxListeners(options.producers + 1, this.producing.signal);
   }
 
   start(): void {
