@@ -87,16 +87,21 @@ export class BrokerFetchService implements FetchService {
     const bounds: FetchBounds = { minBytes, maxBytes, maxWaitMs, firstSlot };
     const { purgatory } = this;
     return new Promise((resolve, reject) => {
+      const cancel = (): void =>
+        operation.cancel(new BrokerError('DEADLINE_EXCEEDED', 'the fetch was cancelled'));
+      // A stream's signal outlives its fetches by days: none may stay behind on it.
+      const ending =
+        <T>(settle: (value: T) => void) =>
+        (value: T): void => {
+          signal?.removeEventListener('abort', cancel);
+          settle(value);
+        };
       const operation = new FetchOperation(
         { self: this.locator.self, slots, bounds, purgatory },
-        resolve,
-        reject,
+        ending(resolve),
+        ending(reject),
       );
-      signal?.addEventListener(
-        'abort',
-        () => operation.cancel(new BrokerError('DEADLINE_EXCEEDED', 'the fetch was cancelled')),
-        { once: true },
-      );
+      signal?.addEventListener('abort', cancel, { once: true });
       operation.attempt();
     });
   }

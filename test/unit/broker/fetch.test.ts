@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { getEventListeners } from 'node:events';
 import type { FetchedPartition } from '../../../src/broker/types.js';
 import { concatBytes } from '../../../src/base/bytes.js';
 import { crc32c } from '../../../src/base/crc32c.js';
@@ -50,6 +51,19 @@ describe('fetch', () => {
     const [got] = await fixture.fetch({ offset: 3 });
     expect(offsetsOf(got)).to.deep.equal([2, 4]);
     expect(got).to.include({ highWatermark: 6, logStartOffset: 0, leaderEpoch: 1, nextOffset: 6 });
+  });
+
+  it('leaves nothing behind on the signal of a stream that goes on', async () => {
+    fill(1);
+    const { signal } = new AbortController();
+    await fixture.fetch({}, { maxWaitMs: 500 }, signal);
+    expect(getEventListeners(signal, 'abort')).to.have.length(0);
+    const waits = watch(fixture.fetch({ offset: 2 }, { maxWaitMs: 500 }, signal));
+    expect(getEventListeners(signal, 'abort')).to.have.length(1);
+    fill(1);
+    await settled();
+    expect(waits.got?.nextOffset).to.equal(4);
+    expect(getEventListeners(signal, 'abort')).to.have.length(0);
   });
 
   it('serves the stored bytes untouched, without a copy', async () => {
