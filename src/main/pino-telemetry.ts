@@ -26,6 +26,8 @@ export function pinoTelemetry(options: {
     base: { brokerId: options.brokerId },
     formatters: { level: (label: string) => ({ level: label }) },
     timestamp: pino.stdTimeFunctions.isoTime,
+    // Without one an error is an object without its text. The causes' texts are part of it.
+    serializers: { err: pino.stdSerializers.err, error: pino.stdSerializers.err },
   };
   const root =
     options.destination === undefined ? pino(settings) : pino(settings, options.destination);

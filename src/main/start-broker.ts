@@ -28,6 +28,7 @@ import { pinoTelemetry, type ProcessTelemetry } from './pino-telemetry.js';
 
 /** Calls under way when a stop begins may go on for this long. */
 const CALL_GRACE_MS = 500;
+const CAUSES_MAX = 4;
 
 /** The broker cannot start; the message is one line that names the setting concerned. */
 export class StartError extends Error {
@@ -267,7 +268,12 @@ async function bind(
   }
 }
 
+/** One line: LevelDB and others say only in a cause what was the matter. */
 function reasonOf(thrown: unknown): string {
-  const text = thrown instanceof Error ? thrown.message : String(thrown);
-  return text.split('\n').join(' ');
+  const texts: string[] = [];
+  for (let at = thrown; at !== undefined && texts.length < CAUSES_MAX;) {
+    texts.push(at instanceof Error ? at.message : String(at));
+    at = at instanceof Error ? at.cause : undefined;
+  }
+  return texts.join(': ').split('\n').join(' ');
 }
