@@ -21,11 +21,13 @@ import { LevelLogStore } from './level-log-store.js';
 import { MemoryBudget } from './memory-budget.js';
 import { FREE_FACTS } from './record-codec.js';
 import { openReplica } from './replica-opener.js';
+import { Room } from './room.js';
 import { StateFile, StateFileError, type ReplicaRecord } from './state-file.js';
 import { Scratch, Turns, type StoreContext } from './store-context.js';
 
 const MIB = 1024 * 1024;
 const MEMORY_BUDGET_BYTES_DEFAULT = 192 * MIB;
+const FREE_BYTES_MIN_DEFAULT = 256 * MIB;
 const SCRATCH_KEEP_BYTES_MAX = 16 * MIB;
 const OPENINGS_AT_ONCE = 8;
 
@@ -34,6 +36,8 @@ export interface LevelBrokerStoreOptions {
   readonly crc32c?: Crc32c;
   /** For write buffers and block caches of all open replicas together. */
   readonly memoryBudgetBytes?: number;
+  /** With less free on the volume, damaged logs that were set aside are given up. 256 MiB. */
+  readonly freeBytesMin?: number;
   readonly log?: Logger;
   /** Told once when the state file cannot be written any more: the broker must end. */
   readonly onVolumeFailure?: (error: unknown) => void;
@@ -112,6 +116,11 @@ export class LevelBrokerStore implements BrokerStore {
         memory: new MemoryBudget(options.memoryBudgetBytes ?? MEMORY_BUDGET_BYTES_DEFAULT),
         scratch: new Scratch(SCRATCH_KEEP_BYTES_MAX),
         compactions: new Turns(1),
+        room: new Room({
+          replicasDirectory,
+          freeBytesMin: options.freeBytesMin ?? FREE_BYTES_MIN_DEFAULT,
+          log: options.log,
+        }),
         openings: new Turns(OPENINGS_AT_ONCE),
       };
       const store = new LevelBrokerStore(directory, context, lock, identity);

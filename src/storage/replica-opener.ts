@@ -1,4 +1,4 @@
-import { readdir, rename, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { logIndex, term, type Incarnation } from '../model/ids.js';
 import { decodeMembership } from '../model/membership.js';
@@ -6,7 +6,7 @@ import type { EntryId } from '../model/log-entry.js';
 import { StoreDamagedError, type Checkpoint, type LoadedReplica } from '../ports/log-store.js';
 import type { Snapshot } from '../ports/log-store.js';
 import type { SnapshotMeta } from '../raft/io.js';
-import { errorCode, namesIn, readFileIfThere, syncDirectory } from './durable-files.js';
+import { errorCode, namesIn, readFileIfThere } from './durable-files.js';
 import { entryKey, entryKeyIndex, IDENTITY_KEY, LOG_MAP_KEY } from './entry-codec.js';
 import { checkChain, scanEntries, scanEntriesDown } from './entry-scan.js';
 import {
@@ -20,12 +20,12 @@ import {
 import { isLockedError, isResourceError, LevelDb } from './level-db.js';
 import { decodeGenerationIdentity, decodeLogMap, LogMap, tailOf } from './log-map.js';
 import type { MemoryShare } from './memory-budget.js';
+import { isSetAside } from './room.js';
+import { setAside } from './set-aside.js';
 import type { ReplicaRecord } from './state-file.js';
 import { decodeCheckpoint, decodeSnapshot } from './state-files.js';
 import type { StoreContext } from './store-context.js';
 
-/** Damaged generations kept for whoever wants to look; older ones go. */
-const DAMAGED_KEPT_MAX = 2;
 /** Beyond what the write buffers could hold. */
 const TAIL_VERIFY_SLACK_BYTES = 1024 * 1024;
 /** What LevelDB writes into its own text log when it leaves out what it could not read. */
@@ -59,6 +59,7 @@ export async function openReplica(
   const { stateFile } = context;
   if (record.facts.generation === 0) return openFirst(context, record, options.share);
   await removeLeftovers(context, record);
+  await context.room.make();
   const attempts = record.facts.openingAttempts;
   const verifyWhole = attempts > 0 || record.facts.isSuspect;
   const wasCleanlyClosed = record.facts.isCleanlyClosed;
@@ -386,39 +387,12 @@ async function startOver(
   return { db, map, loaded };
 }
 
-async function setAside(
-  context: StoreContext,
-  old: Parameters<typeof generationDirectory>[1],
-): Promise<void> {
-  const parent = replicaDirectory(context, old.groupId);
-  const from = generationDirectory(context.replicasDirectory, old);
-  try {
-    await rename(from, path.join(parent, `damaged-${old.generation}`));
-  } catch (error) {
-    // Gone already: that may be the very damage.
-    if (errorCode(error) !== 'ENOENT') throw error;
-  }
-  await syncDirectory(parent);
-  const kept = damagedGenerations(await readdir(parent));
-  for (const { name } of kept.slice(DAMAGED_KEPT_MAX)) {
-    await rm(path.join(parent, name), { recursive: true, force: true });
-  }
-}
-
-/** Newest first. */
-function damagedGenerations(names: readonly string[]): { name: string; generation: number }[] {
-  return names
-    .map((name) => ({ name, generation: Number(/^damaged-(\d+)$/.exec(name)?.[1] ?? NaN) }))
-    .filter(({ generation }) => !Number.isNaN(generation))
-    .sort((a, b) => b.generation - a.generation);
-}
-
 /** Generations and snapshots that a crash left half made, or not yet deleted. */
 async function removeLeftovers(context: StoreContext, record: ReplicaRecord): Promise<void> {
   const { spec, generation, snapshot } = record.facts;
   const parent = replicaDirectory(context, spec.groupId);
   for (const name of await namesIn(parent)) {
-    if (name === String(generation) || name.startsWith('damaged-')) continue;
+    if (name === String(generation) || isSetAside(name)) continue;
     await rm(path.join(parent, name), { recursive: true, force: true });
   }
   const current = path.join(parent, String(generation));

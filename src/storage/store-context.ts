@@ -1,6 +1,7 @@
 import type { Crc32c } from '../base/crc32c.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { MemoryBudget } from './memory-budget.js';
+import type { Room } from './room.js';
 import type { StateFile } from './state-file.js';
 
 /** What all replicas of one broker share. */
@@ -13,6 +14,7 @@ export interface StoreContext {
   readonly scratch: Scratch;
   /** LevelDB compacts on one thread for the whole process: manual compactions take turns. */
   readonly compactions: Turns;
+  readonly room: Room;
   /** Replicas opened at once. */
   readonly openings: Turns;
 }

@@ -1,11 +1,20 @@
 import { expect } from 'chai';
 import { execFileSync } from 'node:child_process';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { logIndex } from '../../src/model/ids.js';
 import { LevelBrokerStore } from '../../src/storage/level-broker-store.js';
 import { append, entry, id, IDENTITY, rejection, SPEC } from '../conformance/broker-store.suite.js';
-import { filler, removeAll, SMALL_MEMORY, temporaryDirectory, withReplica } from './damage-kit.js';
+import {
+  databaseOf,
+  filler,
+  logOf,
+  removeAll,
+  SMALL_MEMORY,
+  temporaryDirectory,
+  withReplica,
+  writeLog,
+} from './damage-kit.js';
 
 const VOLUME_BYTES = 12 * 1024 * 1024;
 const BALLAST_BYTES = 4 * 1024 * 1024;
@@ -56,6 +65,32 @@ async function fill(directory: string): Promise<{ acknowledged: number; error: E
 
 describe('a full disk', function () {
   this.timeout(60_000);
+
+  it('has what was set aside given up, when there is little room', async () => {
+    const directory = await temporaryDirectory();
+    const replica = path.join(directory, 'replicas', String(SPEC.groupId));
+    try {
+      await writeLog(directory, logOf(3, 100));
+      await rm(path.join(databaseOf(directory), 'CURRENT'));
+      await withReplica(directory, async (_, loaded) => {
+        expect(loaded.verdict.kind).to.equal('damaged');
+      });
+      const verdictWith = async (freeBytesMin: number): Promise<string> => {
+        const broker = await LevelBrokerStore.open(directory, { ...SMALL_MEMORY, freeBytesMin });
+        try {
+          return (await broker.openReplica(SPEC.groupId)).loaded.verdict.kind;
+        } finally {
+          await broker.close();
+        }
+      };
+      expect(await verdictWith(0)).to.equal('empty');
+      expect(await readdir(replica)).to.have.members(['2', 'damaged-1']);
+      expect(await verdictWith(Number.MAX_SAFE_INTEGER)).to.equal('empty');
+      expect(await readdir(replica)).to.have.members(['2']);
+    } finally {
+      await removeAll([directory]);
+    }
+  });
 
   it('acknowledges nothing after its error, and loses nothing from before', async () => {
     const directory = await temporaryDirectory();
