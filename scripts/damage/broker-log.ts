@@ -24,16 +24,21 @@ export class BrokerLog {
     this.from = statSync(file).size;
   }
 
+  text(): string {
+    return readFileSync(this.file).subarray(this.from).toString('utf8');
+  }
+
   lines(): LogLine[] {
-    const text = readFileSync(this.file).subarray(this.from).toString('utf8');
-    return text.split('\n').flatMap((line) => {
-      try {
-        return [JSON.parse(line) as LogLine];
-      } catch {
-        // The last line may be half written; what is no JSON is none of the broker's own lines.
-        return [];
-      }
-    });
+    return this.text()
+      .split('\n')
+      .flatMap((line) => {
+        try {
+          return [JSON.parse(line) as LogLine];
+        } catch {
+          // The last line may be half written; what is no JSON is none of the broker's own lines.
+          return [];
+        }
+      });
   }
 
   damaged(): LogLine[] {

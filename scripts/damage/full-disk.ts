@@ -17,6 +17,7 @@ const LARGE_BYTES = 1 << 30;
 const FULL_WITHIN_MS = 120_000;
 /** How long it must stand a full disk. */
 const FULL_FOR_MS = 6_000;
+const NO_SPACE = /no space left/i;
 /** More a second is a flood: a disk may stay full for days. */
 const LINES_PER_SECOND_MAX = 20;
 
@@ -112,10 +113,12 @@ async function fillAndHeal(
     if (how.isKilled) {
       await broker.kill();
       broker.start();
-      problems.push(...(await enduring(stage, victim)));
+      problems.push(...(await refusing(stage, victim)));
     }
     volume.grow();
     healedAt = performance.now();
+    // What a supervisor does; one that runs must get well by itself.
+    if (!broker.isRunning) broker.start();
     await stage.whenWhole();
   });
   const rebuiltMs = Math.round(performance.now() - healedAt);
@@ -141,6 +144,23 @@ async function fillAndHeal(
 
 function isFenced(log: BrokerLog, group: number): boolean {
   return log.fenced().some((line) => line.raftGroup === group);
+}
+
+/**
+ * Started on a full disk, a broker may serve as well as it can, or end and say why in one line; what
+ * the others acknowledge goes on.
+ */
+async function refusing(stage: DamageStage, victim: number): Promise<string[]> {
+  const log = stage.logOf(victim);
+  const ackedBefore = stage.ledger.acked.size;
+  await pause(FULL_FOR_MS);
+  const problems: string[] = [];
+  const text = log.text();
+  if (!stage.cluster.broker(victim).isRunning && !NO_SPACE.test(text)) {
+    problems.push(`broker ${victim} ended and did not say that its disk is full`);
+  }
+  if (stage.ledger.acked.size === ackedBefore) problems.push('the other two acknowledged nothing');
+  return problems;
 }
 
 /** What must hold while the disk is full. */

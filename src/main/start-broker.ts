@@ -271,9 +271,9 @@ async function bind(
 /** One line: LevelDB and others say only in a cause what was the matter. */
 function reasonOf(thrown: unknown): string {
   const texts: string[] = [];
-  for (let at = thrown; at !== undefined && texts.length < CAUSES_MAX;) {
-    texts.push(at instanceof Error ? at.message : String(at));
-    at = at instanceof Error ? at.cause : undefined;
+  for (let at = thrown; at instanceof Error && texts.length < CAUSES_MAX; at = at.cause) {
+    texts.push(at.message);
   }
+  if (texts.length === 0) return String(thrown);
   return texts.join(': ').split('\n').join(' ');
 }
