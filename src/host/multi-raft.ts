@@ -6,6 +6,7 @@ import type { Logger } from '../ports/telemetry.js';
 import type { PeerMessage, SnapshotHeader, Transport } from '../ports/transport.js';
 import type { Cancel, World } from '../ports/world.js';
 import { checkRaftConfig, type RaftConfig } from '../raft/config.js';
+import type { PreVoteRequest } from '../raft/message.js';
 import type { CreateRaftNode } from '../raft/raft-node.js';
 import { EarlyRequests } from './early-requests.js';
 import { hostMetrics, type HostMetrics } from './host-metrics.js';
@@ -376,10 +377,8 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     this.#snapshots.send(driver, peer, repairTarget);
   }
 
-  driverBegan(driver: RaftGroupDriver): void {
-    for (const request of this.#early.take(driver.id)) {
-      this.#guard(driver, () => driver.receive(request));
-    }
+  takeEarly(group: RaftGroupId): readonly PreVoteRequest[] {
+    return this.#early.take(group);
   }
 
   driverEnded(driver: RaftGroupDriver): void {

@@ -8,6 +8,7 @@ import type { BrokerStore, LoadedReplica, LogStore, ReplicaSpec } from '../ports
 import type { Logger } from '../ports/telemetry.js';
 import type { Cancel } from '../ports/world.js';
 import type { RaftStatus } from '../raft/io.js';
+import type { PreVoteRequest } from '../raft/message.js';
 import type { CreateRaftNode } from '../raft/raft-node.js';
 import { MembershipHistory } from './membership-history.js';
 import { campaignRank } from './leadership.js';
@@ -25,8 +26,8 @@ export interface ReplicaHost extends DriverHost {
   readonly openSlots: Slots;
   /** One replica is verified at a time: it costs disk and a core. */
   readonly verifySlots: Slots;
-  /** It can take what came for it before. */
-  driverBegan(driver: RaftGroupDriver): void;
+  /** What came for a replica that was not open yet. */
+  takeEarly(group: RaftGroupId): readonly PreVoteRequest[];
   driverEnded(driver: RaftGroupDriver): void;
   replicaStopped(group: RaftGroupId, error: unknown): void;
 }
@@ -170,7 +171,6 @@ export class RaftReplica implements RaftGroup {
     this.#isToldFenced = false;
     this.#openedMs = this.#host.world.clock.monotonicMs();
     this.#seekLeader(driver, loaded);
-    this.#host.driverBegan(driver);
     this.#host.markDirty(driver);
     this.#verifyLater(driver, loaded);
   }
@@ -178,21 +178,23 @@ export class RaftReplica implements RaftGroup {
   /**
    * A replica that opens does not wait a whole timeout in silence for a leader that may not be there:
    * voters ask for pre-votes one after another, the preferred leader first. Where a leader lives, it is
-   * heard before, and the others grant nothing.
+   * heard before, and the others grant nothing. Who asked before this replica was open knows of no
+   * leader either: the preferred one goes ahead of it, any other answers.
    */
   #seekLeader(driver: RaftGroupDriver, { raft }: LoadedReplica): void {
     const { voters } = driver.status().membership;
     const { id } = this;
     const preferredLeader = this.#preferredLeader;
     const rank = campaignRank(voters, this.#host.self, { id, preferredLeader });
+    const early = this.#host.takeEarly(id);
     if (rank === undefined) return;
     // Nobody can lead a group that was just created, and nobody else can lead a group of one.
-    const isLeaderless =
-      voters.length === 1 || (raft.hardState.term === 0 && raft.last.index === 0);
-    const { heartbeatTicks } = this.#host.config;
-    const first = isLeaderless ? 0 : heartbeatTicks;
+    const isNew = raft.hardState.term === 0 && raft.last.index === 0;
+    const isLeaderless = isNew || voters.length === 1 || early.length > 0;
+    const first = isLeaderless ? 0 : this.#host.config.heartbeatTicks;
     const jitter = rank === 0 ? 0 : this.#host.world.random.u32() % 2;
     driver.campaignIn(first + 2 * rank + jitter);
+    if (rank > 0) for (const request of early) driver.receive(request);
   }
 
   #restoreMachine(loaded: LoadedReplica): LogIndex {
