@@ -84,6 +84,8 @@ export class ReplicaDisk {
   lostWatermark: EntryId = NO_ENTRY;
   /** Set from outside while no process has it open: the next opening finds it damaged. */
   isDamaged = false;
+  /** Set by a scenario: the sync that is due next reports an error. */
+  failsNextSync = false;
   /** What the log held when it was damaged: a commit may rest on it although it is gone. */
   lost: LogImage | undefined;
   open: SimLogStore | undefined;
@@ -313,7 +315,9 @@ export class SimLogStore implements LogStore {
     const batch = this.batch ?? [];
     const { scheduler, prng, spec } = this.disk;
     const { syncErrorChance } = this.options();
-    const hasFailed = syncErrorChance > 0 && prng.chance(syncErrorChance);
+    const mayFail = syncErrorChance > 0 || this.disk.failsNextSync;
+    const hasFailed = mayFail && (this.disk.failsNextSync || prng.chance(syncErrorChance));
+    this.disk.failsNextSync = false;
     if (!hasFailed || prng.chance(0.5)) {
       for (const { operation } of batch) this.disk.commit(operation);
     }

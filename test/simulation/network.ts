@@ -88,6 +88,11 @@ export class SimNetwork {
   private options: NetworkOptions;
   private readonly endpoints = new Map<number, SimEndpoint>();
   private readonly cuts = new Set<string>();
+  /** Who has a call or a stream open to a process. */
+  private readonly connected = new Map<
+    SimProcess,
+    { readonly caller: SimProcess; readonly broken: () => void }[]
+  >();
 
   readonly scheduler: Scheduler;
   private readonly prng: Prng;
@@ -109,8 +114,22 @@ export class SimNetwork {
     return endpoint;
   }
 
+  /** Runs `broken` at the caller once the peer's process, as it is now, has ended. */
+  whenBroken(caller: SimProcess, peer: number, broken: () => void): void {
+    const process = this.endpoints.get(peer)?.process;
+    if (process?.isAlive !== true) return;
+    const waiting = this.connected.get(process) ?? [];
+    this.connected.set(process, waiting);
+    waiting.push({ caller, broken });
+  }
+
   /** Tells the peers, where a hint can reach them, that this process is gone. */
   detach(process: SimProcess): void {
+    for (const { caller, broken } of this.connected.get(process) ?? []) {
+      if (this.isCut(process.brokerId, caller.brokerId)) continue;
+      this.scheduler.schedule(this.delay(), caller, broken);
+    }
+    this.connected.delete(process);
     if (!this.options.hasHints) return;
     for (const peer of this.endpoints.values()) {
       if (peer.process === process || !peer.process.isAlive) continue;
@@ -267,6 +286,7 @@ export class SimEndpoint implements Transport, PeerCaller, PeerDirectory {
       const settle = (run: () => void): void =>
         void this.network.scheduler.schedule(0, this.process, run);
       this.network.scheduler.schedule(SNAPSHOT_PATIENCE, this.process, fail);
+      this.network.whenBroken(this.process, to, fail);
       this.network.travel(
         self,
         to,
@@ -322,8 +342,9 @@ export class SimEndpoint implements Transport, PeerCaller, PeerDirectory {
           (error: unknown) => reply(() => reject(BrokerError.from(error))),
         );
       });
+      const gone = new BrokerError('BROKER_UNAVAILABLE', `broker ${peer} does not answer`);
+      this.network.whenBroken(this.process, peer, () => finish(() => reject(gone)));
       if (!this.network.isReachable(peer)) {
-        const gone = new BrokerError('BROKER_UNAVAILABLE', `broker ${peer} does not answer`);
         this.network.scheduler.schedule(ms(1), this.process, () => finish(() => reject(gone)));
       }
     });

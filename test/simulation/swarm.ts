@@ -61,6 +61,26 @@ export function isAmbient(kind: FaultKind): boolean {
   return AMBIENT.includes(kind);
 }
 
+/** No faults, quick links and disks: what a scenario starts from and changes on purpose. */
+export function calmSwarm(changes: Partial<SwarmOptions> = {}): SwarmOptions {
+  return {
+    brokers: 3,
+    groups: 1,
+    safety: seconds(5),
+    faults: new Set(),
+    faultPeriod: seconds(1),
+    mendMax: seconds(1),
+    requestPeriod: ms(20),
+    raft: DEFAULT_RAFT_CONFIG,
+    network: PERFECT_NETWORK,
+    disk: GOOD_DISK,
+    truncatePeriod: undefined,
+    checkpointEntries: 1_000,
+    clockDrift: false,
+    ...changes,
+  };
+}
+
 export function drawSwarm(prng: Prng): SwarmOptions {
   const faults = new Set<FaultKind>(FAULT_KINDS.filter(() => prng.chance(0.45)));
   // A damaged replica and a membership in motion may leave a group without a quorum for good.
