@@ -75,7 +75,8 @@ async function hunt(mutant: Mutant, args: readonly string[]): Promise<Finding> {
   const startedAt = performance.now();
   const directory = await mutate(mutant);
   try {
-    const output = await simulate(directory, [...args, '--json', '--stop-on-failure']);
+    const all = [...args, '--level', mutant.level, '--json', '--stop-on-failure'];
+    const output = await simulate(directory, all);
     const report = JSON.parse(output) as SimReport;
     const first = [...report.failures].sort((a, b) => a.seed - b.seed)[0];
     return {

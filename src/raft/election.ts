@@ -255,7 +255,9 @@ export class Election {
 
   private isNextAfter(candidate: BrokerId): boolean {
     if (!this.timer.isHinted || this.replica.role !== 'follower') return false;
-    return this.rankOf(this.replica.self) === this.rankOf(candidate) + 1;
+    // The request of one who is no voter, a removed member perhaps, is nobody's turn.
+    const before = this.rankOf(candidate);
+    return before >= 0 && this.rankOf(this.replica.self) === before + 1;
   }
 
   /** Order in which the remaining voters campaign; -1 for anybody else. */

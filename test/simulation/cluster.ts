@@ -207,7 +207,9 @@ export class SimCluster<A extends App> {
       const disk = this.broker(id).disk.replicas.get(raftGroupId(group));
       invariant(disk !== undefined, 'a core has a disk', { id, group });
       const inner = createRaftNode(init, config);
-      const node = new WatchedNode(inner, brokerId(id), oracle, disk.log.copy(), this.scheduler);
+      const log = disk.log.copy();
+      const { membership } = init.snapshot;
+      const node = new WatchedNode(inner, brokerId(id), oracle, log, this.scheduler, membership);
       this.nodes.set(`${id} ${group}`, node);
       return node;
     };

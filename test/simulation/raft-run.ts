@@ -1,6 +1,7 @@
 import type { Prng } from '../../src/base/prng.js';
 import { brokerId, raftGroupId, type RaftGroupId, type TopicId } from '../../src/model/ids.js';
 import { membershipOf, NO_MEMBERS } from '../../src/model/membership.js';
+import type { RaftGroup } from '../../src/host/raft-group.js';
 import type { ReplicaSpec } from '../../src/ports/log-store.js';
 import { SimCluster } from './cluster.js';
 import { Nemesis, type AppFaults } from './nemesis.js';
@@ -83,17 +84,27 @@ export class RaftRun implements AppFaults {
     group.transferLeadership(this.prng.pick(voters), 3_000).catch(() => undefined);
   }
 
+  /** Asks whoever believes to lead, ready or not, and often again before the first change is done. */
   changeMembership(): void {
     const { groupId } = this.prng.pick(this.specs);
-    const { group } = this.pickLeader(groupId) ?? {};
-    if (group === undefined) return;
+    const leaders = this.cluster.alive().flatMap(({ app }) => {
+      const group = app?.replicas.get(groupId)?.group;
+      return group?.status()?.role === 'leader' ? [group] : [];
+    });
+    if (leaders.length === 0) return;
+    this.requestChange(groupId, this.prng.pick(leaders));
+    if (!this.prng.chance(0.4)) return;
+    const wait = this.prng.int(ms(20));
+    this.scheduler.schedule(wait, undefined, () => this.changeMembership());
+  }
+
+  private requestChange(groupId: RaftGroupId, group: RaftGroup): void {
     const ids = this.cluster.brokers.map((broker) => broker.id);
     const voters = ids.filter(() => this.prng.chance(0.6));
     if (voters.length === 0) voters.push(this.prng.pick(ids));
     const learners = ids.filter((id) => !voters.includes(id) && this.prng.chance(0.3));
-    const target = membershipOf(voters, learners);
     this.scheduler.say(() => `g${groupId} is to have voters ${voters.join(' ')}`);
-    group.changeMembership(target, 5_000).catch(() => undefined);
+    group.changeMembership(membershipOf(voters, learners), 5_000).catch(() => undefined);
   }
 
   private makeSpec(group: number): ReplicaSpec {

@@ -84,7 +84,9 @@ export function calmSwarm(changes: Partial<SwarmOptions> = {}): SwarmOptions {
 export function drawSwarm(prng: Prng): SwarmOptions {
   const faults = new Set<FaultKind>(FAULT_KINDS.filter(() => prng.chance(0.45)));
   // A damaged replica and a membership in motion may leave a group without a quorum for good.
-  if (faults.has('damage')) faults.delete('membership');
+  if (faults.has('damage') && faults.has('membership')) {
+    faults.delete(prng.chance(0.5) ? 'membership' : 'damage');
+  }
   const brokers = prng.chance(0.5) ? 3 : 5;
   return {
     brokers,

@@ -1,10 +1,10 @@
 import { checkInvariants, describeEvent, describeReady } from '../../src/raft/debug.js';
 import type { EntryId, IndexRange, LogEntry } from '../../src/model/log-entry.js';
-import type { Membership } from '../../src/model/membership.js';
+import { encodeMembership, type Membership } from '../../src/model/membership.js';
 import type { Proposal, ProposeResult, RaftEvent, RaftStatus, Ready } from '../../src/raft/io.js';
 import type { RaftInspection, RaftNode } from '../../src/raft/raft-node.js';
 import type { GroupOracle, Speaker } from './group-oracle.js';
-import type { LogImage } from './log-image.js';
+import type { ChainedEntry, LogImage } from './log-image.js';
 import { must } from './violation.js';
 import type { Scheduler } from './world.js';
 
@@ -22,6 +22,8 @@ export class WatchedNode implements RaftNode {
   private seen: RaftStatus;
   /** As of the last effects taken: what they were judged against. */
   private settled: RaftStatus;
+  /** Memberships in the log, ascending; the first is the one the log's base came with. */
+  private readonly memberships: { readonly index: number; readonly encoded: string }[];
   /** Commits made as a leader since then: judged once the effects say what the log holds. */
   private newCommits: { to: number; term: number; membership: Membership }[] = [];
 
@@ -31,7 +33,10 @@ export class WatchedNode implements RaftNode {
     oracle: GroupOracle,
     log: LogImage,
     scheduler: Scheduler,
+    base: Membership,
   ) {
+    this.memberships = [{ index: log.base.index, encoded: textOf(encodeMembership(base)) }];
+    this.noteMemberships(log.items);
     this.inner = inner;
     this.broker = broker;
     this.oracle = oracle;
@@ -180,6 +185,27 @@ export class WatchedNode implements RaftNode {
     }
   }
 
+  private noteMemberships(items: readonly ChainedEntry[]): void {
+    for (const { entry } of items) {
+      if (entry.kind !== 'membership') continue;
+      this.memberships.push({ index: entry.index, encoded: textOf(entry.payload) });
+    }
+  }
+
+  /** I16: one change at a time, and none before an entry of the own term is committed. */
+  private checkChange(): void {
+    const { seen, oracle, broker } = this;
+    const facts = { group: oracle.group, broker, term: seen.term, commit: seen.commit };
+    const pending = this.memberships.filter(({ index }) => index > seen.commit);
+    must(pending.length <= 1, 'I16', 'two changes of members at once', facts);
+    must(
+      this.log.termAt(seen.commit) === seen.term,
+      'I16',
+      'members change before the term has committed anything',
+      facts,
+    );
+  }
+
   private dropPrefix(last: EntryId): void {
     if (last.index > this.log.base.index) this.log.dropThrough(last);
   }
@@ -201,11 +227,19 @@ export class WatchedNode implements RaftNode {
         const items = log.link(append.prev.index, append.entries);
         oracle.held(broker, items);
         log.replaceAfter(append.prev.index, items);
+        while ((this.memberships.at(-1)?.index ?? 0) > append.prev.index) this.memberships.pop();
+        this.noteMemberships(items);
+        if (sameReign && items.some(({ entry }) => entry.kind === 'membership')) {
+          this.checkChange();
+        }
       }
       if (install !== undefined) {
         oracle.snapshots(broker, install);
         must(install.last.index >= settled.commit, 'I17', 'a snapshot goes back', facts);
         log.resetTo(install.last, install.chain);
+        this.memberships.length = 0;
+        const encoded = textOf(encodeMembership(install.membership));
+        this.memberships.push({ index: install.last.index, encoded });
       }
     }
     must(seen.last.index === log.last.index, 'I8', 'the core and its effects disagree', {
@@ -213,6 +247,12 @@ export class WatchedNode implements RaftNode {
       core: seen.last.index,
       effects: log.last.index,
     });
+    must(
+      this.memberships.at(-1)?.encoded === textOf(encodeMembership(seen.membership)),
+      'I16',
+      'the membership in force is not the latest in the log',
+      { ...facts, voters: seen.membership.voters },
+    );
     const isNewLeader =
       seen.role === 'leader' && (settled.role !== 'leader' || settled.term !== seen.term);
     if (isNewLeader) oracle.beginsReign(broker, seen.term, log);
@@ -222,4 +262,8 @@ export class WatchedNode implements RaftNode {
     oracle.believesDurable(broker, log, seen.durable);
     this.settled = seen;
   }
+}
+
+function textOf(bytes: Uint8Array): string {
+  return bytes.join(',');
 }

@@ -1,3 +1,5 @@
+import type { Level } from '../run.js';
+
 /** One replacement in one file; `find` must stand there exactly once. */
 export interface Edit {
   readonly file: string;
@@ -10,6 +12,8 @@ export interface Mutant {
   /** As in RELIABILITY.md §8; X for ours. */
   readonly id: string;
   readonly what: string;
+  /** Where to look for it. */
+  readonly level: Level;
   readonly edits: readonly Edit[];
 }
 
@@ -19,6 +23,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M1',
     what: 'a vote is answered before it is durable',
+    level: 'raft',
     edits: [
       {
         file: `${CORE}/replica.ts`,
@@ -31,6 +36,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M3',
     what: 'a vote is forgotten within its term',
+    level: 'raft',
     edits: [
       {
         file: `${CORE}/election.ts`,
@@ -48,6 +54,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M4',
     what: "a leader commits an earlier term's entry by counting",
+    level: 'raft',
     edits: [
       {
         file: `${CORE}/step-leader.ts`,
@@ -59,6 +66,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M5',
     what: 'every append truncates the log behind it',
+    level: 'raft',
     edits: [
       {
         file: `${CORE}/step-follower.ts`,
@@ -80,6 +88,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M7',
     what: 'a leader counts itself before its disk has the entries',
+    level: 'raft',
     edits: [
       {
         file: `${CORE}/step-leader.ts`,
@@ -91,6 +100,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M8',
     what: 'a follower acknowledges what it has only in memory',
+    level: 'raft',
     edits: [
       {
         file: `${CORE}/step-follower.ts`,
@@ -102,6 +112,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M9',
     what: 'a quorum produce is acknowledged once the leader has it on disk',
+    level: 'broker',
     edits: [
       {
         file: 'src/broker/pending-produce.ts',
@@ -113,6 +124,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M12',
     what: "members are changed before an entry of the leader's term is committed",
+    level: 'raft',
     edits: [
       {
         file: `${CORE}/step-leader.ts`,
@@ -124,6 +136,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M13',
     what: 'a second change of members begins before the first is committed',
+    level: 'raft',
     edits: [
       {
         file: `${CORE}/step-leader.ts`,
@@ -135,6 +148,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M16',
     what: 'a truncated membership stays in force',
+    level: 'raft',
     edits: [
       {
         file: `${CORE}/raft-log.ts`,
@@ -146,6 +160,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M24',
     what: 'a new leader serves before it has applied an entry of its term',
+    level: 'raft',
     edits: [
       {
         file: 'src/host/raft-group-driver.ts',
@@ -157,6 +172,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M25',
     what: 'a linearizable read does not ask whether the leader still leads',
+    level: 'raft',
     edits: [
       {
         file: 'src/host/raft-group-driver.ts',
@@ -169,6 +185,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M27',
     what: 'the table of producers is not replicated',
+    level: 'broker',
     edits: [
       {
         file: 'src/partition/partition-state.ts',
@@ -180,6 +197,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M34',
     what: 'a damaged replica votes as if it were whole',
+    level: 'raft',
     edits: [
       {
         file: `${CORE}/election.ts`,
@@ -196,18 +214,20 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     id: 'X1',
-    what: 'a vote does not look at the log of the candidate',
+    what: 'votes do not look at the log of the candidate',
+    level: 'raft',
     edits: [
       {
         file: `${CORE}/election.ts`,
-        find: 'this.isVoteFreeFor(m.from) && this.isLogGood(m);\n    if (granted) {',
-        replace: 'this.isVoteFreeFor(m.from);\n    if (granted) {',
+        find: 'return replica.log.isCoveredBy(m.lastLog);',
+        replace: 'return m.lastLog.index >= 0;',
       },
     ],
   },
   {
     id: 'X2',
     what: 'a completed write counts for what replaced it',
+    level: 'raft',
     edits: [
       {
         file: `${CORE}/raft-log.ts`,
@@ -219,6 +239,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'X3',
     what: 'a failed produce says that nothing was appended',
+    level: 'broker',
     edits: [
       {
         file: 'src/broker/pending-produce.ts',
