@@ -46,7 +46,7 @@ export interface PartitionHost {
   ensure(
     spec: ReplicaSpec,
     settings: TopicSettings,
-    /** Campaigns first while nobody leads. */
+    /** Campaigns first in a group that is new. */
     preferredLeader?: BrokerId,
   ): Promise<void>;
   /** No-op if the group is not here. */

@@ -22,7 +22,8 @@ export function transferTargets(status: RaftStatus, group: RaftGroupId): BrokerI
 /**
  * How many voters come before `self` in looking for a leader; undefined for who is no voter. They come
  * in a circle that begins at the preferred leader, or else at another voter for every group, so that
- * leaderships are spread after a start.
+ * leaderships are spread after a start. The latter order is the core's own (RaftInit.rankSalt): who
+ * comes first here does not have to give way there.
  */
 export function campaignRank(
   voters: readonly BrokerId[],
@@ -32,6 +33,6 @@ export function campaignRank(
   const at = voters.indexOf(self);
   if (at < 0) return undefined;
   const preferred = voters.findIndex((id) => id === group.preferredLeader);
-  const start = preferred >= 0 ? preferred : group.id % voters.length;
-  return (at - start + voters.length) % voters.length;
+  const turn = preferred >= 0 ? voters.length - preferred : group.id;
+  return (at + turn) % voters.length;
 }

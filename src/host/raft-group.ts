@@ -81,8 +81,8 @@ export interface RaftGroup {
 export interface MultiRaft {
   start(): void;
   /**
-   * Creates the replica durably if it does not exist, then opens it. Who of a group without a leader
-   * comes first to campaign is `preferredLeader`, or else told by the group's id.
+   * Creates the replica durably if it does not exist, then opens it. Who campaigns first in a
+   * new group is `preferredLeader`, or else told by the group's id.
    */
   open(
     spec: ReplicaSpec,

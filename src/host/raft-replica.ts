@@ -177,24 +177,25 @@ export class RaftReplica implements RaftGroup {
 
   /**
    * A replica that opens does not wait a whole timeout in silence for a leader that may not be there:
-   * voters ask for pre-votes one after another, the preferred leader first. Where a leader lives, it is
-   * heard before, and the others grant nothing. Who asked before this replica was open knows of no
-   * leader either: the preferred one goes ahead of it, any other answers.
+   * voters ask for pre-votes one after another. Where a leader lives, it is heard before, and the others
+   * grant nothing. The preferred leader is the first of a new group; later, when a broker may open its
+   * replicas before it knows of any preference, the order is one that all know. Who asked before this
+   * replica was open knows of no leader either: the first goes ahead of it, any other answers.
    */
   #seekLeader(driver: RaftGroupDriver, { raft }: LoadedReplica): void {
-    const { voters } = driver.status().membership;
     const { id } = this;
-    const preferredLeader = this.#preferredLeader;
+    const { voters } = driver.status().membership;
+    const isNew = raft.hardState.term === 0 && raft.last.index === 0;
+    const preferredLeader = isNew ? this.#preferredLeader : undefined;
     const rank = campaignRank(voters, this.#host.self, { id, preferredLeader });
     const early = this.#host.takeEarly(id);
     if (rank === undefined) return;
-    // Nobody can lead a group that was just created, and nobody else can lead a group of one.
-    const isNew = raft.hardState.term === 0 && raft.last.index === 0;
     const isLeaderless = isNew || voters.length === 1 || early.length > 0;
     const first = isLeaderless ? 0 : this.#host.config.heartbeatTicks;
     const jitter = rank === 0 ? 0 : this.#host.world.random.u32() % 2;
     driver.campaignIn(first + 2 * rank + jitter);
-    if (rank > 0) for (const request of early) driver.receive(request);
+    const goesAhead = rank === 0 && !isNew;
+    if (!goesAhead) for (const request of early) driver.receive(request);
   }
 
   #restoreMachine(loaded: LoadedReplica): LogIndex {

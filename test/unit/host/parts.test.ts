@@ -185,9 +185,9 @@ describe('who looks for a leader first', () => {
 
   it('is another one for every group where no voter is preferred', () => {
     expect(ranks(0)).to.deep.equal([0, 1, 2, undefined]);
-    expect(ranks(1)).to.deep.equal([2, 0, 1, undefined]);
-    expect(ranks(5)).to.deep.equal([1, 2, 0, undefined]);
-    expect(ranks(5, 4)).to.deep.equal([1, 2, 0, undefined]);
+    expect(ranks(1)).to.deep.equal([1, 2, 0, undefined]);
+    expect(ranks(5)).to.deep.equal([2, 0, 1, undefined]);
+    expect(ranks(5, 4)).to.deep.equal([2, 0, 1, undefined]);
   });
 });
 
