@@ -34,6 +34,23 @@ const STEPS: readonly Step[] = [
   mocha('conformance, damage', 'test/{conformance,damage}/**/*.test.ts'),
   mocha('simulation', 'test/simulation/**/*.test.ts'),
   mocha('integration', 'test/integration/**/*.test.ts'),
+  // Safety only: how long writes stop is no matter for a machine that may be busy.
+  {
+    name: 'chaos smoke',
+    command: ['tsx', 'scripts/chaos/main.ts', '--faults', '2', '--limit-ms', '60000'],
+  },
+  {
+    name: 'bench smoke',
+    command: [
+      'tsx',
+      'scripts/bench/main.ts',
+      'produce',
+      '--seconds',
+      '2',
+      '--floor-share-min',
+      '0.05',
+    ],
+  },
 ];
 
 interface Outcome {

@@ -1,6 +1,7 @@
 /**
  * `npm run bench -- produce|fetch|latency [--record-bytes N] [--batch-bytes N] [--partitions N]
- *   [--compression C] [--seconds N] [--rate N] [--rtt-ms N] [--no-floor] [--json]`
+ *   [--compression C] [--seconds N] [--rate N] [--rtt-ms N] [--no-floor] [--floor-share-min N]
+ *   [--json]`
  *
  * Three broker processes and this client on one machine, data in a temporary folder; the floor (the
  * same stack with nothing of Millrace in it) is measured in the same call. Compare ratios, not
@@ -27,6 +28,8 @@ const { values: args, positionals } = parseArgs({
     seconds: { type: 'string', default: '10' },
     rate: { type: 'string', default: '0' },
     'rtt-ms': { type: 'string', default: '0' },
+    /** Exit with 1 if producing reaches less than this share of the floor. */
+    'floor-share-min': { type: 'string', default: '0' },
     'no-floor': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -131,9 +134,26 @@ try {
           inFlight: Math.max(12, Math.round(FLOOR_IN_FLIGHT_BYTES / options.batchBytes)),
         });
   report(rows, floor);
+  checkShare(rows, floor);
 } finally {
   proxies?.stop();
   await cluster?.stop();
+}
+
+function checkShare(
+  rows: readonly Row[],
+  floor: Awaited<ReturnType<typeof runFloor>> | undefined,
+): void {
+  const shareMin = Number(args['floor-share-min']);
+  for (const row of rows) {
+    if (floor === undefined || row.name !== 'produce') continue;
+    const share = row.bytes / 1_048_576 / row.seconds / floor.mebibytesPerSecond;
+    if (share >= shareMin) continue;
+    process.stderr.write(
+      `${row.name}: ${share.toFixed(3)} x the floor, at least ${shareMin} wanted\n`,
+    );
+    process.exitCode = 1;
+  }
 }
 
 function report(

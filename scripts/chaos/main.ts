@@ -1,5 +1,6 @@
 /**
- * `npm run chaos -- --scenario kill-leader --seconds 60 [--faults N] [--history FILE] [--json]`
+ * `npm run chaos -- --scenario kill-leader --seconds 60 [--faults N] [--limit-ms N] [--history FILE]
+ *   [--json]`
  *
  * Real broker processes, real clients, faults; then heal, drain, and judge the recorded history. Exits
  * with 0 on PASS, 1 on FAIL, 3 on INVALID (a run too thin to judge), 2 on bad usage.
@@ -56,6 +57,7 @@ const { values: args } = parseArgs({
     partitions: { type: 'string', default: '10' },
     'records-per-second': { type: 'string', default: '1000' },
     'value-bytes': { type: 'string', default: '100' },
+    'limit-ms': { type: 'string' },
     history: { type: 'string' },
     keep: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -71,8 +73,16 @@ if (scenario === undefined) {
 const seconds = Number(args.seconds ?? (args.faults === undefined ? 60 : 86_400));
 const faultsMax = Number(args.faults ?? Number.POSITIVE_INFINITY);
 const partitions = Number(args.partitions);
-if (!(seconds > 0) || !(faultsMax > 0) || !(partitions > 0)) {
-  process.stderr.write('--seconds, --faults and --partitions must be positive numbers\n');
+const limitMs = args['limit-ms'] === undefined ? undefined : Number(args['limit-ms']);
+if (
+  !(seconds > 0) ||
+  !(faultsMax > 0) ||
+  !(partitions > 0) ||
+  !(limitMs === undefined || limitMs > 0)
+) {
+  process.stderr.write(
+    '--seconds, --faults, --partitions and --limit-ms must be positive numbers\n',
+  );
   process.exit(2);
 }
 const say = (text: string): void => {
@@ -116,6 +126,7 @@ try {
     topic: TOPIC,
     partitions,
     history,
+    limitMs,
     isOver: () => performance.now() - faultsFrom > seconds * 1000 || faults.length >= faultsMax,
     faulted: (fault) => faults.push(fault),
     say,

@@ -10,6 +10,8 @@ export interface Stage {
   readonly topic: string;
   readonly partitions: number;
   readonly history: HistoryWriter;
+  /** Longest write gap to allow instead of the fault's own, in ms. */
+  readonly limitMs: number | undefined;
   /** True once the run's time is over or enough faults were made. */
   isOver(): boolean;
   faulted(fault: Fault): void;
@@ -20,9 +22,10 @@ export interface Stage {
 export type Scenario = (stage: Stage) => Promise<void>;
 
 const SETTLE_MS = 500;
-/** RELIABILITY: the longest write gap a kill of a leader may cause; and of the whole cluster. */
+/** The longest write gap a kill of a leader, of the whole cluster, or an orderly restart may cause. */
 const KILL_LIMIT_MS = 1_500;
 const KILL_ALL_LIMIT_MS = 10_000;
+const TERM_LIMIT_MS = 500;
 
 async function leaders(
   admin: MillraceClient['admin'],
@@ -64,7 +67,10 @@ async function killLeader(stage: Stage): Promise<void> {
     const broker = stage.cluster.broker(node);
     const atMs = performance.now();
     await broker.kill();
-    stage.history.event({ f: 'nemesis', v: { kind: 'kill9', node, limitMs: KILL_LIMIT_MS } });
+    stage.history.event({
+      f: 'nemesis',
+      v: { kind: 'kill9', node, limitMs: stage.limitMs ?? KILL_LIMIT_MS },
+    });
     stage.faulted({ atMs, keys });
     kills += 1;
     stage.say(`kill ${kills}: broker ${node}, which led ${keys.length} of ${stage.partitions}`);
@@ -86,7 +92,10 @@ async function killAll(stage: Stage): Promise<void> {
     const atMs = performance.now();
     await Promise.all(brokers.map((broker) => broker.kill()));
     const node = brokers.map((broker) => broker.id);
-    stage.history.event({ f: 'nemesis', v: { kind: 'kill9', node, limitMs: KILL_ALL_LIMIT_MS } });
+    stage.history.event({
+      f: 'nemesis',
+      v: { kind: 'kill9', node, limitMs: stage.limitMs ?? KILL_ALL_LIMIT_MS },
+    });
     stage.faulted({ atMs, keys });
     for (const broker of brokers) broker.start();
     await Promise.all(brokers.map((broker) => broker.ready()));
@@ -105,7 +114,10 @@ async function rollingRestart(stage: Stage): Promise<void> {
     const keys = (await leaders(client.admin, stage)).get(broker.id) ?? [];
     await pause(SETTLE_MS);
     const atMs = performance.now();
-    stage.history.event({ f: 'nemesis', v: { kind: 'term', node: broker.id, limitMs: 500 } });
+    stage.history.event({
+      f: 'nemesis',
+      v: { kind: 'term', node: broker.id, limitMs: stage.limitMs ?? TERM_LIMIT_MS },
+    });
     stage.faulted({ atMs, keys });
     await broker.kill('SIGTERM');
     broker.start();
