@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -35,7 +35,8 @@ export function spawnBroker(configFile: string, logFile: string): number {
 export function isBrokerRunning(pid: number, configFile: string): boolean {
   if (!isAlive(pid)) return false;
   const command = commandLine(pid);
-  return command === undefined || command.includes(configFile);
+  // A process that is just ending has lost its command line, but not yet its ports and locks.
+  return command === undefined || command === '' || command.includes(configFile);
 }
 
 /** Sends a signal; false if there is no such process. */
@@ -57,11 +58,15 @@ function isAlive(pid: number): boolean {
   return !isZombie(pid);
 }
 
-/** A child that ended and was not waited for yet still has its id. */
+/**
+ * A child that ended and was not waited for yet still has its id. It counts as gone only with its last
+ * thread: until then its ports and its lock on the data directory are held.
+ */
 function isZombie(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
+    const isEnded = stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
+    return isEnded && readdirSync(`/proc/${pid}/task`).length === 1;
   } catch {
     return false;
   }

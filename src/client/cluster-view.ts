@@ -50,6 +50,7 @@ const QUICK_METHODS: ReadonlySet<keyof ClusterMethods> = new Set([
   'fetchOffsets',
 ]);
 const UNRESPONSIVE: ReadonlySet<ErrorCode> = new Set(['BROKER_UNAVAILABLE', 'DEADLINE_EXCEEDED']);
+const UNKNOWN_THINGS: ReadonlySet<ErrorCode> = new Set(['UNKNOWN_TOPIC', 'UNKNOWN_PARTITION']);
 const CALL_BACKOFF = { firstMs: 20, maxMs: 500 };
 
 /**
@@ -177,6 +178,7 @@ export class ClusterView {
   ): Promise<ClusterMethods[Method]['answer']> {
     const { clock } = this.world;
     const endMs = clock.monotonicMs() + options.deadlineMs;
+    let unknownThings = 0;
     for (let attempt = 1; ; attempt += 1) {
       const to = this.nextBroker();
       const leftMs = endMs - clock.monotonicMs();
@@ -191,7 +193,11 @@ export class ClusterView {
       }
       if (failure.outcome === 'unknown') options.inDoubt?.();
       if (UNRESPONSIVE.has(failure.code)) this.markDown(to);
-      const mayRetry = failure.retriable && (options.retryUnknown || failure.outcome === 'none');
+      // One broker may lag behind; when all of them say it, there is no such thing.
+      if (UNKNOWN_THINGS.has(failure.code)) unknownThings += 1;
+      const isUnknown = unknownThings >= this.addresses().length;
+      const mayRetry =
+        failure.retriable && !isUnknown && (options.retryUnknown || failure.outcome === 'none');
       if (!mayRetry || this.isClosed) throw failure;
       const isRound = attempt % this.addresses().length === 0;
       const isElsewhere = failure.code === 'BROKER_UNAVAILABLE' && !isRound;

@@ -25,7 +25,7 @@ import type {
 import type { BrokerAddress, ClusterMethods } from './types.js';
 
 /** A broker that cannot be connected to within this time counts as unreachable. */
-const CONNECT_MS = 3_000;
+const CONNECT_MS = 1_500;
 /** The broker answers with its own deadline first; this only ends what would hang for ever. */
 const DEADLINE_SLACK_MS = 250;
 

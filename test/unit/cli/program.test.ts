@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import type { Command } from 'commander';
 import { createProgram, runCli } from '../../../src/cli/program.js';
-import { FakeIo } from './fake-io.js';
+import { FakeIo } from '../../support/fake-io.js';
 
 /** Nobody listens there: port 1 is never a broker's. */
 const NOBODY = ['--bootstrap', '127.0.0.1:1', '--timeout', '300'];

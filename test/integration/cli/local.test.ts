@@ -1,0 +1,145 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { expect } from 'chai';
+import { Prng } from '../../../src/base/prng.js';
+import { isPortFree } from '../../../src/cli/processes.js';
+import { runCli } from '../../../src/cli/program.js';
+import { FakeIo } from '../../support/fake-io.js';
+
+interface Ended {
+  readonly code: number;
+  readonly out: Buffer;
+  readonly err: string;
+}
+
+/** Lines with every kind of end, empty ones, bytes that are no text, and no end to the last. */
+function nastyFile(bytes: number): Buffer {
+  const random = new Prng(11);
+  const parts: Buffer[] = [];
+  for (let length = 0; length < bytes; length += parts.at(-1)?.length ?? 0) {
+    const end = random.chance(0.3) ? '\r\n' : '\n';
+    const isText = random.chance(0.9);
+    const body = isText
+      ? Buffer.from(`line ${parts.length} `.repeat(random.int(8)))
+      : Buffer.from(Array.from({ length: random.int(60) }, () => random.int(256)));
+    parts.push(Buffer.concat([body, Buffer.from(end)]));
+  }
+  return Buffer.concat([...parts, Buffer.from('no end')]);
+}
+
+/** The first of nine in a row, as the command wants them; below those the system hands out. */
+async function nineFreePorts(): Promise<number> {
+  for (let base = 20_000 + (process.pid % 1_000) * 10; ; base = 20_000 + ((base + 9) % 12_000)) {
+    const all = Array.from({ length: 9 }, (_, i) => isPortFree('127.0.0.1', base + i));
+    if ((await Promise.all(all)).every((isFree) => isFree)) return base;
+  }
+}
+
+const linesOf = (bytes: Buffer): string[] => bytes.toString('latin1').split('\n').sort();
+
+describe('millrace on this machine', function () {
+  this.timeout(120_000);
+  let dir: string;
+  let env: Readonly<Record<string, string>>;
+  let ports: number[];
+
+  /** In this process; only the brokers are processes of their own. */
+  async function millrace(...args: string[]): Promise<Ended> {
+    const io = new FakeIo({ env });
+    const code = await runCli(io, args);
+    return { code, out: Buffer.concat(io.outBytes), err: io.err };
+  }
+
+  async function json(...args: string[]): Promise<unknown> {
+    const { code, out, err } = await millrace(...args, '--json');
+    expect([code, err], args.join(' ')).to.deep.equal([0, '']);
+    return JSON.parse(out.toString());
+  }
+
+  before(async () => {
+    dir = mkdtempSync(path.join(os.tmpdir(), 'millrace-local-'));
+    const base = await nineFreePorts();
+    ports = [base, base + 3, base + 6];
+    env = {
+      MILLRACE_LOCAL_DIR: path.join(dir, 'local'),
+      MILLRACE_BOOTSTRAP: [0, 1, 2].map((i) => `127.0.0.1:${(ports[0] ?? 0) + i}`).join(','),
+    };
+    const [client, peer, http] = ports.map(String);
+    const flags = ['--client-port', client, '--peer-port', peer, '--http-port', http] as string[];
+    const started = await millrace('local', 'start', ...flags);
+    expect([started.code, started.err]).to.deep.equal([0, '']);
+    expect(started.out.toString()).to.contain('Try next');
+  });
+
+  after(async () => {
+    const stopped = await millrace('local', 'stop');
+    expect(stopped.code).to.equal(0);
+    rmSync(dir, { recursive: true, force: true });
+  });
+
+  it('gives a file back byte for byte, through the death of its leader', async () => {
+    const file = path.join(dir, 'nasty.log');
+    const bytes = nastyFile(1_500_000);
+    writeFileSync(file, bytes);
+    await json('topic', 'create', 'one', '-r', '3');
+    const producing = json('produce', 'one', '--file', file, '--raw', '--batch-bytes', '4096');
+    const { partitions } = (await json('topic', 'describe', 'one')) as {
+      partitions: { leader: number }[];
+    };
+    const leader = String(partitions[0]?.leader);
+    await json('local', 'kill', leader);
+    const produced = (await producing) as Record<string, number>;
+    expect(produced).to.include({ failed: 0, unknown: 0, bytes: bytes.length });
+    const status = (await json('local', 'status')) as { brokers: { health: string }[] };
+    expect(status.brokers.filter((b) => b.health === 'stopped')).to.have.length(1);
+    await json('local', 'restart', leader);
+    const back = await millrace('consume', 'one', '--from-beginning', '--exit-at-end', '--raw');
+    expect([back.code, back.err]).to.deep.equal([0, '']);
+    expect(back.out.equals(bytes)).to.equal(true);
+  });
+
+  it('gives the lines of a file back from many partitions', async () => {
+    const file = path.join(dir, 'lines.log');
+    const bytes = Buffer.concat([nastyFile(300_000), Buffer.from('\n')]);
+    writeFileSync(file, bytes);
+    await json('topic', 'create', 'many', '-p', '12', '-r', '3');
+    await json('produce', 'many', '-f', file, '--raw', '--batch-bytes', '2000');
+    const back = await millrace('consume', 'many', '-b', '-e', '--raw');
+    expect(linesOf(back.out)).to.deep.equal(linesOf(bytes));
+    const { partitions } = (await json('offsets', 'many')) as { partitions: { end: number }[] };
+    expect(partitions.filter((p) => p.end > 0).length).to.be.above(8);
+  });
+
+  it('says what a record holds, as JSON', async () => {
+    const file = path.join(dir, 'two.log');
+    writeFileSync(file, Buffer.from([0x6b, 0x3a, 0x76, 0x0d, 0x0a, 0x6b, 0x3a, 0xff]));
+    await json('topic', 'create', 'two');
+    await json('produce', 'two', '-f', file, '--key-separator', ':', '-H', 'h=x');
+    const { out } = await millrace('consume', 'two', '-b', '-e', '--json');
+    const records = out
+      .toString()
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(records.map((r) => [r.offset, r.key, r.value, r.valueBase64])).to.deep.equal([
+      [0, 'k', 'v', undefined],
+      [1, 'k', undefined, '/w=='],
+    ]);
+    expect(records[0]?.headers).to.deep.equal([{ name: 'h', value: 'x' }]);
+  });
+
+  it('refuses to look into the files of a broker that runs, and reads those of a stopped one', async () => {
+    const state = JSON.parse(readFileSync(path.join(dir, 'local/cluster.json'), 'utf8')) as {
+      brokers: { dataDir: string }[];
+    };
+    const dataDir = state.brokers[2]?.dataDir ?? '';
+    const busy = await millrace('log', 'dump', dataDir);
+    expect([busy.code, busy.err.includes('in use')]).to.deep.equal([1, true]);
+    await json('local', 'kill', '3');
+    const dump = (await json('log', 'dump', dataDir)) as { replicas: unknown[] };
+    expect(dump.replicas.length).to.be.above(0);
+    const again = await millrace('local', 'start');
+    expect(again.code).to.equal(0);
+  });
+});

@@ -1,0 +1,138 @@
+import { expect } from 'chai';
+import { MillraceClient, parseBootstrap } from '../../../src/client/index.js';
+import { BrokerError, type ErrorCode } from '../../../src/model/errors.js';
+import { FakeCluster } from './fake-cluster.js';
+import { VirtualWorld } from './virtual-world.js';
+
+const CREATED = { topicId: 'x', partitions: 2, replicationFactor: 3 };
+
+function setup(): { world: VirtualWorld; cluster: FakeCluster; client: MillraceClient } {
+  const world = new VirtualWorld();
+  const cluster = new FakeCluster(world, { partitions: 2 });
+  const client = new MillraceClient({
+    bootstrap: ['b:1', 'b:2', 'b:3'],
+    world,
+    transport: cluster,
+    timeoutMs: 5_000,
+  });
+  return { world, cluster, client };
+}
+
+/** Answers a method with these, one call after the other; the last one again and again. */
+function script(cluster: FakeCluster, method: string, answers: readonly unknown[]): void {
+  const left = [...answers];
+  cluster.onCall = (called) => {
+    if (called !== method) return undefined;
+    return left.length > 1 ? left.shift() : left[0];
+  };
+}
+
+const error = (code: ErrorCode): BrokerError => new BrokerError(code, code);
+
+describe('admin', () => {
+  it('goes to the next broker when one cannot be reached', async () => {
+    const { world, cluster, client } = setup();
+    cluster.kill(1);
+    cluster.kill(3);
+    for (let i = 0; i < 4; i += 1) {
+      expect((await world.until(client.admin.metadata())).clusterId).to.equal('c');
+    }
+    expect(world.nowMs).to.be.below(100);
+  });
+
+  it('waits out a missing metadata leader', async () => {
+    const { world, cluster, client } = setup();
+    script(cluster, 'describeCluster', [error('NO_QUORUM'), error('NO_QUORUM'), { topics: 7 }]);
+    expect((await world.until(client.admin.describeCluster())).topics).to.equal(7);
+  });
+
+  it('ends with the last reason when its time is over', async () => {
+    const { world, cluster, client } = setup();
+    script(cluster, 'describeCluster', [error('NO_QUORUM')]);
+    const failure = await world.until(client.admin.describeCluster().catch((e: unknown) => e));
+    expect(failure).to.have.property('code', 'NO_QUORUM');
+    expect(world.nowMs).to.be.within(4_000, 5_100);
+  });
+
+  it('does not ask again what will not change', async () => {
+    const { world, cluster, client } = setup();
+    script(cluster, 'createTopic', [error('INVALID_PARTITIONS'), CREATED]);
+    const creating = client.admin.createTopic({ topic: 'events' }).catch((e: unknown) => e);
+    expect(await world.until(creating)).to.have.property('code', 'INVALID_PARTITIONS');
+  });
+
+  it('believes that there is no such topic once every broker says so', async () => {
+    const { world, cluster, client } = setup();
+    const lagging = [error('UNKNOWN_TOPIC'), error('UNKNOWN_TOPIC'), { topic: 'events' }];
+    script(cluster, 'describeTopic', lagging);
+    expect((await world.until(client.admin.describeTopic('events'))).topic).to.equal('events');
+    script(cluster, 'describeTopic', [error('UNKNOWN_TOPIC')]);
+    const startMs = world.nowMs;
+    const failure = await world.until(client.admin.describeTopic('x').catch((e: unknown) => e));
+    expect(failure).to.have.property('code', 'UNKNOWN_TOPIC');
+    expect(world.nowMs - startMs).to.be.below(200);
+  });
+
+  it('takes a topic that is there after a lost answer for its own, if it is what was asked for', async () => {
+    const { world, cluster, client } = setup();
+    script(cluster, 'createTopic', [error('UNKNOWN_OUTCOME'), error('TOPIC_EXISTS')]);
+    const created = await world.until(
+      client.admin.createTopic({ topic: 'events', partitions: 2, replicationFactor: 3 }),
+    );
+    expect(created).to.include({ partitions: 2, replicationFactor: 3 });
+    script(cluster, 'createTopic', [error('UNKNOWN_OUTCOME'), error('TOPIC_EXISTS')]);
+    const other = client.admin.createTopic({ topic: 'events', partitions: 5 });
+    const failure = await world.until(other.catch((e: unknown) => e));
+    expect(failure).to.have.property('code', 'TOPIC_EXISTS');
+  });
+
+  it('does not take a topic for its own without a doubt', async () => {
+    const { world, cluster, client } = setup();
+    script(cluster, 'createTopic', [error('LEADER_UNKNOWN'), error('TOPIC_EXISTS')]);
+    const creating = client.admin.createTopic({ topic: 'events', partitions: 2 });
+    const failure = await world.until(creating.catch((e: unknown) => e));
+    expect(failure).to.have.property('code', 'TOPIC_EXISTS');
+  });
+
+  it('takes a topic that is gone after a lost answer for deleted', async () => {
+    const { world, cluster, client } = setup();
+    script(cluster, 'deleteTopic', [error('UNKNOWN_OUTCOME'), error('UNKNOWN_TOPIC')]);
+    await world.until(client.admin.deleteTopic('events'));
+    script(cluster, 'deleteTopic', [error('UNKNOWN_TOPIC')]);
+    const failure = await world.until(client.admin.deleteTopic('events').catch((e: unknown) => e));
+    expect(failure).to.have.property('code', 'UNKNOWN_TOPIC');
+  });
+
+  it('ends its calls when the client is closed', async () => {
+    const { world, cluster, client } = setup();
+    script(cluster, 'describeCluster', [error('NO_QUORUM')]);
+    const calling = client.admin.describeCluster().catch((e: unknown) => e);
+    await world.advance(300);
+    await client.close();
+    expect(await world.until(calling, 50)).to.have.property('code', 'NO_QUORUM');
+  });
+});
+
+describe('bootstrap addresses', () => {
+  it('are host:port, alone or in lists', () => {
+    const three = [
+      { host: 'a', port: 1 },
+      { host: '10.0.0.1', port: 7401 },
+      { host: '::1', port: 65_535 },
+    ];
+    expect(parseBootstrap(' a:1, 10.0.0.1:7401,[::1]:65535,')).to.deep.equal(three);
+    expect(parseBootstrap(['a:1', '10.0.0.1:7401', '[::1]:65535'])).to.deep.equal(three);
+  });
+
+  for (const bad of ['a', 'a:', ':1', 'a:0', 'a:65536', 'a:x', '::1:5', 'http://a:1', 'a b:1']) {
+    it(`are not ${bad}`, () => {
+      expect(() => parseBootstrap(bad))
+        .to.throw(BrokerError)
+        .with.property('code', 'INVALID_ARGUMENT');
+    });
+  }
+
+  it('are needed', () => {
+    expect(() => new MillraceClient({ bootstrap: '' })).to.throw(BrokerError);
+  });
+});
