@@ -1,4 +1,6 @@
 import type { Prng } from '../../src/base/prng.js';
+import type { BrokerServices, ProduceResult } from '../../src/broker/types.js';
+import type { ProduceCall } from '../../src/client/connection.js';
 import type { RaftGroupId } from '../../src/model/ids.js';
 import { checkHistory, HistoryWriter } from '../checker/index.js';
 import { BrokerApp } from './broker-app.js';
@@ -55,14 +57,7 @@ export class BrokerRun implements AppFaults {
     const delayMax = Math.max(ms(0.5), options.network.delayMax);
     const breakChance = options.faults.has('drop') ? 0.01 : 0;
     this.net = new ClientNet(this.cluster, prng.fork(), { delayMax, breakChance });
-    this.net.watcher = (services, call, result) => {
-      if (result.error !== undefined || call.acks !== 'quorum') return;
-      const topic = services.view.image().topicsByName.get(call.topic);
-      const groupId = topic?.partitions[call.partition]?.groupId;
-      if (groupId === undefined) return;
-      const { baseOffset } = result;
-      this.cluster.judge(() => this.partition(groupId).acknowledged(call.batch, baseOffset));
-    };
+    this.net.watcher = (services, call, result) => this.judgeAnswer(services, call, result);
     this.history = new HistoryWriter(
       (line) => this.lines.push(line),
       () => scheduler.now,
@@ -123,6 +118,25 @@ export class BrokerRun implements AppFaults {
     this.net
       .call(1 + this.prng.int(brokers), 2_500, (s) => s.admin.moveReplicas(request, options))
       .catch(() => undefined);
+  }
+
+  private judgeAnswer(services: BrokerServices, call: ProduceCall, result: ProduceResult): void {
+    const topic = services.view.image().topicsByName.get(call.topic);
+    const groupId = topic?.partitions[call.partition]?.groupId;
+    if (groupId === undefined || call.acks !== 'quorum') return;
+    this.cluster.judge(() => {
+      if (result.error === undefined) {
+        this.partition(groupId).acknowledged(call.batch, result.baseOffset);
+        return;
+      }
+      const { latestTerm } = this.cluster.oracle(groupId);
+      const self = this.cluster.alive().find(({ app }) => app?.services === services);
+      const term = self?.app?.groups.get(groupId)?.group.status()?.term;
+      const isLatest = term !== undefined && term >= latestTerm;
+      if (result.error.code === 'UNKNOWN_PRODUCER' && isLatest) {
+        this.partition(groupId).forgets(call.batch);
+      }
+    });
   }
 
   private partition(groupId: number): PartitionOracle {

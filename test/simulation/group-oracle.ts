@@ -37,6 +37,8 @@ export class GroupOracle {
   /** committed[i] is the entry at index i + 1. */
   readonly committed: Committed[] = [];
   leaderChanges = 0;
+  /** Highest term that had a leader. */
+  latestTerm = 0;
   private readonly diskOf: DiskOf;
   private readonly leaders = new Map<number, number>();
   private readonly votes = new Map<string, number>();
@@ -79,6 +81,7 @@ export class GroupOracle {
     if (other === undefined) {
       this.leaders.set(term, broker);
       this.leaderChanges += 1;
+      this.latestTerm = Math.max(this.latestTerm, term);
     }
     must(other === undefined || other === broker, 'I1', 'two leaders in one term', {
       group: this.group,

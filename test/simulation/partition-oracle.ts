@@ -41,6 +41,17 @@ export class PartitionOracle {
     must(known.checksum === contentOf(batch), 'I7', 'acks another batch than is committed', facts);
   }
 
+  /** I24: the latest leader knows every producer that the log knows. */
+  forgets(batch: Uint8Array): void {
+    this.scan();
+    const { producerId, producerEpoch } = readBatchHeader(batch);
+    must(!this.sequences.has(`${producerId} ${producerEpoch}`), 'I24', 'a producer is forgotten', {
+      group: this.oracle.group,
+      producerId,
+      producerEpoch,
+    });
+  }
+
   /** I20: what a fetch shows is committed, and is what was committed. */
   fetched(batches: readonly Uint8Array[], highWatermark: number): void {
     this.scan();
