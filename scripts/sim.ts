@@ -118,7 +118,8 @@ class Sweep {
         worker.removeListener('exit', died);
         resolve(result);
       };
-      const died = (): void => done(deadResult(seed, level));
+      const died = (code: number | null, signal: string | null): void =>
+        done(deadResult(seed, level, `the process that ran it ended: ${signal ?? String(code)}`));
       worker.on('message', done);
       worker.on('exit', died);
       worker.send({ seed, level, twice } satisfies Job);
@@ -126,14 +127,14 @@ class Sweep {
   }
 }
 
-function deadResult(seed: number, level: Level | undefined): JobResult {
+function deadResult(seed: number, level: Level | undefined, error: string): JobResult {
   return {
     seed,
     level: level ?? 'raft',
     ok: false,
     differs: false,
     hash: '',
-    error: 'the process that ran it ended',
+    error,
     events: 0,
     simulatedMs: 0,
     wallMs: 0,

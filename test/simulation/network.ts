@@ -14,6 +14,7 @@ import type {
   TransportHandlers,
 } from '../../src/ports/transport.js';
 import { isBulk, type Message } from '../../src/raft/message.js';
+import { decodeMessages, encodeMessages } from '../../src/rpc/message-codec.js';
 import { ms, seconds, type Micros, type Scheduler, type SimProcess } from './world.js';
 
 /** How links behave; drawn once a seed, and made perfect for the liveness phase. */
@@ -30,6 +31,8 @@ export interface NetworkOptions {
   readonly falseHintChance: number;
   /** What was sent before a process died may still reach its next life. */
   readonly crossesLives: boolean;
+  /** Messages travel as the bytes of production, not as values. */
+  readonly encodes: boolean;
 }
 
 export const PERFECT_NETWORK: NetworkOptions = {
@@ -41,6 +44,7 @@ export const PERFECT_NETWORK: NetworkOptions = {
   hasHints: true,
   falseHintChance: 0,
   crossesLives: false,
+  encodes: false,
 };
 
 /** Counts of what the network did to traffic, for the report. */
@@ -188,6 +192,8 @@ export class SimNetwork {
       this.counts.dropped += load.length;
       return;
     }
+    const ends = { from: from.brokerId as BrokerId, to };
+    const bytes = this.options.encodes ? encodeMessages(load) : undefined;
     let copies = 1;
     if (this.prng.chance(this.options.duplicateChance)) {
       copies = 2;
@@ -197,7 +203,7 @@ export class SimNetwork {
       this.travel(from.brokerId, to, this.delay(), (target) => {
         if (target.process.life !== life && !this.options.crossesLives) return;
         this.counts.delivered += load.length;
-        target.receive(from.brokerId as BrokerId, load);
+        target.receive(ends.from, bytes === undefined ? load : decodeMessages(bytes, ends));
       });
     }
   }

@@ -129,6 +129,7 @@ function drawNetwork(prng: Prng, faults: ReadonlySet<FaultKind>): NetworkOptions
     hasHints: prng.chance(0.7),
     falseHintChance: faults.has('falseHint') ? 0.002 : 0,
     crossesLives: prng.chance(0.5),
+    encodes: prng.chance(0.3),
   };
 }
 
