@@ -1,3 +1,4 @@
+import type { Http2Server } from 'node:http2';
 import { Server } from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { trackSessions } from '../../../src/rpc/flow-control.js';
@@ -28,12 +29,21 @@ describe('rpc/flow-control', () => {
 
   it('warns at start-up when the windows stay narrow, and serves nevertheless', async () => {
     const server = new Server();
+    const hidden: Http2Server[] = [];
     Object.defineProperty(server, 'http2Servers', {
-      value: { set: () => undefined, get: () => undefined, keys: () => [], delete: () => true },
+      value: {
+        set: (http2: Http2Server) => hidden.push(http2),
+        get: () => undefined,
+        keys: () => [],
+        delete: () => true,
+      },
     });
     const telemetry = recordingTelemetry();
     const listener = await listenOn(server, { host: '127.0.0.1', port: 0 }, telemetry.log);
     expect(listener.port).to.be.above(0);
     expect(telemetry.lines.map(({ level }) => level)).to.deep.equal(['warn']);
+    // grpc-js cannot find it either, so nobody else would close it.
+    expect(hidden).to.have.length(1);
+    for (const http2 of hidden) await new Promise((resolve) => http2.close(resolve));
   });
 });
