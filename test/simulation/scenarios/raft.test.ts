@@ -114,6 +114,12 @@ describe('scenarios of Raft groups', () => {
     stage.cluster.kill(late, 'process');
     for (let i = 0; i < 40; i += 1) stage.propose(leader, `command ${i}`);
     await stage.until('the commits', () => stage.acked.length === 40);
+    await stage.until('everyone alive to have applied them', () =>
+      stage.cluster.alive().every(({ id }) => {
+        const applied = stage.replica(id)?.watched.applied ?? 0;
+        return applied === stage.cluster.oracle(1).committedIndex;
+      }),
+    );
     for (const { id, app } of stage.cluster.alive()) {
       for (const groupId of app?.replicas.keys() ?? [])
         await stage.result(app?.truncate(groupId, 5) ?? Promise.resolve());
