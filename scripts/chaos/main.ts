@@ -32,6 +32,9 @@ interface Outcome {
 
 const TOPIC = 'chaos';
 const WARM_UP_MS = 3_000;
+const WARM_UP_SECONDS_MAX = 60;
+/** Half more than what the judge demands between start and fault. */
+const ACKED_PER_SECOND_MIN = 150;
 const HEALED_FOR_MS = 10_000;
 /** What a run must have data for, or it proves nothing. */
 const REQUIRED = [
@@ -118,7 +121,13 @@ try {
   );
   history.phase('start');
   workload.start();
+  const loadFrom = performance.now();
   await pause(WARM_UP_MS);
+  // A busy machine takes longer to come up to a load that a judgement can rest on.
+  while (workload.counts.acked < secondsSince(loadFrom) * ACKED_PER_SECOND_MIN) {
+    if (secondsSince(loadFrom) > WARM_UP_SECONDS_MAX) throw new Error('the load never came up');
+    await pause(100);
+  }
   history.phase('fault');
   const faultsFrom = performance.now();
   await scenario({
@@ -158,6 +167,10 @@ try {
   await cluster.stop({ keep: args.keep || !isPassed });
   if (isPassed) rmSync(scratch, { recursive: true, force: true });
   else process.stderr.write(`history ${historyFile}, logs and data ${cluster.dir}\n`);
+}
+
+function secondsSince(ms: number): number {
+  return (performance.now() - ms) / 1000;
 }
 
 /** p99 of the time between acknowledgements of a partition before the first fault. */
