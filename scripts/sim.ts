@@ -100,14 +100,23 @@ class Sweep {
   private async lane(): Promise<void> {
     let worker: ChildProcess | undefined;
     for (let seed = this.take(); seed !== undefined; seed = this.take()) {
-      worker ??= fork(fileURLToPath(new URL('../test/simulation/worker.ts', import.meta.url)));
-      const result = await this.ask(worker, seed);
+      worker ??= this.spawn();
+      let result = await this.ask(worker, seed);
+      // Whoever ended the worker from outside said nothing about the seed: once more, in a new one.
+      if (worker.signalCode !== null) {
+        worker = this.spawn();
+        result = await this.ask(worker, seed);
+      }
       if (worker.exitCode !== null || !worker.connected) worker = undefined;
       this.results.push(result);
       this.hasFailed ||= !result.ok || result.differs;
       this.report(result);
     }
     worker?.disconnect();
+  }
+
+  private spawn(): ChildProcess {
+    return fork(fileURLToPath(new URL('../test/simulation/worker.ts', import.meta.url)));
   }
 
   private ask(worker: ChildProcess, seed: number): Promise<JobResult> {
