@@ -160,7 +160,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'M24',
     what: 'a new leader serves before it has applied an entry of its term',
-    level: 'raft',
+    level: 'broker',
     edits: [
       {
         file: 'src/host/raft-group-driver.ts',
@@ -176,9 +176,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/host/raft-group-driver.ts',
-        find: 'const { token, promise } = this.#waiters.barrier(deadlineMs);\n',
+        find: '    return promise;\n  }\n\n  async changeMembership(',
         replace:
-          'const { token, promise } = this.#waiters.barrier(deadlineMs);\n    if (deadlineMs > 0) return Promise.resolve();\n',
+          '    promise.catch(() => undefined);\n    return Promise.resolve();\n  }\n\n  async changeMembership(',
       },
     ],
   },
@@ -245,7 +245,7 @@ export const MUTANTS: readonly Mutant[] = [
         file: 'src/broker/pending-produce.ts',
         find: 'this.end({ error: unknownOutcome() });\n    this.endFollowers(false);',
         replace:
-          "this.end({ error: new BrokerError('THROTTLED', 'not appended') });\n    this.endFollowers(false);",
+          "this.end({ error: new BrokerError('INVALID_BATCH', 'not appended') });\n    this.endFollowers(false);",
       },
     ],
   },
