@@ -47,6 +47,9 @@ export function errorFromWire(wire: WireError): BrokerError {
 
 function factsOf(code: ErrorCode, wire: WireError): ErrorFacts {
   const facts: Record<string, unknown> = {};
+  // The broker knows better than the table whether this request may have been carried out.
+  const outcome = wire.outcomeUnknown ? 'unknown' : 'none';
+  if (outcome !== ERRORS[code].outcome) facts['outcome'] = outcome;
   if (wire.leader !== null) facts['leader'] = leaderFrom(wire.leader);
   if (wire.retryAfterMs > 0) facts['retryAfterMs'] = wire.retryAfterMs;
   if (code === 'OUT_OF_ORDER_SEQUENCE') facts['expectedSequence'] = wire.expectedSequence;

@@ -40,6 +40,14 @@ describe('rpc/status', () => {
     expect(roundTrip(sequence).facts).to.deep.equal({ expectedSequence: 0 });
   });
 
+  it('carries what the broker knows of the outcome, where the table would say otherwise', () => {
+    const never = new BrokerError('DEADLINE_EXCEEDED', 'm', { outcome: 'none' });
+    expect(roundTrip(never).outcome).to.equal('none');
+    expect(roundTrip(new BrokerError('DEADLINE_EXCEEDED', 'm')).outcome).to.equal('unknown');
+    const maybe = new BrokerError('THROTTLED', 'm', { outcome: 'unknown' });
+    expect(roundTrip(maybe).outcome).to.equal('unknown');
+  });
+
   it('turns anything thrown into INTERNAL', () => {
     expect(roundTrip(BrokerError.from(new TypeError('x is not y'))).code).to.equal('INTERNAL');
   });
