@@ -73,11 +73,13 @@ async function measure(
   const clientBefore = process.cpuUsage();
   const startedAt = performance.now();
   const memoryOverTime: [number, number][] = [];
-  const sampler = setInterval(() => {
+  const sample = (): void => {
     const largest = Math.max(...cluster.brokers.map((b) => memoryMebibytes(b.pid).own));
     memoryOverTime.push([(performance.now() - startedAt) / 1000, largest]);
-  }, MEMORY_SAMPLE_MS);
+  };
+  const sampler = setInterval(sample, MEMORY_SAMPLE_MS);
   const result = await run().finally(() => clearInterval(sampler));
+  sample();
   const client = process.cpuUsage(clientBefore);
   const cpu: Record<string, number> = { client: (client.user + client.system) / 1e6 };
   const memory: Record<string, number> = {};
