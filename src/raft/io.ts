@@ -171,6 +171,7 @@ export interface PeerStatus {
   readonly match: LogIndex;
   readonly next: LogIndex;
   readonly state: 'probe' | 'replicate' | 'snapshot';
+  /** It answered within an election timeout. */
   readonly isActive: boolean;
   readonly isRepairing: boolean;
 }

@@ -93,8 +93,8 @@ export class Progress {
   readFrom: LogIndex | undefined = undefined;
   /** The last entry of the snapshot being sent. */
   snapshotIndex: LogIndex = logIndex(0);
-  /** Answered since the last check of the quorum. */
-  isActive = false;
+  /** When, in the leader's ticks, it last answered anything. */
+  heardAtTick = -Infinity;
   /** Highest commit index sent that the peer could act on. */
   sentCommit: LogIndex = logIndex(0);
   /** Latest read round it confirmed. */

@@ -152,13 +152,13 @@ export class RaftCore implements RaftNode {
       durable: log.durable,
       snapshotIndex: log.snapshot.last.index,
       membership: log.membership,
-      peers: peers.map(({ id, match, next, state, isActive, isRepairing }) => ({
-        id,
-        match,
-        next,
-        state,
-        isActive,
-        isRepairing,
+      peers: peers.map((peer) => ({
+        id: peer.id,
+        match: peer.match,
+        next: peer.next,
+        state: peer.state,
+        isActive: leader?.isActive(peer) === true,
+        isRepairing: peer.isRepairing,
       })),
       transferringTo: leader?.transferringTo,
     };

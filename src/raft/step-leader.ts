@@ -6,7 +6,7 @@ import { isJoint, isVoter, leaveJoint, planChange, type MembershipTarget } from 
 import type { Proposal, ProposeResult, RefusalReason } from './io.js';
 import type { AppendResponse, HeartbeatResponse } from './message.js';
 import type { Progress } from './progress.js';
-import { quorumValue, voteResult } from './quorum.js';
+import { quorumValue, voteResult, type Vote } from './quorum.js';
 import { ReadBarriers } from './read-barriers.js';
 import type { Replica } from './replica.js';
 import { Replicator } from './replicator.js';
@@ -93,6 +93,11 @@ export class Leader {
     const membership = planChange(log.membership, target);
     if (membership === undefined) return this.refuse('invalidMembership');
     return this.accept([this.membershipEntry(membership, timeMs)]);
+  }
+
+  /** It answered within an election timeout: since the last check of the quorum, when one is due. */
+  isActive(peer: Progress): boolean {
+    return this.ticks - peer.heardAtTick <= this.replica.config.electionTicks;
   }
 
   tick(): void {
@@ -250,7 +255,7 @@ export class Leader {
       peer.isRepairing = false;
       this.maybeCommit();
     }
-    peer.isActive = true;
+    peer.heardAtTick = this.ticks;
     return peer;
   }
 
@@ -335,14 +340,13 @@ export class Leader {
   /** Whether a quorum answered lately; everybody, if only everybody together could elect. */
   private checkQuorum(): boolean {
     const { membership } = this.replica.log;
-    const result = voteResult(membership, (id) => {
+    const answered = (id: BrokerId): Vote => {
       if (id === this.replica.self) return 'granted';
       const peer = this.replicator.get(id);
-      if (peer?.isActive !== true) return 'refused';
+      if (peer === undefined || !this.isActive(peer)) return 'refused';
       return peer.isRepairing ? 'damaged' : 'granted';
-    });
-    for (const peer of this.replicator.all()) peer.isActive = false;
-    return result === 'won';
+    };
+    return voteResult(membership, answered) === 'won';
   }
 
   private confirmReads(): void {

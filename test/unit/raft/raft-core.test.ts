@@ -30,6 +30,29 @@ describe('raft core, the main road', () => {
   });
 });
 
+describe('raft core, who is active', () => {
+  it('tells at every tick which followers answered within an election timeout', () => {
+    const net = RaftNet.of(3);
+    net.elect(1);
+    net.tickAll(3);
+    const active = (): boolean[] =>
+      net
+        .node(1)
+        .status()
+        .peers.map((peer) => peer.isActive);
+    const { electionTicks } = net.node(1).inspect().config;
+    // Over several checks of the quorum: a check must not make anybody look silent.
+    for (let tick = 0; tick < 3 * electionTicks; tick += 1) {
+      net.tick(1, 1);
+      expect(active(), `before the answers of tick ${tick}`).deep.equal([true, true]);
+      net.stabilize();
+    }
+    net.crash(3);
+    net.tickAll(electionTicks + 3);
+    expect(active()).deep.equal([true, false]);
+  });
+});
+
 describe('raft core, who campaigns first', () => {
   it('elects the first leader of a new group within a few ticks', () => {
     const net = RaftNet.of(3);
