@@ -110,6 +110,8 @@ export class Fetcher {
   private isDue = false;
   private isClosed = false;
   private sweeper: Cancel | undefined;
+  /** Until the first cursor that was refused may be tried again. */
+  private retryTimer: Cancel | undefined;
   private waker: Deferred<undefined> | undefined;
 
   constructor(options: FetcherOptions, deps: FetcherDeps) {
@@ -213,6 +215,7 @@ export class Fetcher {
     this.isClosed = true;
     this.unlisten();
     this.sweeper?.();
+    this.retryTimer?.();
     for (const stream of this.streams.values()) stream.link.close();
     this.streams.clear();
     for (const cursor of this.cursors.values()) {
@@ -266,8 +269,13 @@ export class Fetcher {
   private reconcile(): void {
     const nowMs = this.deps.world.clock.monotonicMs();
     const wanted = new Map<string, { leader: KnownLeader; cursors: PartitionCursor[] }>();
+    let retryAtMs = Infinity;
     for (const cursor of this.cursors.values()) {
-      if (!cursor.wantsData || cursor.notBeforeMs > nowMs) continue;
+      if (!cursor.wantsData) continue;
+      if (cursor.notBeforeMs > nowMs) {
+        retryAtMs = Math.min(retryAtMs, cursor.notBeforeMs);
+        continue;
+      }
       const leader = this.deps.view.leader(cursor.topic, cursor.partition);
       if (leader === undefined) {
         this.deps.view.seek(cursor.topic, cursor.partition, -1);
@@ -288,6 +296,16 @@ export class Fetcher {
       const isComplete = stream !== undefined && cursors.every((c) => c.stream === stream);
       if (!isComplete) this.open(key, leader.address, cursors, nowMs);
     }
+    this.retryAt(retryAtMs, nowMs);
+  }
+
+  /** Reconciles again at that time; a cursor that waits is never without a timer. */
+  private retryAt(atMs: number, nowMs: number): void {
+    this.retryTimer?.();
+    this.retryTimer =
+      atMs === Infinity
+        ? undefined
+        : this.deps.world.timers.after(atMs - nowMs, () => this.schedule());
   }
 
   private open(
@@ -369,9 +387,9 @@ export class Fetcher {
     const epoch = this.deps.view.leader(cursor.topic, cursor.partition)?.epoch ?? -1;
     switch (error.code) {
       case 'NOT_LEADER':
-        if (!this.deps.view.learn(cursor.topic, cursor.partition, error.facts.leader)) {
-          this.deps.view.seek(cursor.topic, cursor.partition, epoch);
-        }
+        // Learned of a later leadership: there at once (epochs only rise, so this cannot go round).
+        if (this.deps.view.learn(cursor.topic, cursor.partition, error.facts.leader)) return;
+        this.deps.view.seek(cursor.topic, cursor.partition, epoch);
         break;
       case 'OFFSET_OUT_OF_RANGE':
         this.outOfRange(cursor, error);
@@ -415,7 +433,7 @@ export class Fetcher {
     const { clock, random } = this.deps.world;
     const delayMs = Math.max(atLeastMs, backoffMs(RETRY_BACKOFF, cursor.failures, random));
     cursor.notBeforeMs = clock.monotonicMs() + delayMs;
-    this.deps.world.timers.after(delayMs + 1, () => this.schedule());
+    this.schedule();
   }
 
   /** Deleted, or only unknown to a broker that lags behind? Never rejects. */

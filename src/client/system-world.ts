@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { World } from '../ports/world.js';
+import type { Cancel, World } from '../ports/world.js';
 
 /** The real clock, timers and randomness of this process. */
 export function systemWorld(): World {
@@ -8,10 +8,7 @@ export function systemWorld(): World {
   return {
     clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
     timers: {
-      after: (delayMs, run) => {
-        const timer = setTimeout(run, delayMs);
-        return () => clearTimeout(timer);
-      },
+      after,
       every: (periodMs, run) => {
         const timer = setInterval(run, periodMs);
         return () => clearInterval(timer);
@@ -32,4 +29,20 @@ export function systemWorld(): World {
       bytes: (length) => Uint8Array.from(randomBytes(length)),
     },
   };
+}
+
+/**
+ * Node cuts delays and its own clock to whole milliseconds, so that its timers fire up to two
+ * milliseconds early by the clock that we read; whoever looks at that clock then would find that it
+ * is not time yet. Such a timer is set again for the rest.
+ */
+function after(delayMs: number, run: () => void): Cancel {
+  const dueMs = performance.now() + delayMs;
+  const fire = (): void => {
+    const leftMs = dueMs - performance.now();
+    if (leftMs > 0) timer = setTimeout(fire, leftMs);
+    else run();
+  };
+  let timer = setTimeout(fire, delayMs);
+  return () => clearTimeout(timer);
 }

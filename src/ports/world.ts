@@ -10,6 +10,7 @@ export interface Clock {
 export type Cancel = () => void;
 
 export interface Timers {
+  /** Runs once, never before `delayMs` have passed on {@link Clock.monotonicMs}. */
   after(delayMs: number, run: () => void): Cancel;
   every(periodMs: number, run: () => void): Cancel;
   /** Runs soon, after what is already due in this turn of the event loop; coalesces a turn's work. */

@@ -117,6 +117,31 @@ describe('consumer', () => {
     expect(got).to.deep.equal(letters);
   });
 
+  it('comes back to a partition even if its retry timer ran early', async () => {
+    const s = setup();
+    s.world.earlyMs = 2;
+    const consumer = s.client.consumer({ topic: 'events' });
+    const reading = values(consumer, letters.length);
+    for (const letter of letters) {
+      const error = new BrokerError('REPLICA_FENCED', 'is being repaired', { outcome: 'none' });
+      s.cluster.readRefusals.push(error);
+      put(s.cluster, [letter]);
+      await s.world.advance(200);
+    }
+    expect(await s.world.until(reading, 2_000)).to.deep.equal(letters);
+  });
+
+  it('goes to a leader that it is told of without waiting', async () => {
+    const s = setup();
+    const consumer = s.client.consumer({ topic: 'events' });
+    const reading = values(consumer, 2);
+    put(s.cluster, ['a']);
+    await s.world.advance(100);
+    s.cluster.moveLeader(0);
+    put(s.cluster, ['b']);
+    expect(await s.world.until(reading, 5)).to.deep.equal(['a', 'b']);
+  });
+
   it('follows leaders without missing or repeating anything', async () => {
     const s = setup(2);
     const consumer = s.client.consumer({ topic: 'events' });

@@ -83,6 +83,8 @@ export class FakeCluster implements ClientTransport {
   readonly fetches: FetchCall[] = [];
   readonly openFetches = new Set<FakeFetchLink>();
   fate: (call: ProduceCall, broker: number) => Fate = () => ({ kind: 'serve' });
+  /** What the next reads of a partition are answered, one each. */
+  readonly readRefusals: BrokerError[] = [];
   /** Overrides an administrative call. */
   onCall: (method: string, request: unknown, broker: number) => unknown = () => undefined;
   calls: string[] = [];
@@ -197,17 +199,7 @@ export class FakeCluster implements ClientTransport {
   /** The leader's half: the rules of idempotence, then the append. */
   serve(call: ProduceCall, broker: number): ProduceAnswer {
     const partition = this.partition(call.partition);
-    if (partition.leader !== broker) {
-      const leader = { brokerId: partition.leader, host: 'b', port: partition.leader };
-      return refusal(
-        call,
-        new BrokerError('NOT_LEADER', 'not leader', {
-          leader: this.down.has(partition.leader)
-            ? undefined
-            : { ...leader, term: partition.epoch },
-        }),
-      );
-    }
+    if (partition.leader !== broker) return refusal(call, this.notLeader(partition));
     const header = checkProducedBatch(call.batch, { batchBytesMax: 1 << 20, crc32c });
     const answer = (baseOffset: number, isDuplicate: boolean): ProduceAnswer => ({
       correlationId: call.correlationId,
@@ -225,6 +217,13 @@ export class FakeCluster implements ClientTransport {
     const baseOffset = this.append(call.partition, call.batch);
     remember(partition, header, baseOffset);
     return answer(baseOffset, false);
+  }
+
+  notLeader({ leader: brokerId, epoch: term }: FakePartition): BrokerError {
+    const leader = this.down.has(brokerId)
+      ? undefined
+      : { brokerId, host: 'b', port: brokerId, term };
+    return new BrokerError('NOT_LEADER', 'not leader', { leader });
   }
 
   forgetLink(link: FakeProduceLink | FakeFetchLink): void {
@@ -503,11 +502,13 @@ class FakeFetchLink implements FetchLink {
       leaderEpoch: partition.epoch,
       nextOffset: at.offset,
     };
+    const refusal = this.cluster.readRefusals.shift();
+    if (refusal !== undefined) return { ...base, error: refusal };
     if (this.cluster.isDeleted) {
       return { ...base, error: new BrokerError('UNKNOWN_TOPIC', 'gone') };
     }
     if (partition.leader !== this.broker) {
-      return { ...base, error: new BrokerError('NOT_LEADER', 'moved') };
+      return { ...base, error: this.cluster.notLeader(partition) };
     }
     if (at.offset > partition.end || at.offset < partition.logStart) {
       const facts = { logStartOffset: partition.logStart, highWatermark: partition.end };
