@@ -35,6 +35,20 @@ export const ERRORS = {
   WRONG_CLUSTER: { grpc: 9, retriable: false, outcome: 'none' },
   BROKER_ID_TAKEN: { grpc: 6, retriable: false, outcome: 'none' },
   UNKNOWN_GROUP: { grpc: 5, retriable: false, outcome: 'none' },
+  /** The group's members stand in the way of what was asked for. */
+  GROUP_NOT_EMPTY: { grpc: 9, retriable: false, outcome: 'none' },
+  /** The group, or the cluster, has as many members or groups as it may have. */
+  GROUP_LIMIT: { grpc: 8, retriable: true, outcome: 'none' },
+  /** Evicted or gone: the member lets go of everything and joins anew. */
+  UNKNOWN_MEMBER: { grpc: 10, retriable: false, outcome: 'none' },
+  /** The member claims an epoch, or partitions, that it was never given. */
+  FENCED_MEMBER_EPOCH: { grpc: 10, retriable: false, outcome: 'none' },
+  /** The partition is not the member's, or was not in the epoch of the commit. */
+  STALE_MEMBER_EPOCH: { grpc: 10, retriable: false, outcome: 'none' },
+  /** Another member with this instance id is connected. */
+  UNRELEASED_INSTANCE_ID: { grpc: 10, retriable: false, outcome: 'none' },
+  INVALID_SUBSCRIPTION: { grpc: 3, retriable: false, outcome: 'none' },
+  UNKNOWN_ASSIGNOR: { grpc: 3, retriable: false, outcome: 'none' },
   TRANSFER_FAILED: { grpc: 9, retriable: true, outcome: 'none' },
   UNSUPPORTED: { grpc: 12, retriable: false, outcome: 'none' },
   SHUTTING_DOWN: { grpc: 14, retriable: true, outcome: 'none' },

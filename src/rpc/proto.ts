@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { loadPackageDefinition } from '@grpc/grpc-js';
 import { loadSync, type Options, type PackageDefinition } from '@grpc/proto-loader';
 import type { ProtoGrpcType as ClusterTypes } from './gen/cluster.js';
+import type { ProtoGrpcType as GroupTypes } from './gen/group.js';
 import type { ProtoGrpcType as PeerTypes } from './gen/peer.js';
 import type { ProtoGrpcType as RecordsTypes } from './gen/records.js';
 
@@ -23,11 +24,13 @@ export const PROTO_ROOT = fileURLToPath(new URL('../../proto/', import.meta.url)
 export const CLIENT_FILES = [
   'millrace/broker/v1/records.proto',
   'millrace/broker/v1/cluster.proto',
+  'millrace/broker/v1/group.proto',
 ];
 const PEER_FILES = ['millrace/peer/v1/peer.proto', 'millrace/common/v1/types.proto'];
 
 type Services = ClusterTypes['millrace']['broker']['v1'] &
   RecordsTypes['millrace']['broker']['v1'] &
+  GroupTypes['millrace']['broker']['v1'] &
   PeerTypes['millrace']['peer']['v1'] &
   RecordsTypes['millrace']['common']['v1'];
 
@@ -42,7 +45,7 @@ function load(files: readonly string[]): PackageDefinition {
 export function protoTypes(): Services {
   if (parsed === undefined) {
     const root = loadPackageDefinition(load([...CLIENT_FILES, ...PEER_FILES]));
-    const { millrace } = root as unknown as ClusterTypes & RecordsTypes & PeerTypes;
+    const { millrace } = root as unknown as ClusterTypes & RecordsTypes & GroupTypes & PeerTypes;
     parsed = { ...millrace.broker.v1, ...millrace.peer.v1, ...millrace.common.v1 };
   }
   return parsed;

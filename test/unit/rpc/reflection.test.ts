@@ -33,6 +33,7 @@ describe('reflected descriptors', () => {
     expect(services.sort()).to.deep.equal([
       'grpc.health.v1.Health',
       'millrace.broker.v1.Cluster',
+      'millrace.broker.v1.Groups',
       'millrace.broker.v1.Records',
     ]);
   });

@@ -5,9 +5,13 @@ import type { CommittedOffset as _millrace_broker_v1_CommittedOffset, CommittedO
 export interface CommitOffsetsRequest {
   'group'?: (string);
   'offsets'?: (_millrace_broker_v1_CommittedOffset)[];
+  'memberId'?: (string);
+  'memberEpoch'?: (number);
 }
 
 export interface CommitOffsetsRequest__Output {
   'group': (string);
   'offsets': (_millrace_broker_v1_CommittedOffset__Output)[];
+  'memberId': (string);
+  'memberEpoch': (number);
 }
