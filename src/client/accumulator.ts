@@ -47,7 +47,8 @@ export interface BatchReport {
 
 /** Many records that are waited for together. */
 export interface RecordGroup {
-  admitted(): void;
+  /** One more of its records is in a batch. */
+  joined(): void;
   settled(records: number, report: BatchReport): void;
 }
 
@@ -68,7 +69,7 @@ export class ProducerBatch {
   readonly createdMs: number;
   readonly builder: RecordBatchBuilder;
   readonly settlers: { readonly index: number; readonly settler: Settler }[] = [];
-  readonly groups = new Map<RecordGroup, number>();
+  readonly groups: { readonly group: RecordGroup; records: number }[] = [];
   readonly whenSettled: (() => void)[] = [];
   state: BatchState = 'queued';
   /** Linger is over, or somebody flushes. */
@@ -94,6 +95,14 @@ export class ProducerBatch {
 
   get count(): number {
     return this.builder.count;
+  }
+
+  /** The next record is one of the group's. Runs of one group are the rule: they share an item. */
+  join(group: RecordGroup): void {
+    group.joined();
+    const last = this.groups[this.groups.length - 1];
+    if (last?.group === group) last.records += 1;
+    else this.groups.push({ group, records: 1 });
   }
 }
 

@@ -7,7 +7,8 @@ import { Codecs } from './compression/codecs.js';
 import type { ClientTransport } from './connection.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
 import { GrpcTransport } from './grpc-transport.js';
-import { Producer, type ProducerOptions } from './producer.js';
+import type { ProducerOptions } from './producer-options.js';
+import { Producer } from './producer.js';
 import { systemWorld } from './system-world.js';
 import type { BrokerAddress } from './types.js';
 
@@ -23,12 +24,8 @@ export {
   type ConsumerOptions,
   type StartAt,
 } from './consumer.js';
-export {
-  Producer,
-  type ProducerOptions,
-  type ProducerRecord,
-  type SendSummary,
-} from './producer.js';
+export type { ProducerOptions, ProducerRecord, SendSummary } from './producer-options.js';
+export { Producer } from './producer.js';
 export type * from './types.js';
 
 export interface ClientOptions {

@@ -293,7 +293,7 @@ export class Sender {
       isDuplicate: answer?.isDuplicate ?? false,
       error,
     };
-    for (const [group, records] of batch.groups) group.settled(records, report);
+    for (const { group, records } of batch.groups) group.settled(records, report);
     for (const settled of batch.whenSettled) settled();
     if (queue.isEmpty) this.deps.view.settle(queue.topic, queue.partition);
     this.deps.settled(queue, batch, report);

@@ -1,0 +1,101 @@
+import { BrokerError } from '../model/errors.js';
+import { LIMITS } from '../model/limits.js';
+import type { Compression } from '../model/record-batch.js';
+import type { BatchReport } from './accumulator.js';
+import type { Acks } from './types.js';
+
+/** A record to be produced. Strings are written as UTF-8. */
+export interface ProducerRecord {
+  readonly topic: string;
+  /** Absent: by the key's hash; without a key, wherever a batch is being filled. */
+  readonly partition?: number | undefined;
+  readonly key?: Uint8Array | string | undefined;
+  /** Absent: a null value. */
+  readonly value?: Uint8Array | string | undefined;
+  readonly headers?: Readonly<Record<string, Uint8Array | string>> | undefined;
+  /** Absent: now. */
+  readonly timestampMs?: number | undefined;
+}
+
+export interface ProducerOptions {
+  /** When a record counts as delivered. Default: quorum. */
+  readonly acks?: Acks | undefined;
+  /** Every record once and in order, whatever is retried. Default: true with acks quorum. */
+  readonly idempotent?: boolean | undefined;
+  /** A batch is sent when it has this many bytes. Default: 256 KiB. */
+  readonly batchBytes?: number | undefined;
+  /** ... or when its first record has waited this long. Default: 5. */
+  readonly lingerMs?: number | undefined;
+  readonly compression?: Compression | undefined;
+  /** Batches of a partition on their way at a time; at most 5. Default: 5, or 1 without idempotence. */
+  readonly inflightBatchesMax?: number | undefined;
+  /** Records not yet acknowledged, in bytes; `send` waits for room beyond it. Default: 32 MiB. */
+  readonly bufferBytesMax?: number | undefined;
+  /** From `send` to the final answer, retries included. Default: 120,000. */
+  readonly deliveryTimeoutMs?: number | undefined;
+  /** One attempt. Default: 10,000. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** Hears of every batch, delivered or not. */
+  readonly onBatch?: ((report: BatchReport) => void) | undefined;
+}
+
+export interface SendSummary {
+  readonly records: number;
+  /** Offsets of the first and the last record per partition. */
+  readonly partitions: ReadonlyMap<number, { readonly first: number; readonly last: number }>;
+}
+
+/** The options with their defaults, checked. */
+export interface ProducerSettings {
+  readonly acks: Acks;
+  readonly isIdempotent: boolean;
+  /** Batches of a partition on their way at a time. */
+  readonly window: number;
+  readonly batchBytes: number;
+  readonly lingerMs: number;
+  readonly compression: Compression;
+  readonly bufferBytesMax: number;
+  readonly deliveryTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly onBatch: ((report: BatchReport) => void) | undefined;
+}
+
+/** Throws INVALID_ARGUMENT, naming the option. */
+export function settingsOf(options: ProducerOptions): ProducerSettings {
+  const acks = options.acks ?? 'quorum';
+  const isIdempotent = options.idempotent ?? acks === 'quorum';
+  const settings: ProducerSettings = {
+    acks,
+    isIdempotent,
+    window: options.inflightBatchesMax ?? (isIdempotent ? 5 : 1),
+    batchBytes: options.batchBytes ?? 256 * 1024,
+    lingerMs: options.lingerMs ?? 5,
+    compression: options.compression ?? 'none',
+    bufferBytesMax: options.bufferBytesMax ?? 32 * 1024 * 1024,
+    deliveryTimeoutMs: options.deliveryTimeoutMs ?? 120_000,
+    requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
+    onBatch: options.onBatch,
+  };
+  const { window, batchBytes, deliveryTimeoutMs, requestTimeoutMs } = settings;
+  check(!isIdempotent || acks === 'quorum', 'an idempotent producer needs acks quorum');
+  check(window >= 1 && window <= 5, 'inflightBatchesMax must be 1 to 5');
+  check(
+    batchBytes > 0 && batchBytes <= LIMITS.batchBytesMax,
+    `batchBytes must be 1 to ${LIMITS.batchBytesMax}`,
+  );
+  check(settings.lingerMs >= 0, 'lingerMs must not be negative');
+  check(settings.bufferBytesMax > 0, 'bufferBytesMax must be positive');
+  check(
+    deliveryTimeoutMs > 0 && deliveryTimeoutMs <= LIMITS.deliveryTimeoutMsMax,
+    `deliveryTimeoutMs must be 1 to ${LIMITS.deliveryTimeoutMsMax}`,
+  );
+  check(
+    requestTimeoutMs > 0 && requestTimeoutMs <= LIMITS.requestDeadlineMsMax,
+    `requestTimeoutMs must be 1 to ${LIMITS.requestDeadlineMsMax}`,
+  );
+  return settings;
+}
+
+function check(holds: boolean, text: string): void {
+  if (!holds) throw new BrokerError('INVALID_ARGUMENT', text);
+}

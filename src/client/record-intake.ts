@@ -1,0 +1,412 @@
+import { utf8Encode } from '../base/bytes.js';
+import { BrokerError } from '../model/errors.js';
+import { LIMITS } from '../model/limits.js';
+import { recordBytesMax } from '../model/record-batch-builder.js';
+import { BATCH_HEADER_BYTES } from '../model/record-batch.js';
+import type { RecordFields } from '../model/record.js';
+import type { World } from '../ports/world.js';
+import { PartitionQueue, ProducerBatch, type RecordGroup, type Settler } from './accumulator.js';
+import type { ClusterView } from './cluster-view.js';
+import { StickyPartitioner, partitionForKey } from './partitioner.js';
+import type { ProducerRecord, ProducerSettings } from './producer-options.js';
+import type { TopicInfo } from './types.js';
+
+/** What a topic's record consists of. */
+export type TopicRecord = Omit<ProducerRecord, 'topic'>;
+
+/** Who hears what becomes of one record. */
+export interface Listeners {
+  readonly settler: Settler | undefined;
+  readonly group: RecordGroup | undefined;
+}
+
+/** A record that waits for its topic's metadata or for room. */
+interface Waiting {
+  readonly record: TopicRecord;
+  readonly fields: RecordFields;
+  readonly bytes: number;
+  readonly listeners: Listeners;
+  readonly sinceMs: number;
+  readonly reject: (error: BrokerError) => void;
+  /** Called once it is in a batch or refused. */
+  readonly done: (() => void)[];
+}
+
+export interface TopicState {
+  readonly name: string;
+  info: TopicInfo | undefined;
+  queues: (PartitionQueue | undefined)[];
+  readonly sticky: StickyPartitioner;
+  waiting: Waiting[];
+  /** A batch is full at this size ... */
+  batchBytes: number;
+  /** ... but a single record may be as large as the topic allows. */
+  batchBytesMax: number;
+}
+
+export interface IntakeDeps {
+  readonly world: World;
+  readonly view: ClusterView;
+  /** A batch is complete and stands in its queue. */
+  closed(queue: PartitionQueue, batch: ProducerBatch): void;
+  /** The topic is gone: whatever the queue holds ends with this error. */
+  failed(queue: PartitionQueue, error: BrokerError): void;
+  /** Something is gathered or waits: timeouts are to be looked after. */
+  busy(): void;
+}
+
+/** Beyond this much waiting for room, records are refused: the caller does not heed back-pressure. */
+const WAITING_BYTES_MAX = 512 * 1024 * 1024;
+/** A record's size is estimated from above: near the limit the broker decides. */
+const ESTIMATE_SLACK = 64;
+const MAX_BATCH_KEY = 'max.batch.bytes';
+/** Bounds a record without key and headers beside its value. */
+const PLAIN_OVERHEAD_MAX = 40;
+const NO_LISTENERS: Listeners = { settler: undefined, group: undefined };
+
+/**
+ * The way from records to closed batches: chooses partitions, gathers, closes what is full or due, and
+ * makes callers wait while the topic is not known or the buffer is full.
+ *
+ * Invariants: `bufferedBytes` is the sum over all unresolved batches; a record enters a batch only in
+ * the order of the calls for its topic; nothing is allocated for a record that finds room.
+ */
+export class RecordIntake {
+  /** Queues that hold anything. */
+  readonly active = new Set<PartitionQueue>();
+  private readonly settings: ProducerSettings;
+  private readonly deps: IntakeDeps;
+  private readonly topics = new Map<string, TopicState>();
+  private bufferedBytes = 0;
+  private waitingBytes = 0;
+
+  constructor(settings: ProducerSettings, deps: IntakeDeps) {
+    this.settings = settings;
+    this.deps = deps;
+  }
+
+  /** Records given and not yet ended, in bytes. */
+  get pendingBytes(): number {
+    return this.bufferedBytes + this.waitingBytes;
+  }
+
+  get isIdle(): boolean {
+    return this.active.size === 0 && this.waitingBytes === 0;
+  }
+
+  queue(topic: string, partition: number): PartitionQueue | undefined {
+    return this.topics.get(topic)?.queues[partition];
+  }
+
+  /** Puts the record into a batch; false if it has to wait. Throws if it can never be sent. */
+  take(topic: string, record: TopicRecord, listeners = NO_LISTENERS): boolean {
+    const fields = fieldsOf(record);
+    const state = this.topicState(topic);
+    if (state.waiting.length > 0) return false;
+    return this.append(state, record, fields, recordBytesMax(fields), listeners);
+  }
+
+  /** {@link take} for a record that is nothing but source[start, end) as its value. */
+  takeValue(
+    to: { readonly topic: string; readonly partition?: number | undefined },
+    source: Uint8Array,
+    start: number,
+    end: number,
+  ): boolean {
+    const state = this.topicState(to.topic);
+    if (state.waiting.length > 0) return false;
+    const batch = this.batchFor(state, to.partition, undefined, end - start + PLAIN_OVERHEAD_MAX);
+    if (batch === undefined) return false;
+    const before = batch.builder.bytes;
+    batch.builder.appendValue(source, start, end, this.deps.world.clock.nowMs());
+    this.bufferedBytes += batch.builder.bytes - before;
+    return true;
+  }
+
+  /** Takes the record as soon as there is room. `done` is called then, or after `reject`. */
+  wait(
+    topic: string,
+    record: TopicRecord,
+    listeners: Listeners,
+    reject: (error: BrokerError) => void,
+    done?: () => void,
+  ): void {
+    const fields = fieldsOf(record);
+    const bytes = recordBytesMax(fields);
+    if (this.waitingBytes + bytes > WAITING_BYTES_MAX) {
+      const text = `more than ${WAITING_BYTES_MAX} bytes wait for room: await send`;
+      throw new BrokerError('THROTTLED', text);
+    }
+    const sinceMs = this.deps.world.clock.monotonicMs();
+    const waiting = { record, fields, bytes, listeners, sinceMs, reject };
+    this.topicState(topic).waiting.push({ ...waiting, done: done === undefined ? [] : [done] });
+    this.waitingBytes += bytes;
+    this.deps.busy();
+  }
+
+  /** Resolves once everything that waits now has found room or was refused. */
+  async admitted(): Promise<void> {
+    const last = [...this.topics.values()].flatMap((t) => t.waiting.slice(-1));
+    await Promise.all(last.map(async (w) => new Promise<void>((r) => w.done.push(r))));
+  }
+
+  /** Closes what is gathered, as far as windows allow; the rest follows as soon as they do. */
+  closeAll(): void {
+    for (const queue of this.active) if (queue.open !== undefined) queue.open.isDue = true;
+    for (const queue of [...this.active]) this.closeDue(queue);
+  }
+
+  /** A batch has ended. */
+  release(queue: PartitionQueue, batch: ProducerBatch): void {
+    this.bufferedBytes -= batch.builder.bytes - BATCH_HEADER_BYTES;
+    if (queue.isEmpty) this.active.delete(queue);
+  }
+
+  /** Uses the room that a batch of this queue left. */
+  goOn(queue: PartitionQueue): void {
+    this.closeDue(queue);
+    if (this.waitingBytes > 0) for (const state of this.topics.values()) this.admitWaiting(state);
+  }
+
+  /** Refuses what has waited since before the given time. */
+  refuseLate(beforeMs: number): void {
+    for (const state of this.topics.values()) {
+      const inTime = state.waiting.findIndex((w) => w.sinceMs >= beforeMs);
+      const late = state.waiting.splice(0, inTime < 0 ? state.waiting.length : inTime);
+      const text = `no room in the buffer for ${this.settings.deliveryTimeoutMs} ms`;
+      this.refuse(late, new BrokerError('THROTTLED', text));
+    }
+  }
+
+  /** The name now stands for another topic, or for none. */
+  topicReplaced(name: string): void {
+    const state = this.topics.get(name);
+    if (state === undefined) return;
+    this.topics.delete(name);
+    const error = new BrokerError('UNKNOWN_TOPIC', `topic ${name} was deleted`);
+    this.refuse(state.waiting.splice(0), error);
+    for (const queue of state.queues) if (queue !== undefined) this.deps.failed(queue, error);
+  }
+
+  // ---- Into a batch ----
+
+  private append(
+    state: TopicState,
+    record: TopicRecord,
+    fields: RecordFields,
+    bytes: number,
+    listeners: Listeners,
+  ): boolean {
+    const batch = this.batchFor(state, record.partition, fields.key, bytes);
+    if (batch === undefined) return false;
+    const before = batch.builder.bytes;
+    const { settler, group } = listeners;
+    if (settler !== undefined) batch.settlers.push({ index: batch.count, settler });
+    if (group !== undefined) batch.join(group);
+    batch.builder.append(fields, record.timestampMs ?? this.deps.world.clock.nowMs());
+    this.bufferedBytes += batch.builder.bytes - before;
+    return true;
+  }
+
+  /** The open batch with room for `bytes` where the record belongs; closes the one that is full. */
+  private batchFor(
+    state: TopicState,
+    explicit: number | undefined,
+    key: Uint8Array | undefined,
+    bytes: number,
+  ): ProducerBatch | undefined {
+    const info = state.info;
+    if (info === undefined) return undefined;
+    if (this.bufferedBytes > 0 && this.bufferedBytes + bytes > this.settings.bufferBytesMax) {
+      this.closeForRoom();
+      return undefined;
+    }
+    const hasCodec = this.settings.compression !== 'none';
+    const bytesMax = hasCodec ? LIMITS.batchBytesMax : state.batchBytesMax;
+    if (bytes + BATCH_HEADER_BYTES > bytesMax + ESTIMATE_SLACK) {
+      const text = `record of about ${bytes} bytes exceeds max.batch.bytes ${bytesMax}`;
+      throw new BrokerError('BATCH_TOO_LARGE', text);
+    }
+    for (;;) {
+      const queue = this.queueFor(state, info, explicit, key);
+      const batch = queue.open;
+      if (batch === undefined) return this.openBatch(queue, state, bytes);
+      const { builder } = batch;
+      const hasRoom =
+        builder.bytes + bytes <= state.batchBytes && builder.count < LIMITS.recordsPerBatchMax;
+      if (hasRoom) return batch;
+      // Records without a key then go to another partition, whose batch may be full too.
+      this.closeBatch(queue, state);
+    }
+  }
+
+  private queueFor(
+    state: TopicState,
+    info: TopicInfo,
+    explicit: number | undefined,
+    key: Uint8Array | undefined,
+  ): PartitionQueue {
+    const count = info.partitions.length;
+    let partition: number;
+    if (explicit !== undefined) {
+      if (!Number.isInteger(explicit) || explicit < 0 || explicit >= count) {
+        const text = `topic ${state.name} has partitions 0 to ${count - 1}, not ${explicit}`;
+        throw new BrokerError('UNKNOWN_PARTITION', text);
+      }
+      partition = explicit;
+    } else {
+      partition = key === undefined ? state.sticky.pick(count) : partitionForKey(key, count);
+    }
+    let queue = state.queues[partition];
+    if (queue === undefined) {
+      queue = new PartitionQueue({
+        topic: state.name,
+        partition,
+        topicId: info.topicId,
+        isIdempotent: this.settings.isIdempotent,
+        window: this.settings.window,
+      });
+      state.queues[partition] = queue;
+    }
+    return queue;
+  }
+
+  private openBatch(queue: PartitionQueue, state: TopicState, bytes: number): ProducerBatch {
+    const { world } = this.deps;
+    const { lingerMs } = this.settings;
+    const initial = Math.min(state.batchBytes, queue.lastBatchBytes + 256);
+    const size = Math.max(initial, bytes + BATCH_HEADER_BYTES);
+    const batch = new ProducerBatch(world.clock.monotonicMs(), size);
+    queue.open = batch;
+    this.active.add(queue);
+    this.deps.busy();
+    const due = (): void => {
+      batch.isDue = true;
+      this.closeDue(queue);
+    };
+    if (lingerMs === 0) world.timers.defer(due);
+    else batch.lingerTimer = world.timers.after(lingerMs, due);
+    return batch;
+  }
+
+  /** The buffer is full: what is gathered must go, or nobody would ever make room. */
+  private closeForRoom(): void {
+    for (const queue of this.active) {
+      if (queue.open === undefined || queue.batches.length > 0) continue;
+      queue.open.isDue = true;
+      this.closeDue(queue);
+    }
+  }
+
+  /** Closes a due batch, unless others still fill the window: then it goes on gathering. */
+  private closeDue(queue: PartitionQueue): void {
+    const batch = queue.open;
+    if (batch?.isDue !== true || queue.batches.length >= queue.window) return;
+    const state = this.topics.get(queue.topic);
+    if (state !== undefined) this.closeBatch(queue, state);
+  }
+
+  private closeBatch(queue: PartitionQueue, state: TopicState): void {
+    const batch = queue.close();
+    state.sticky.batchClosed(queue.partition, state.info?.partitions.length ?? 1);
+    this.deps.closed(queue, batch);
+  }
+
+  // ---- Those who wait ----
+
+  private admitWaiting(state: TopicState): void {
+    let next = state.waiting[0];
+    let passed = 0;
+    for (; next !== undefined; next = state.waiting[passed]) {
+      try {
+        const { record, fields, bytes, listeners } = next;
+        if (!this.append(state, record, fields, bytes, listeners)) break;
+      } catch (thrown) {
+        next.reject(BrokerError.from(thrown));
+      }
+      for (const done of next.done) done();
+      passed += 1;
+      this.waitingBytes -= next.bytes;
+    }
+    if (passed > 0) state.waiting.splice(0, passed);
+  }
+
+  private refuse(waiting: readonly Waiting[], error: BrokerError): void {
+    for (const w of waiting) {
+      this.waitingBytes -= w.bytes;
+      w.reject(error);
+      for (const done of w.done) done();
+    }
+  }
+
+  // ---- Topics ----
+
+  private topicState(name: string): TopicState {
+    let state = this.topics.get(name);
+    if (state === undefined) {
+      state = {
+        name,
+        info: this.deps.view.topic(name),
+        queues: [],
+        sticky: new StickyPartitioner(this.deps.world.random),
+        waiting: [],
+        batchBytes: this.settings.batchBytes,
+        batchBytesMax: LIMITS.batchBytesDefault,
+      };
+      this.topics.set(name, state);
+      if (state.info === undefined) void this.loadTopic(state);
+      else this.useTopic(state, state.info);
+    }
+    return state;
+  }
+
+  /** Never rejects: those who wait for the topic are told. */
+  private async loadTopic(state: TopicState): Promise<void> {
+    const { deliveryTimeoutMs } = this.settings;
+    try {
+      this.useTopic(state, await this.deps.view.loadTopic(state.name, deliveryTimeoutMs));
+    } catch (thrown) {
+      // The next send asks again.
+      if (this.topics.get(state.name) === state) this.topics.delete(state.name);
+      this.refuse(state.waiting.splice(0), BrokerError.from(thrown));
+      return;
+    }
+    this.admitWaiting(state);
+  }
+
+  private useTopic(state: TopicState, info: TopicInfo): void {
+    state.info = info;
+    state.batchBytesMax = topicBatchBytesMax(info);
+    state.batchBytes = Math.min(this.settings.batchBytes, state.batchBytesMax);
+  }
+}
+
+function topicBatchBytesMax(info: TopicInfo): number {
+  const set = Number(info.config[MAX_BATCH_KEY]);
+  return Number.isSafeInteger(set) && set > 0 ? set : LIMITS.batchBytesDefault;
+}
+
+/** The record itself where it already is what a batch takes: most are, and cost no object. */
+function fieldsOf(record: TopicRecord): RecordFields {
+  const { key, value, headers, timestampMs: at } = record;
+  check(at === undefined || (Number.isInteger(at) && Math.abs(at) < 2 ** 50), 'bad timestampMs');
+  const isBare = (key === undefined || key instanceof Uint8Array) && value instanceof Uint8Array;
+  if (isBare && headers === undefined) return record as RecordFields;
+  const fields = { key: bytesOf(key, 'key'), value: bytesOf(value, 'value') };
+  if (headers === undefined) return fields;
+  const entries = Object.entries(headers);
+  check(entries.length <= LIMITS.recordHeadersMax, `more than ${LIMITS.recordHeadersMax} headers`);
+  const encoded = entries.map(([name, bytes]) => ({ key: name, value: bytesOf(bytes, 'header') }));
+  return { ...fields, headers: encoded };
+}
+
+function bytesOf(value: unknown, what: string): Uint8Array | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'string') return utf8Encode(value);
+  check(value instanceof Uint8Array, `a record's ${what} must be bytes or a string`);
+  return value as Uint8Array;
+}
+
+function check(holds: boolean, text: string): void {
+  if (!holds) throw new BrokerError('INVALID_ARGUMENT', text);
+}
