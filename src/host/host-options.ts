@@ -40,7 +40,7 @@ export const DEFAULT_HOST_TUNING: HostTuning = {
   applyReadBytesMax: LIMITS.applyTurnBytesMax,
   recentEntriesBytesMax: LIMITS.recentEntriesBytesMax,
   checkpointBytes: 32 * 1024 * 1024,
-  checkpointEntries: 20_000,
+  checkpointEntries: 5_000,
   opensInFlightMax: 8,
   snapshotsInFlightMax: 2,
   snapshotRetryMs: 500,

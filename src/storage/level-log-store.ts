@@ -42,8 +42,10 @@ import { WriteQueue, type ForgetJob, type WriteJob } from './write-queue.js';
 
 /** One LevelDB batch; a single write may exceed it alone. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
-/** A slice of a scrub, between two looks at its rate. */
-const VERIFY_SLICE_BYTES = 1024 * 1024;
+/** A slice of a scrub, between two rests: small entries cost more than their bytes say. */
+const VERIFY_SLICE_BYTES = 128 * 1024;
+/** Of a scrub's time: what it verifies takes no more of the machine than this, however small it is. */
+const VERIFY_TIME_SHARE_MAX = 0.1;
 
 /**
  * The log of one replica in its own LevelDB, beside its record in the broker's state file.
@@ -188,8 +190,11 @@ export class LevelLogStore implements LogStore {
     const upTo = this.map.tail.last.index;
     let at = this.map.first;
     let verified = 0;
-    while (at <= upTo) {
+    for (;;) {
       options.signal?.throwIfAborted();
+      if (upTo >= this.pendingFrom) await this.settled();
+      // A new leader may have truncated the tail meanwhile: what it wrote instead was checked then.
+      if (at > upTo || at >= this.readableNext) break;
       const began = performance.now();
       let entries: readonly LogEntry[];
       try {
@@ -203,7 +208,11 @@ export class LevelLogStore implements LogStore {
       verified += entries.length;
       at = logIndex(at + entries.length);
       const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
-      const restMs = (bytes / options.bytesPerSecondMax) * 1000 - (performance.now() - began);
+      const tookMs = performance.now() - began;
+      const restMs = Math.max(
+        (bytes / options.bytesPerSecondMax) * 1000 - tookMs,
+        tookMs * (1 / VERIFY_TIME_SHARE_MAX - 1),
+      );
       if (at <= upTo) await pause(restMs, options.signal);
     }
     await this.snapshot();
