@@ -1,6 +1,14 @@
 import { BrokerError } from '../model/errors.js';
 import type { CallOptions, ClusterView } from './cluster-view.js';
 import type {
+  GroupDescription,
+  GroupSummary,
+  ResetOffset,
+  ResetTo,
+  TopicPartitions,
+  TopicSelection,
+} from './group-types.js';
+import type {
   AlterTopicRequest,
   ClusterDescription,
   ClusterMethods,
@@ -112,6 +120,68 @@ export class Admin {
     partitions: readonly TopicPartition[] = [],
   ): Promise<readonly CommittedOffset[]> {
     return await this.read('fetchOffsets', { group, partitions });
+  }
+
+  /** All groups, by name: those with members, and those of which only offsets are left. */
+  async listGroups(
+    options: { readonly prefix?: string | undefined } = {},
+  ): Promise<readonly GroupSummary[]> {
+    const { prefix = '' } = options;
+    const all: GroupSummary[] = [];
+    for (;;) {
+      const after = all.at(-1)?.group ?? '';
+      const { groups, hasMore } = await this.read('listGroups', { prefix, after });
+      all.push(...groups);
+      if (!hasMore || groups.length === 0) return all;
+    }
+  }
+
+  /** Members, assignment, committed offsets, and unless told otherwise how far behind they are. */
+  async describeGroup(
+    group: string,
+    options: { readonly lag?: boolean | undefined } = {},
+  ): Promise<GroupDescription> {
+    return await this.read('describeGroup', { group, withLag: options.lag ?? true });
+  }
+
+  /**
+   * Sets the committed offsets of a group without members: of the given topics, or of all that have
+   * one. Offsets outside of a log are moved to its nearer end. A dry run says what would be set.
+   */
+  async resetOffsets(
+    group: string,
+    to: ResetTo,
+    options: {
+      readonly topics?: readonly TopicSelection[] | undefined;
+      readonly dryRun?: boolean | undefined;
+    } = {},
+  ): Promise<readonly ResetOffset[]> {
+    const { topics = [], dryRun: isDryRun = false } = options;
+    const request = { group, topics, to, isDryRun };
+    // Shifted twice it would be wrong: whether a lost attempt took effect is for the caller to see.
+    const isRelative = typeof to === 'object' && 'shiftBy' in to && !isDryRun;
+    const calling = { ...this.options(new Doubt()), retryUnknown: !isRelative };
+    return await this.view.call('resetGroupOffsets', request, calling);
+  }
+
+  /** Forgets a group without members, with its offsets. */
+  async deleteGroup(group: string): Promise<void> {
+    const doubt = new Doubt();
+    try {
+      await this.view.call('deleteGroup', { group }, this.options(doubt));
+    } catch (thrown) {
+      const error = BrokerError.from(thrown);
+      // An attempt whose answer was lost did it.
+      if (error.code !== 'UNKNOWN_GROUP' || !doubt.exists) throw error;
+    }
+  }
+
+  /** Forgets committed offsets of a group without members. Resolves with those there were. */
+  async deleteGroupOffsets(
+    group: string,
+    topics: readonly TopicSelection[],
+  ): Promise<readonly TopicPartitions[]> {
+    return await this.read('deleteGroupOffsets', { group, topics });
   }
 
   /** Without a broker: to the most caught-up replica. Without a partition: the metadata group. */

@@ -1,4 +1,3 @@
-import { BrokerError } from '../model/errors.js';
 import type { BrokerConnection } from '../rpc/channel.js';
 import type { CommittedOffset__Output } from '../rpc/gen/millrace/broker/v1/CommittedOffset.js';
 import type { Broker__Output } from '../rpc/gen/millrace/broker/v1/Broker.js';
@@ -9,7 +8,7 @@ import type { OffsetQuery as WireOffsetQuery } from '../rpc/gen/millrace/broker/
 import type { PartitionDescription__Output } from '../rpc/gen/millrace/broker/v1/PartitionDescription.js';
 import type { TopicMetadata__Output } from '../rpc/gen/millrace/broker/v1/TopicMetadata.js';
 import type { Error__Output } from '../rpc/gen/millrace/common/v1/Error.js';
-import { errorFromWire } from '../rpc/status.js';
+import { GROUP_CALLS } from './group-codec.js';
 import type {
   BrokerInfo,
   ClusterDescription,
@@ -21,17 +20,7 @@ import type {
   TopicDescription,
   TopicInfo,
 } from './types.js';
-
-export interface Cancellable {
-  cancel(): void;
-}
-
-/** Turns one unary call of gRPC's callback style into a promise. */
-export interface UnaryRunner {
-  run<Answer>(call: (deadline: Date, done: UnaryDone<Answer>) => Cancellable): Promise<Answer>;
-}
-
-type UnaryDone<Answer> = (error: Error | null, answer?: Answer) => void;
+import { maybe, maybeError, safe, type UnaryRunner } from './wire.js';
 
 type Method = keyof ClusterMethods;
 type Request<M extends Method> = ClusterMethods[M]['request'];
@@ -42,7 +31,7 @@ export type ClusterCallTable = {
   readonly [M in Method]: {
     readonly isWrite: boolean;
     call(
-      cluster: BrokerConnection['cluster'],
+      connection: BrokerConnection,
       request: Request<M>,
       runner: UnaryRunner,
     ): Promise<Answer<M>>;
@@ -50,9 +39,10 @@ export type ClusterCallTable = {
 };
 
 export const CLUSTER_CALLS: ClusterCallTable = {
+  ...GROUP_CALLS,
   getMetadata: {
     isWrite: false,
-    call: async (cluster, { topics, linearizable }, runner) =>
+    call: async ({ cluster }, { topics, linearizable }, runner) =>
       metadataOf(
         await runner.run((deadline, done) =>
           cluster.getMetadata({ topics: [...topics], linearizable }, { deadline }, done),
@@ -61,14 +51,14 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   },
   describeCluster: {
     isWrite: false,
-    call: async (cluster, _request, runner) =>
+    call: async ({ cluster }, _request, runner) =>
       clusterOf(
         await runner.run((deadline, done) => cluster.describeCluster({}, { deadline }, done)),
       ),
   },
   createTopic: {
     isWrite: true,
-    call: async (cluster, request, runner) => {
+    call: async ({ cluster }, request, runner) => {
       const wire = {
         topic: request.topic,
         partitions: request.partitions ?? 0,
@@ -82,19 +72,19 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   },
   deleteTopic: {
     isWrite: true,
-    call: async (cluster, request, runner) =>
+    call: async ({ cluster }, request, runner) =>
       await runner.run((deadline, done) => cluster.deleteTopic({ ...request }, { deadline }, done)),
   },
   describeTopic: {
     isWrite: false,
-    call: async (cluster, { topic }, runner) =>
+    call: async ({ cluster }, { topic }, runner) =>
       topicOf(
         await runner.run((deadline, done) => cluster.describeTopic({ topic }, { deadline }, done)),
       ),
   },
   alterTopic: {
     isWrite: true,
-    call: async (cluster, { topic, set, unset }, runner) => {
+    call: async ({ cluster }, { topic, set, unset }, runner) => {
       const wire = { topic, set: { ...set }, unset: [...(unset ?? [])] };
       const answer = await runner.run<{ config: Record<string, string> }>((deadline, done) =>
         cluster.alterTopic(wire, { deadline }, done),
@@ -104,7 +94,7 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   },
   listOffsets: {
     isWrite: false,
-    call: async (cluster, { queries, linearizable }, runner) => {
+    call: async ({ cluster }, { queries, linearizable }, runner) => {
       const wire = { queries: queries.map(queryOf), linearizable };
       const { answers } = await runner.run<{ answers: OffsetAnswerWire[] }>((deadline, done) =>
         cluster.listOffsets(wire, { deadline }, done),
@@ -113,15 +103,15 @@ export const CLUSTER_CALLS: ClusterCallTable = {
         topic: a.topic,
         partition: a.partition,
         error: maybeError(a.error),
-        offset: a.offset < 0 ? undefined : safe(a.offset),
-        timestampMs: a.timestampMs < 0 ? undefined : safe(a.timestampMs),
+        offset: maybe(a.offset),
+        timestampMs: maybe(a.timestampMs),
         leaderEpoch: a.leaderEpoch,
       }));
     },
   },
   trimPartition: {
     isWrite: true,
-    call: async (cluster, request, runner) => {
+    call: async ({ cluster }, request, runner) => {
       const answer = await runner.run<{ logStartOffset: number }>((deadline, done) =>
         cluster.trimPartition({ ...request }, { deadline }, done),
       );
@@ -130,7 +120,7 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   },
   initProducer: {
     isWrite: true,
-    call: async (cluster, { producerId, producerEpoch }, runner) => {
+    call: async ({ cluster }, { producerId, producerEpoch }, runner) => {
       const wire = producerId === undefined ? {} : { producerId, producerEpoch };
       const answer = await runner.run<{ producerId: number; producerEpoch: number }>(
         (deadline, done) => cluster.initProducer(wire, { deadline }, done),
@@ -140,8 +130,12 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   },
   commitOffsets: {
     isWrite: true,
-    call: async (cluster, { group, offsets }, runner) => {
-      const wire = { group, offsets: offsets.map((o) => ({ ...o, metadata: o.metadata ?? '' })) };
+    call: async ({ cluster }, { group, offsets, member }, runner) => {
+      const wire = {
+        group,
+        offsets: offsets.map((o) => ({ ...o, metadata: o.metadata ?? '' })),
+        ...member,
+      };
       const answer = await runner.run<{ offsets: CommittedOffset__Output[] }>((deadline, done) =>
         cluster.commitOffsets(wire, { deadline }, done),
       );
@@ -150,7 +144,7 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   },
   fetchOffsets: {
     isWrite: false,
-    call: async (cluster, { group, partitions }, runner) => {
+    call: async ({ cluster }, { group, partitions }, runner) => {
       const wire = { group, partitions: partitions.map((p) => ({ ...p })) };
       const answer = await runner.run<{ offsets: CommittedOffset__Output[] }>((deadline, done) =>
         cluster.fetchOffsets(wire, { deadline }, done),
@@ -160,7 +154,7 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   },
   transferLeadership: {
     isWrite: true,
-    call: async (cluster, { partition, toBroker }, runner) => {
+    call: async ({ cluster }, { partition, toBroker }, runner) => {
       const wire = {
         topic: partition?.topic ?? '',
         partition: partition?.partition ?? 0,
@@ -174,7 +168,7 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   },
   moveReplicas: {
     isWrite: true,
-    call: async (cluster, { topic, partition, replicas }, runner) => {
+    call: async ({ cluster }, { topic, partition, replicas }, runner) => {
       const wire = { topic, partition, replicas: [...replicas] };
       return await runner.run((deadline, done) => cluster.moveReplicas(wire, { deadline }, done));
     },
@@ -188,16 +182,6 @@ interface OffsetAnswerWire {
   readonly offset: number;
   readonly timestampMs: number;
   readonly leaderEpoch: number;
-}
-
-/** A 64-bit field of the wire that is used as a number. */
-export function safe(value: number): number {
-  if (Number.isSafeInteger(value)) return value;
-  throw new BrokerError('INTERNAL', `the broker answered with ${value}, which is beyond 2^53`);
-}
-
-export function maybeError(wire: Error__Output | null): BrokerError | undefined {
-  return wire === null ? undefined : errorFromWire(wire);
 }
 
 function idOf(id: number): number | undefined {
@@ -303,7 +287,7 @@ function committedOf(wire: CommittedOffset__Output): CommittedOffset {
   return {
     topic: wire.topic,
     partition: wire.partition,
-    offset: wire.offset < 0 ? undefined : safe(wire.offset),
+    offset: maybe(wire.offset),
     metadata: wire.metadata,
     commitTimeMs: wire.commitTimeMs,
     error: maybeError(wire.error),

@@ -48,6 +48,7 @@ const QUICK_METHODS: ReadonlySet<keyof ClusterMethods> = new Set([
   'initProducer',
   'commitOffsets',
   'fetchOffsets',
+  'listGroups',
 ]);
 const UNRESPONSIVE: ReadonlySet<ErrorCode> = new Set(['BROKER_UNAVAILABLE', 'DEADLINE_EXCEEDED']);
 const UNKNOWN_THINGS: ReadonlySet<ErrorCode> = new Set(['UNKNOWN_TOPIC', 'UNKNOWN_PARTITION']);
@@ -74,6 +75,7 @@ export class ClusterView {
   >();
   private readonly downUntil = new Map<string, number>();
   private brokers: readonly BrokerInfo[] = [];
+  private controllerId: number | undefined;
   private turn: number;
   private searchTimer: Cancel | undefined;
   /** Calls that wait before their next attempt. */
@@ -225,7 +227,17 @@ export class ClusterView {
     return all;
   }
 
-  private nextBroker(): BrokerAddress {
+  /** The broker that led the metadata group when last heard of, if it is not known to be down. */
+  controller(): BrokerAddress | undefined {
+    const broker = this.brokers.find((b) => b.id === this.controllerId && !b.isFenced);
+    if (broker === undefined) return undefined;
+    const address = { host: broker.host, port: broker.port };
+    const upAtMs = this.downUntil.get(addressKey(address)) ?? 0;
+    return upAtMs <= this.world.clock.monotonicMs() ? address : undefined;
+  }
+
+  /** The next broker in turn, those that are down left out as long as there are others. */
+  nextBroker(): BrokerAddress {
     const all = this.addresses();
     const nowMs = this.world.clock.monotonicMs();
     for (let i = 0; i < all.length; i += 1) {
@@ -269,6 +281,7 @@ export class ClusterView {
 
   private absorb(metadata: Metadata): void {
     if (metadata.brokers.length > 0) this.brokers = metadata.brokers;
+    if (metadata.controller !== undefined) this.controllerId = metadata.controller;
     for (const info of metadata.topics) {
       if (info.error === undefined) this.absorbTopic(info, metadata.metadataVersion);
     }

@@ -1,4 +1,5 @@
 import type { BrokerError } from '../model/errors.js';
+import type { MemberRequest, MemberResponse } from './group-types.js';
 import type { Acks, BrokerAddress, ClusterMethods } from './types.js';
 
 /** One record batch on its way to a partition's leader. */
@@ -81,6 +82,22 @@ export interface FetchLink {
   close(): void;
 }
 
+export interface MembershipHandlers {
+  /** Connected: the join may be sent. Called once, before any response. */
+  ready(): void;
+  response(response: MemberResponse): void;
+  /** The stream ended. Called at most once. */
+  closed(error: BrokerError): void;
+}
+
+/** A membership's stream to one broker. Handlers are never called inside `openMembership` or `send`. */
+export interface MembershipLink {
+  /** Only after `ready`. */
+  send(request: MemberRequest): void;
+  /** Breaks the stream; no handler is called any more. */
+  close(): void;
+}
+
 /**
  * What the client's logic knows of the network. Production has gRPC behind it (grpc-transport.ts),
  * tests and the simulator a double.
@@ -88,6 +105,7 @@ export interface FetchLink {
 export interface ClientTransport {
   openProduce(to: BrokerAddress, handlers: ProduceHandlers): ProduceLink;
   openFetch(to: BrokerAddress, call: FetchCall, handlers: FetchHandlers): FetchLink;
+  openMembership(to: BrokerAddress, handlers: MembershipHandlers): MembershipLink;
   /** Rejects with BrokerError; BROKER_UNAVAILABLE if it was never sent. */
   call<Method extends keyof ClusterMethods>(
     to: BrokerAddress,

@@ -1,6 +1,6 @@
 import type { Crc32c } from '../base/crc32c.js';
 import { deferred, type Deferred } from '../base/deferred.js';
-import { BrokerError } from '../model/errors.js';
+import { BrokerError, type ErrorCode } from '../model/errors.js';
 import { splitBatches, type RawBatch } from '../model/record.js';
 import type { Cancel, World } from '../ports/world.js';
 import { RETRY_BACKOFF, backoffMs } from './backoff.js';
@@ -64,6 +64,8 @@ export class PartitionCursor implements TopicPartition {
 export interface LeaderStream {
   readonly address: BrokerAddress;
   readonly link: FetchLink;
+  /** What it was opened for; some may have moved on since. */
+  readonly cursors: readonly PartitionCursor[];
   lastHeardMs: number;
 }
 
@@ -74,6 +76,10 @@ export interface FetcherOptions {
   readonly onOutOfRange: 'error' | 'beginning' | 'end';
   /** Give up a partition that could not be read for this long. */
   readonly unavailableTimeoutMs: number | undefined;
+  /** Others say what is read: having nothing to read is no end, and a deleted topic is their affair. */
+  readonly isManaged?: boolean | undefined;
+  /** With `isManaged`: is nothing to come that is not there yet? */
+  readonly isComplete?: (() => boolean) | undefined;
 }
 
 export interface FetcherDeps {
@@ -91,6 +97,7 @@ const RESPONSE_BYTES_MAX = 4 * 1024 * 1024;
 /** Bytes that fail their checksum this often in a row are not the network's fault. */
 const CORRUPT_MAX = 5;
 const TOPIC_CHECK_MS = 10_000;
+const GONE: ReadonlySet<ErrorCode> = new Set(['UNKNOWN_TOPIC', 'UNKNOWN_PARTITION']);
 
 /**
  * Keeps one fetch stream per leader for the cursors it is given, follows leaders, and holds the
@@ -108,7 +115,9 @@ export class Fetcher {
   private bufferedBytes = 0;
   private isHeldBack = false;
   private isDue = false;
-  private isClosed = false;
+  private closed = false;
+  private halted = false;
+  private raised: Error | undefined;
   private sweeper: Cancel | undefined;
   /** Until the first cursor that was refused may be tried again. */
   private retryTimer: Cancel | undefined;
@@ -132,6 +141,41 @@ export class Fetcher {
     });
   }
 
+  get isClosed(): boolean {
+    return this.closed;
+  }
+
+  /** Hands out nothing at the moment. */
+  get isHalted(): boolean {
+    return this.halted;
+  }
+
+  /** Hands out nothing until told to go on; fetches ahead meanwhile. */
+  halt(isHalted: boolean): void {
+    this.halted = isHalted;
+    const nowMs = this.deps.world.clock.monotonicMs();
+    for (const cursor of this.cursors.values()) cursor.silentSinceMs = nowMs;
+    this.wake();
+  }
+
+  /** Whoever reads next, or is waiting now, gets this error, once. */
+  raise(error: Error): void {
+    this.raised = error;
+    this.wake();
+  }
+
+  rethrow(): void {
+    const { raised } = this;
+    this.raised = undefined;
+    if (raised !== undefined) throw raised;
+  }
+
+  /** Resolves when something happened that readers may want to know. */
+  async changed(): Promise<void> {
+    this.waker ??= deferred<undefined>();
+    await this.waker.promise;
+  }
+
   all(): PartitionCursor[] {
     return [...this.cursors.values()];
   }
@@ -146,6 +190,29 @@ export class Fetcher {
     this.cursors.clear();
     for (const c of cursors) this.cursors.set(partitionKey(c.topic, c.partition), c);
     this.sweeper ??= this.deps.world.timers.every(SWEEP_MS, () => this.sweep());
+    this.schedule();
+    this.wake();
+  }
+
+  /** Reads these as well; the others are not disturbed. */
+  add(cursors: readonly PartitionCursor[]): void {
+    const nowMs = this.deps.world.clock.monotonicMs();
+    for (const cursor of cursors) {
+      const before = this.get(cursor);
+      if (before !== undefined && before !== cursor) this.drop(before);
+      cursor.silentSinceMs = nowMs;
+      this.cursors.set(partitionKey(cursor.topic, cursor.partition), cursor);
+    }
+    this.sweeper ??= this.deps.world.timers.every(SWEEP_MS, () => this.sweep());
+    this.schedule();
+    this.wake();
+  }
+
+  /** Reads this one no more; from now on nothing of it is handed out. */
+  remove(cursor: PartitionCursor): void {
+    if (this.get(cursor) !== cursor) return;
+    this.drop(cursor);
+    this.cursors.delete(partitionKey(cursor.topic, cursor.partition));
     this.schedule();
     this.wake();
   }
@@ -188,31 +255,20 @@ export class Fetcher {
   /** The next batch, waiting for one; undefined once closed or every cursor is at its end. */
   async take(): Promise<{ cursor: PartitionCursor; batch: RawBatch } | undefined> {
     for (;;) {
-      if (this.isClosed) return undefined;
-      for (const cursor of this.ready) {
-        const batch = cursor.buffered.shift();
-        this.ready.delete(cursor);
-        if (batch === undefined) continue;
-        // To the end of the line: every partition gets its turn.
-        if (cursor.buffered.length > 0) this.ready.add(cursor);
-        this.bufferedBytes -= batch.bytes.length;
-        this.regulate();
-        return { cursor, batch };
+      if (this.closed) return undefined;
+      this.rethrow();
+      if (!this.halted) {
+        const next = this.shift();
+        if (next !== undefined) return next;
+        if (!this.hasMore()) return undefined;
       }
-      let hasMore = false;
-      for (const cursor of this.cursors.values()) {
-        if (cursor.failure !== undefined && !cursor.isPaused) throw cursor.failure;
-        if (cursor.nextFetch < cursor.end || cursor.buffered.length > 0) hasMore = true;
-      }
-      if (!hasMore) return undefined;
-      this.waker ??= deferred<undefined>();
-      await this.waker.promise;
+      await this.changed();
     }
   }
 
   close(): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
+    if (this.closed) return;
+    this.closed = true;
     this.unlisten();
     this.sweeper?.();
     this.retryTimer?.();
@@ -222,6 +278,34 @@ export class Fetcher {
       this.deps.view.settle(cursor.topic, cursor.partition);
     }
     this.wake();
+  }
+
+  private shift(): { cursor: PartitionCursor; batch: RawBatch } | undefined {
+    for (const cursor of this.ready) {
+      const batch = cursor.buffered.shift();
+      this.ready.delete(cursor);
+      if (batch === undefined) continue;
+      // To the end of the line: every partition gets its turn.
+      if (cursor.buffered.length > 0) this.ready.add(cursor);
+      this.bufferedBytes -= batch.bytes.length;
+      this.regulate();
+      return { cursor, batch };
+    }
+    return undefined;
+  }
+
+  /** Is anything to come? Throws the failure of a cursor that would have to bring it. */
+  private hasMore(): boolean {
+    const { isManaged = false, isComplete } = this.options;
+    let hasMore = isManaged && isComplete?.() !== true;
+    for (const cursor of this.cursors.values()) {
+      const { failure } = cursor;
+      const isGone = failure !== undefined && GONE.has(failure.code) && isManaged;
+      if (failure !== undefined && !cursor.isPaused && !isGone) throw failure;
+      if (isGone) continue;
+      if (cursor.nextFetch < cursor.end || cursor.buffered.length > 0) hasMore = true;
+    }
+    return hasMore;
   }
 
   /** Takes a cursor off its stream and forgets what was fetched ahead for it. */
@@ -234,7 +318,8 @@ export class Fetcher {
     this.regulate();
   }
 
-  private wake(): void {
+  /** Readers look again whether there is something for them. */
+  wake(): void {
     this.waker?.resolve(undefined);
     this.waker = undefined;
   }
@@ -258,11 +343,11 @@ export class Fetcher {
 
   /** Brings the streams in line with the cursors, once per turn. */
   private schedule(): void {
-    if (this.isDue || this.isClosed) return;
+    if (this.isDue || this.closed) return;
     this.isDue = true;
     this.deps.world.timers.defer(() => {
       this.isDue = false;
-      if (!this.isClosed) this.reconcile();
+      if (!this.closed) this.reconcile();
     });
   }
 
@@ -293,7 +378,11 @@ export class Fetcher {
     }
     for (const [key, { leader, cursors }] of wanted) {
       const stream = this.streams.get(key);
-      const isComplete = stream !== undefined && cursors.every((c) => c.stream === stream);
+      const isComplete =
+        stream !== undefined &&
+        cursors.every((c) => c.stream === stream) &&
+        // The broker would go on sending what nobody reads any more.
+        stream.cursors.every((c) => this.get(c) === c);
       if (!isComplete) this.open(key, leader.address, cursors, nowMs);
     }
     this.retryAt(retryAtMs, nowMs);
@@ -328,7 +417,7 @@ export class Fetcher {
       response: (fetched) => this.received(stream, fetched),
       closed: (error) => this.fell(key, stream, error),
     });
-    const stream: LeaderStream = { address, link, lastHeardMs: nowMs };
+    const stream: LeaderStream = { address, link, cursors, lastHeardMs: nowMs };
     for (const cursor of cursors) cursor.stream = stream;
     this.streams.set(key, stream);
     if (this.isHeldBack) link.pause();
@@ -471,7 +560,7 @@ export class Fetcher {
       this.fell(key, stream, new BrokerError('BROKER_UNAVAILABLE', 'the broker fell silent'));
     }
     const limit = this.options.unavailableTimeoutMs;
-    if (limit === undefined) return;
+    if (limit === undefined || this.halted) return;
     for (const cursor of this.cursors.values()) {
       if (!cursor.wantsData || nowMs - cursor.silentSinceMs < limit) continue;
       const last = cursor.lastError;

@@ -4,25 +4,25 @@ import { connectBroker, formatAddress, type BrokerConnection } from '../rpc/chan
 import type { FetchResponse__Output } from '../rpc/gen/millrace/broker/v1/FetchResponse.js';
 import type { ProduceResponse__Output } from '../rpc/gen/millrace/broker/v1/ProduceResponse.js';
 import { ERROR_TRAILER, errorFromStatus } from '../rpc/status.js';
-import {
-  CLUSTER_CALLS,
-  maybeError,
-  safe,
-  type Cancellable,
-  type UnaryRunner,
-} from './cluster-codec.js';
+import type { ParticipateResponse__Output } from '../rpc/gen/millrace/broker/v1/ParticipateResponse.js';
+import { CLUSTER_CALLS } from './cluster-codec.js';
 import type {
   ClientTransport,
   FetchCall,
   FetchHandlers,
   FetchLink,
   FetchedPartition,
+  MembershipHandlers,
+  MembershipLink,
   ProduceAnswer,
   ProduceCall,
   ProduceHandlers,
   ProduceLink,
 } from './connection.js';
+import { memberRequestToWire, memberResponseOf } from './group-codec.js';
+import type { MemberRequest } from './group-types.js';
 import type { BrokerAddress, ClusterMethods } from './types.js';
+import { maybeError, safe, type Cancellable, type UnaryRunner } from './wire.js';
 
 /** A broker that cannot be connected to within this time counts as unreachable. */
 const CONNECT_MS = 1_500;
@@ -51,6 +51,10 @@ export class GrpcTransport implements ClientTransport {
     return new GrpcFetchLink(this.connected(to), call, handlers);
   }
 
+  openMembership(to: BrokerAddress, handlers: MembershipHandlers): MembershipLink {
+    return new GrpcMembershipLink(this.connected(to), handlers);
+  }
+
   async call<Method extends keyof ClusterMethods>(
     to: BrokerAddress,
     method: Method,
@@ -74,7 +78,7 @@ export class GrpcTransport implements ClientTransport {
           this.calls.add(handle);
         }),
     };
-    return await entry.call(connection.cluster, request, runner);
+    return await entry.call(connection, request, runner);
   }
 
   close(): void {
@@ -245,6 +249,60 @@ class GrpcFetchLink implements FetchLink {
     if (this.isClosed) return;
     try {
       this.handlers.response(wire.partitions.map(fetchedOf));
+    } catch (thrown) {
+      this.fell(BrokerError.from(thrown));
+    }
+  }
+
+  private fell(error: BrokerError): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.stream?.cancel();
+    this.handlers.closed(error);
+  }
+}
+
+type MembershipStream = ReturnType<BrokerConnection['groups']['participate']>;
+
+/** See {@link MembershipLink}. Once closed, by either side, it calls no handler any more. */
+class GrpcMembershipLink implements MembershipLink {
+  private readonly handlers: MembershipHandlers;
+  private stream: MembershipStream | undefined;
+  private isClosed = false;
+
+  constructor(connected: Promise<BrokerConnection>, handlers: MembershipHandlers) {
+    this.handlers = handlers;
+    connected.then(
+      (connection) => this.open(connection),
+      (thrown: unknown) => this.fell(BrokerError.from(thrown)),
+    );
+  }
+
+  send(request: MemberRequest): void {
+    this.stream?.write(memberRequestToWire(request));
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.stream?.cancel();
+  }
+
+  private open(connection: BrokerConnection): void {
+    if (this.isClosed) return;
+    const stream = connection.groups.participate();
+    this.stream = stream;
+    stream.on('data', (wire: ParticipateResponse__Output) => this.received(wire));
+    stream.on('error', (error: Error) => this.fell(failureOf(error, false)));
+    stream.on('end', () => {
+      this.fell(new BrokerError('BROKER_UNAVAILABLE', 'the coordinator ended the stream'));
+    });
+    this.handlers.ready();
+  }
+
+  private received(wire: ParticipateResponse__Output): void {
+    if (this.isClosed) return;
+    try {
+      this.handlers.response(memberResponseOf(wire));
     } catch (thrown) {
       this.fell(BrokerError.from(thrown));
     }

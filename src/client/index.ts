@@ -6,6 +6,7 @@ import { ClusterView } from './cluster-view.js';
 import { Codecs } from './compression/codecs.js';
 import type { ClientTransport } from './connection.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
+import { GroupConsumer, type GroupConsumerOptions } from './group-consumer.js';
 import { GrpcTransport } from './grpc-transport.js';
 import type { ProducerOptions } from './producer-options.js';
 import { Producer } from './producer.js';
@@ -24,6 +25,8 @@ export {
   type ConsumerOptions,
   type StartAt,
 } from './consumer.js';
+export { GroupConsumer, type GroupConsumerOptions } from './group-consumer.js';
+export type * from './group-types.js';
 export type { ProducerOptions, ProducerRecord, SendSummary } from './producer-options.js';
 export { Producer } from './producer.js';
 export type * from './types.js';
@@ -72,13 +75,22 @@ export class MillraceClient {
     return this.keep(new Consumer(options, this.deps));
   }
 
-  /** Producers first deliver what they have. Idempotent. */
+  /** Joins a group, whose members share the partitions of what they subscribe to. */
+  groupConsumer(options: GroupConsumerOptions): GroupConsumer {
+    return this.keep(new GroupConsumer(options, this.deps));
+  }
+
+  /**
+   * Producers first deliver what they have, members of groups commit and leave. Idempotent. Rejects,
+   * once all is closed, if a member's last commit failed.
+   */
   async close(): Promise<void> {
     const open = [...this.open];
     this.open.clear();
-    await Promise.all(open.map(async (each) => await each.close()));
+    const ended = await Promise.allSettled(open.map(async (each) => await each.close()));
     this.deps.view.close();
     this.deps.transport.close();
+    for (const end of ended) if (end.status === 'rejected') throw end.reason;
   }
 
   private keep<T extends { close(): Promise<void> }>(made: T): T {

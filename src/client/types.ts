@@ -1,5 +1,6 @@
 import type { BrokerError } from '../model/errors.js';
 import type { TopicPartition } from '../model/ids.js';
+import type { GroupMethods, MemberIdentity } from './group-types.js';
 
 // Requests and answers of proto/millrace/broker/v1 as the client's users see them: plain values,
 // absent fields undefined.
@@ -163,8 +164,8 @@ export interface TransferRequest {
   readonly toBroker?: number | undefined;
 }
 
-/** The Cluster service, method by method. */
-export interface ClusterMethods {
+/** The Cluster and Groups services, method by method. */
+export interface ClusterMethods extends GroupMethods {
   getMetadata: { request: MetadataRequest; answer: Metadata };
   describeCluster: { request: Readonly<Record<string, never>>; answer: ClusterDescription };
   createTopic: {
@@ -184,7 +185,12 @@ export interface ClusterMethods {
     answer: ProducerIdentity;
   };
   commitOffsets: {
-    request: { readonly group: string; readonly offsets: readonly OffsetToCommit[] };
+    request: {
+      readonly group: string;
+      readonly offsets: readonly OffsetToCommit[];
+      /** Undefined: not a member; refused if the group has members. */
+      readonly member?: MemberIdentity | undefined;
+    };
     answer: readonly CommittedOffset[];
   };
   fetchOffsets: {

@@ -47,6 +47,8 @@ export const ERRORS = {
   STALE_MEMBER_EPOCH: { grpc: 10, retriable: false, outcome: 'none' },
   /** Another member with this instance id is connected. */
   UNRELEASED_INSTANCE_ID: { grpc: 10, retriable: false, outcome: 'none' },
+  /** The application read nothing for too long, and the member gave its partitions up. */
+  PROCESSING_TIMEOUT: { grpc: 10, retriable: true, outcome: 'none' },
   INVALID_SUBSCRIPTION: { grpc: 3, retriable: false, outcome: 'none' },
   UNKNOWN_ASSIGNOR: { grpc: 3, retriable: false, outcome: 'none' },
   TRANSFER_FAILED: { grpc: 9, retriable: true, outcome: 'none' },

@@ -1,6 +1,7 @@
 import { Channel, credentials, type ChannelOptions } from '@grpc/grpc-js';
 import { LIMITS } from '../model/limits.js';
 import type { ClusterClient } from './gen/millrace/broker/v1/Cluster.js';
+import type { GroupsClient } from './gen/millrace/broker/v1/Groups.js';
 import type { RecordsClient } from './gen/millrace/broker/v1/Records.js';
 import { protoTypes } from './proto.js';
 
@@ -63,12 +64,13 @@ export function formatAddress(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Both client services of one broker over one connection. */
+/** The client services of one broker over one connection. */
 export interface BrokerConnection {
   /** `host:port`. */
   readonly address: string;
   readonly records: RecordsClient;
   readonly cluster: ClusterClient;
+  readonly groups: GroupsClient;
   close(): void;
 }
 
@@ -82,6 +84,7 @@ export function connectBroker(address: string): BrokerConnection {
     address,
     records: new types.Records(address, insecure, { ...options, channelOverride }),
     cluster: new types.Cluster(address, insecure, { ...options, channelOverride }),
+    groups: new types.Groups(address, insecure, { ...options, channelOverride }),
     close: () => channelOverride.close(),
   };
 }

@@ -4,6 +4,7 @@ import type { BrokerServices, ProduceResult } from '../../src/broker/types.js';
 import type {
   ClientTransport,
   FetchLink,
+  MembershipLink,
   ProduceAnswer,
   ProduceCall,
   ProduceHandlers,
@@ -233,6 +234,10 @@ export class SimClientTransport implements ClientTransport {
 
   openFetch(): FetchLink {
     throw new BrokerError('UNSUPPORTED', 'readers of the simulation ask one by one');
+  }
+
+  openMembership(): MembershipLink {
+    throw new BrokerError('UNSUPPORTED', 'the simulation has no members of groups');
   }
 
   call<Method extends keyof ClusterMethods>(

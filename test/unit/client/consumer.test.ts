@@ -353,6 +353,24 @@ describe('consumer', () => {
     expect(s.cluster.openFetches.size).to.equal(0);
   });
 
+  it('ends its loops when its signal is aborted, amid a batch too', async () => {
+    const s = setup();
+    put(s.cluster, ['a', 'b', 'c']);
+    const stop = new AbortController();
+    const consumer = s.client.consumer({ topic: 'events', signal: stop.signal });
+    const got: string[] = [];
+    const reading = (async () => {
+      for await (const r of consumer) {
+        got.push(text(r.value));
+        if (got.length === 2) stop.abort();
+      }
+    })();
+    await s.world.until(reading, 100);
+    expect(got).to.deep.equal(['a', 'b']);
+    const late = s.client.consumer({ topic: 'events', signal: stop.signal });
+    expect(await s.world.until(values(late, 1), 100)).to.deep.equal([]);
+  });
+
   it('fails when its topic is deleted', async () => {
     const s = setup();
     put(s.cluster, ['a']);

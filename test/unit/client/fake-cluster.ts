@@ -7,6 +7,8 @@ import type {
   FetchLink,
   FetchPosition,
   FetchedPartition,
+  MembershipHandlers,
+  MembershipLink,
   ProduceAnswer,
   ProduceCall,
   ProduceHandlers,
@@ -23,6 +25,7 @@ import {
   type RecordBatchHeader,
 } from '../../../src/model/record-batch.js';
 import { decodeRecords, splitBatches } from '../../../src/model/record.js';
+import { FakeCoordinator, FakeMembershipLink, type MembershipHost } from './fake-coordinator.js';
 import type { VirtualWorld } from './virtual-world.js';
 
 /** What happens to one produce request. */
@@ -72,7 +75,7 @@ export class FakePartition {
  * A cluster in one object, with the idempotence rules of the real one, faults on request, and one
  * millisecond of delay each way. Everything happens on the virtual clock.
  */
-export class FakeCluster implements ClientTransport {
+export class FakeCluster implements ClientTransport, MembershipHost {
   readonly topic = 'events';
   topicId = 'a'.repeat(32);
   isDeleted = false;
@@ -91,11 +94,23 @@ export class FakeCluster implements ClientTransport {
   nextProducerId = 1;
   readonly producerEpochs = new Map<number, number>();
   readonly committed = new Map<string, number>();
-  private readonly world: VirtualWorld;
+  /** Every commit that was taken, in order. */
+  readonly commits: { readonly partition: number; readonly offset: number }[] = [];
+  readonly coordinator: FakeCoordinator;
+  /** Broker that leads the metadata group, and so coordinates. */
+  controller = 1;
+  controllerTerm = 1;
+  readonly world: VirtualWorld;
   private readonly links = new Set<FakeProduceLink>();
+  private readonly memberships = new Set<FakeMembershipLink>();
 
   constructor(world: VirtualWorld, options: { partitions?: number; brokers?: number } = {}) {
     this.world = world;
+    this.coordinator = new FakeCoordinator(
+      world,
+      () => ({ topic: this.topic, topicId: this.topicId }),
+      () => this.partitions.length,
+    );
     this.brokers = options.brokers ?? 3;
     this.partitions = Array.from(
       { length: options.partitions ?? 1 },
@@ -119,6 +134,41 @@ export class FakeCluster implements ClientTransport {
     this.down.add(broker);
     for (const link of [...this.links]) if (link.broker === broker) link.break();
     for (const link of [...this.openFetches]) if (link.broker === broker) link.break();
+    for (const link of [...this.memberships]) {
+      if (link.broker === broker) link.end(new BrokerError('BROKER_UNAVAILABLE', 'reset'));
+    }
+  }
+
+  /** Another broker coordinates from now on; the one before knows it, or is dead. */
+  moveController(to: number): void {
+    this.controller = to;
+    this.controllerTerm += 1;
+    this.coordinator.failOver();
+    for (const link of [...this.memberships]) link.end(this.notController());
+  }
+
+  isDown(broker: number): boolean {
+    return this.down.has(broker);
+  }
+
+  redirect(broker: number): BrokerError | undefined {
+    return broker === this.controller ? undefined : this.notController();
+  }
+
+  openMembership(to: BrokerAddress, handlers: MembershipHandlers): MembershipLink {
+    const link = new FakeMembershipLink(this, to.port, handlers);
+    this.memberships.add(link);
+    return link;
+  }
+
+  forgetMembership(link: FakeMembershipLink): void {
+    this.memberships.delete(link);
+  }
+
+  private notController(): BrokerError {
+    const { controller: brokerId, controllerTerm: term } = this;
+    const leader = { brokerId, host: 'b', port: brokerId, term };
+    return new BrokerError('NOT_LEADER', 'not the coordinator', { leader });
   }
 
   append(p: number, batch: Uint8Array): number {
@@ -191,7 +241,7 @@ export class FakeCluster implements ClientTransport {
           error: undefined,
         },
       ],
-      controller: 1,
+      controller: this.controller,
       metadataVersion: 1,
     };
   }
@@ -272,9 +322,17 @@ export class FakeCluster implements ClientTransport {
         }));
       }
       case 'commitOffsets': {
-        const { group, offsets } = request as ClusterMethods['commitOffsets']['request'];
-        for (const o of offsets) this.committed.set(`${group}/${o.partition}`, o.offset);
-        return offsets.map((o) => ({ ...o, metadata: '', commitTimeMs: 0, error: undefined }));
+        const { group, offsets, member } = request as ClusterMethods['commitOffsets']['request'];
+        return offsets.map((o) => {
+          const code =
+            member && this.coordinator.refusalOf(member.memberId, member.memberEpoch, o.partition);
+          if (code === undefined) {
+            this.committed.set(`${group}/${o.partition}`, o.offset);
+            this.commits.push({ partition: o.partition, offset: o.offset });
+          }
+          const error = code && new BrokerError(code, code);
+          return { ...o, metadata: '', commitTimeMs: 0, error };
+        });
       }
       case 'fetchOffsets': {
         const { group, partitions } = request as ClusterMethods['fetchOffsets']['request'];

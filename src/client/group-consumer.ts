@@ -1,0 +1,469 @@
+import { BrokerError } from '../model/errors.js';
+import type { Cancel } from '../ports/world.js';
+import type { ConsumerDeps } from './consumer.js';
+import { Fetcher } from './fetcher.js';
+import { CommitQueue, isFenced } from './group-commits.js';
+import { GroupHoldings, type Held, type StartOfPartition } from './group-holdings.js';
+import { GroupMember } from './group-member.js';
+import { settingsOf, type GroupConsumerOptions, type GroupSettings } from './group-options.js';
+import type { MemberIdentity } from './group-types.js';
+import { OffsetLookup, type StartAt } from './offset-lookup.js';
+import {
+  RecordReader,
+  type ConsumedBatch,
+  type ConsumedRecord,
+  type CurrentBatch,
+} from './record-reader.js';
+import type { CommittedOffset, OffsetToCommit, TopicPartition } from './types.js';
+
+export type { GroupConsumerOptions } from './group-options.js';
+
+/** How long closing waits for the application to be done with what it has in hand. */
+const DRAIN_MS = 5_000;
+/** A processing timeout is over; a last commit is not waited for much longer. */
+const LAST_COMMIT_MS = 5_000;
+const WATCH_MS = 1_000;
+
+/**
+ * Reads the partitions that its group's coordinator gives it, each in order, at least once: a record
+ * counts as processed when the loop comes back for the next one, and only what was processed is
+ * committed, every few seconds, when a partition moves to another member, and on close. Members come
+ * and go without a pause for partitions that stay where they are.
+ *
+ * One loop at a time reads, over records or over batches. Leaving a loop loses nothing, but leaves the
+ * last record (or batch) uncommitted until the next read or an explicit commit.
+ *
+ * An application that does not come back within the processing timeout loses its partitions to other
+ * members: its next read rejects with PROCESSING_TIMEOUT, the read after that joins anew.
+ *
+ * Invariants: nothing is handed out of a partition once its release has begun, nor while the
+ * coordinator was silent for a session timeout; one membership at a time is joining, in or leaving.
+ */
+export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
+  /** Names this member to the coordinator; chosen at random. */
+  readonly memberId: string;
+  private readonly options: GroupConsumerOptions;
+  private readonly settings: GroupSettings;
+  private readonly deps: ConsumerDeps;
+  private readonly fetcher: Fetcher;
+  private readonly reader: RecordReader;
+  private readonly lookup: OffsetLookup;
+  private readonly commits: CommitQueue;
+  private readonly holdings: GroupHoldings;
+  private member: GroupMember | undefined;
+  /** An earlier membership that is not over yet. */
+  private leaving: Promise<void> = Promise.resolve();
+  /** The application's callbacks run one after the other. */
+  private callbacks: Promise<void> = Promise.resolve();
+  private closing: Promise<void> | undefined;
+  /** Since when the application is not waiting for records; undefined while it is. */
+  private awaySinceMs: number | undefined;
+  private readonly timers: Cancel[] = [];
+  private readonly onAbort = (): void => void this.close().catch(() => undefined);
+
+  constructor(options: GroupConsumerOptions, deps: ConsumerDeps) {
+    this.options = options;
+    this.deps = deps;
+    const settings = settingsOf(options);
+    this.settings = settings;
+    this.memberId = hexOf(deps.world.random.bytes(16));
+    this.fetcher = new Fetcher(
+      {
+        prefetchBytesMax: settings.prefetchBytesMax,
+        partitionBytesMax: settings.partitionBytesMax,
+        onOutOfRange: settings.onOutOfRange,
+        unavailableTimeoutMs: options.unavailableTimeoutMs,
+        isManaged: true,
+        isComplete: () => options.stopAtEnd === true && this.holdings.isSettled,
+      },
+      deps,
+    );
+    this.reader = new RecordReader(this.fetcher, deps.codecs);
+    this.lookup = new OffsetLookup(deps.view, deps.world, settings.requestTimeoutMs);
+    this.commits = new CommitQueue(deps.view, deps.world, options.group);
+    const { world } = deps;
+    this.holdings = new GroupHoldings(
+      { world, fetcher: this.fetcher, reader: this.reader },
+      {
+        startOf: async (held) => await this.startOf(held),
+        assigned: async (held) =>
+          await this.tell(() => this.options.onAssigned?.(partitionsOf(held))),
+        revoked: async (held) => await this.revoked(held),
+        released: () => this.member?.report(),
+        failed: (error) => this.fetcher.raise(error),
+      },
+      settings.rebalanceTimeoutMs * 0.5,
+    );
+    if (options.signal?.aborted === true) this.onAbort();
+    else options.signal?.addEventListener('abort', this.onAbort, { once: true });
+  }
+
+  /** Joins the group; the first read does it by itself. Resolves once the coordinator has agreed. */
+  async start(): Promise<void> {
+    await this.leaving;
+    const { timers } = this.deps.world;
+    const { requestTimeoutMs } = this.settings;
+    this.awaySinceMs ??= this.deps.world.clock.monotonicMs();
+    const joined = this.join().start();
+    await new Promise<void>((resolve, reject) => {
+      const cancel = timers.after(requestTimeoutMs, () => {
+        const text = `the group's coordinator did not answer within ${requestTimeoutMs} ms`;
+        reject(new BrokerError('DEADLINE_EXCEEDED', text));
+      });
+      joined.then(resolve, reject).finally(cancel);
+    });
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord, void, undefined> {
+    this.holdings.enteredLoop();
+    try {
+      while (await this.advance()) {
+        const current = this.reader.open;
+        const held = this.heldBy(current);
+        if (current === undefined || held === undefined) continue;
+        // While the body runs, the partition may be sought, paused or taken away.
+        while (current === this.reader.open) {
+          const record = this.reader.nextRecord(current);
+          if (record === undefined) break;
+          this.handOut(held, record.offset);
+          yield record;
+        }
+      }
+    } finally {
+      this.holdings.leftLoop();
+    }
+  }
+
+  /** The same, batch by batch: far cheaper per record. */
+  async *batches(): AsyncGenerator<ConsumedBatch, void, undefined> {
+    this.holdings.enteredLoop();
+    try {
+      while (await this.advance()) {
+        const held = this.heldBy(this.reader.open);
+        const batch = held && this.reader.takeBatch();
+        if (held === undefined || batch === undefined) continue;
+        this.handOut(held, batch.records[0]?.offset ?? batch.nextOffset);
+        yield batch;
+      }
+    } finally {
+      this.holdings.leftLoop();
+    }
+  }
+
+  /** Partitions this member holds. */
+  assignment(): TopicPartition[] {
+    return partitionsOf(this.holdings.all());
+  }
+
+  /** The epoch under which this member commits; 0: it is not in the group at the moment. */
+  get memberEpoch(): number {
+    return this.member?.epoch ?? 0;
+  }
+
+  /** The offset after the last record handed out. */
+  position(at: TopicPartition): number {
+    return this.mustGet(at).position;
+  }
+
+  /** The offset after the last committed record, as last heard; undefined: nothing heard yet. */
+  highWatermark(at: TopicPartition): number | undefined {
+    const { highWatermark } = this.mustGet(at);
+    return highWatermark < 0 ? undefined : highWatermark;
+  }
+
+  /** Goes on reading a partition elsewhere; what is committed next follows. */
+  async seek(at: TopicPartition, to: StartAt): Promise<void> {
+    const cursor = this.mustGet(at);
+    const [offset] = await this.lookup.resolve([at], to, this.options.group);
+    if (this.holdings.get(at)?.cursor !== cursor) this.mustGet(at);
+    this.reader.forget(cursor);
+    this.fetcher.seek(cursor, offset ?? 0);
+  }
+
+  /** Hands out nothing of these (or any) partitions until they are resumed, moved, or lost. */
+  pause(partitions: readonly TopicPartition[] = this.assignment()): void {
+    for (const at of partitions) this.fetcher.pause(this.mustGet(at));
+  }
+
+  resume(partitions: readonly TopicPartition[] = this.assignment()): void {
+    for (const at of partitions) this.fetcher.resume(this.mustGet(at));
+  }
+
+  /**
+   * Commits everything handed out so far, what is in hand included, or the given offsets. Rejects if
+   * a partition is not this member's any more.
+   */
+  async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
+    const { requestTimeoutMs } = this.settings;
+    await this.send(() => offsets ?? this.handedOutSoFar(), requestTimeoutMs);
+  }
+
+  /** The group's committed offsets for the assignment. */
+  async committed(): Promise<readonly CommittedOffset[]> {
+    return await this.lookup.committed(this.options.group, this.assignment());
+  }
+
+  /**
+   * Ends every loop, waits a little for the record in hand, commits what was processed, and leaves the
+   * group: for a while if it is a static member and `leave` is not set. Idempotent. Rejects, when all
+   * that is done, if the last commit failed.
+   */
+  async close(options: { readonly leave?: boolean } = {}): Promise<void> {
+    this.closing ??= this.shutDown(options.leave === true);
+    await this.closing;
+  }
+
+  // ---- Reading ----
+
+  private async advance(): Promise<boolean> {
+    this.holdings.cameBack();
+    this.awaySinceMs = undefined;
+    await this.leaving;
+    if (this.closing !== undefined) return false;
+    this.fetcher.rethrow();
+    this.join();
+    try {
+      return await this.reader.advance();
+    } finally {
+      this.awaySinceMs = this.deps.world.clock.monotonicMs();
+    }
+  }
+
+  private heldBy(current: CurrentBatch | undefined): Held | undefined {
+    if (current === undefined) return undefined;
+    const held = this.holdings.heldBy(current.cursor);
+    if (held === undefined) this.reader.forget(current.cursor);
+    return held;
+  }
+
+  private handOut(held: Held, from: number): void {
+    this.awaySinceMs = this.deps.world.clock.monotonicMs();
+    this.holdings.handedOut(held, from);
+  }
+
+  private mustGet(at: TopicPartition): NonNullable<Held['cursor']> {
+    const cursor = this.holdings.get(at)?.cursor;
+    if (cursor !== undefined) return cursor;
+    const text = `partition ${at.topic}/${at.partition} is not held by this member`;
+    throw new BrokerError('INVALID_ARGUMENT', text);
+  }
+
+  // ---- Membership ----
+
+  private join(): GroupMember {
+    if (this.closing !== undefined) {
+      throw new BrokerError('SHUTTING_DOWN', 'the consumer is closed');
+    }
+    if (this.member !== undefined) return this.member;
+    const { group, rack = '', clientId = '', assignor = '', instanceId = '' } = this.options;
+    const { subscription, sessionTimeoutMs, rebalanceTimeoutMs } = this.settings;
+    const member = new GroupMember(
+      {
+        ...{ group, rack, clientId, assignor, instanceId },
+        ...{ subscription, sessionTimeoutMs, rebalanceTimeoutMs },
+        memberId: this.memberId,
+      },
+      this.deps,
+      {
+        assigned: (assignment) => {
+          if (this.member === member && this.closing === undefined) {
+            this.holdings.assign(assignment);
+          }
+          this.fetcher.wake();
+        },
+        lost: (error) => {
+          if (this.member === member) this.lost(error);
+        },
+        failed: (error) => {
+          if (this.member !== member) return;
+          this.member = undefined;
+          this.lost(error);
+          this.fetcher.raise(error);
+        },
+        isolated: (isIsolated) => {
+          if (this.member === member) this.fetcher.halt(isIsolated);
+        },
+        holding: () => this.holdings.report(),
+      },
+    );
+    this.member = member;
+    member.start().catch(() => undefined);
+    this.startTimers();
+    return member;
+  }
+
+  private startTimers(): void {
+    if (this.timers.length > 0) return;
+    const { timers } = this.deps.world;
+    const { autoCommitIntervalMs, processingTimeoutMs, isAutoCommitting } = this.settings;
+    const watchMs = Math.min(WATCH_MS, Math.max(10, processingTimeoutMs / 4));
+    this.timers.push(timers.every(watchMs, () => this.watchProcessing()));
+    if (!isAutoCommitting) return;
+    const commit = (): void => void this.commitProcessed(() => this.holdings.all()).catch(ignore);
+    this.timers.push(timers.every(autoCommitIntervalMs, commit));
+  }
+
+  private watchProcessing(): void {
+    const { member } = this;
+    if (this.awaySinceMs === undefined || member === undefined) return;
+    if (this.closing !== undefined) return;
+    const { processingTimeoutMs } = this.settings;
+    if (this.deps.world.clock.monotonicMs() - this.awaySinceMs < processingTimeoutMs) return;
+    const text = `the application read nothing for ${processingTimeoutMs} ms (processingTimeoutMs)`;
+    const error = new BrokerError('PROCESSING_TIMEOUT', `${text}: the member has left the group`);
+    this.member = undefined;
+    this.leaving = this.giveUp(member);
+    this.lost(error);
+    this.fetcher.raise(error);
+  }
+
+  /** Leaves with a last commit of what was processed, taken now. Never rejects. */
+  private async giveUp(member: GroupMember): Promise<void> {
+    const due = this.due(this.holdings.all());
+    const identity = { memberId: this.memberId, memberEpoch: member.epoch };
+    if (this.settings.isAutoCommitting) {
+      const offsets = due.map(({ offset }) => offset);
+      await this.commits
+        .commit(
+          () => offsets,
+          () => identity,
+          LAST_COMMIT_MS,
+        )
+        .catch(ignore);
+    }
+    await member.leave(false);
+  }
+
+  private lost(error: BrokerError): void {
+    const dropped = this.holdings.drop();
+    this.fetcher.halt(false);
+    if (dropped.length === 0) return;
+    void this.tell(() => this.options.onLost?.(partitionsOf(dropped), error));
+  }
+
+  private async revoked(held: readonly Held[]): Promise<void> {
+    await this.tell(() => this.options.onRevoked?.(partitionsOf(held)));
+    if (!this.settings.isAutoCommitting) return;
+    const deadlineMs = this.settings.rebalanceTimeoutMs * 0.3;
+    await this.commitProcessed(() => held, deadlineMs).catch(ignore);
+  }
+
+  /** Runs a callback of the application's; what it throws is thrown at the next read. */
+  private async tell(run: () => unknown): Promise<void> {
+    this.callbacks = this.callbacks.then(async () => {
+      try {
+        await run();
+      } catch (thrown) {
+        this.fetcher.raise(thrown instanceof Error ? thrown : BrokerError.from(thrown));
+      }
+    });
+    await this.callbacks;
+  }
+
+  private async shutDown(isForGood: boolean): Promise<void> {
+    this.options.signal?.removeEventListener('abort', this.onAbort);
+    this.fetcher.close();
+    await this.leaving;
+    const held = this.holdings.all();
+    await this.holdings.whenBack(held, DRAIN_MS);
+    for (const cancel of this.timers) cancel();
+    let failure: BrokerError | undefined;
+    if (held.length > 0) await this.tell(() => this.options.onRevoked?.(partitionsOf(held)));
+    if (held.length > 0 && this.settings.isAutoCommitting && this.memberEpoch > 0) {
+      await this.commitProcessed(() => this.holdings.all()).catch((thrown: unknown) => {
+        const error = BrokerError.from(thrown);
+        if (!isFenced(error)) failure = error;
+      });
+    }
+    this.holdings.drop();
+    const isStatic = (this.options.instanceId ?? '') !== '';
+    await this.member?.leave(isStatic && !isForGood);
+    this.member = undefined;
+    if (failure !== undefined) throw failure;
+  }
+
+  // ---- Offsets ----
+
+  private async startOf(held: readonly Held[]): Promise<readonly StartOfPartition[]> {
+    const partitions = partitionsOf(held);
+    const committed = await this.lookup.committed(this.options.group, partitions);
+    const found = new Map<string, number>();
+    for (const c of committed) {
+      if (c.error !== undefined) throw c.error;
+      if (c.offset !== undefined) found.set(`${c.topic}/${c.partition}`, c.offset);
+    }
+    const open = partitions.filter((p) => !found.has(`${p.topic}/${p.partition}`));
+    const from = this.options.from ?? 'beginning';
+    const offsets = await this.lookup.resolve(open, from, undefined);
+    const fresh = open.map((p, i): OffsetToCommit => ({ ...p, offset: offsets[i] ?? 0 }));
+    for (const f of fresh) found.set(`${f.topic}/${f.partition}`, f.offset);
+    // Or whoever has the partition next would begin at a later end, and skip what came in between.
+    if (from === 'end' && this.settings.isAutoCommitting && fresh.length > 0) {
+      await this.send(() => fresh, this.settings.requestTimeoutMs);
+    }
+    const isEnding = this.options.stopAtEnd === true;
+    const ends = isEnding ? await this.lookup.resolve(partitions, 'end', undefined) : [];
+    return partitions.map((p, i) => ({
+      offset: found.get(`${p.topic}/${p.partition}`) ?? 0,
+      end: isEnding ? (ends[i] ?? 0) : Infinity,
+    }));
+  }
+
+  private handedOutSoFar(): OffsetToCommit[] {
+    return this.holdings.all().flatMap(({ topic, partition, cursor }) => {
+      return cursor === undefined ? [] : { topic, partition, offset: cursor.position };
+    });
+  }
+
+  /** What was processed and is not committed yet. */
+  private due(among: readonly Held[]): { readonly held: Held; readonly offset: OffsetToCommit }[] {
+    return among.flatMap((held) => {
+      const offset = this.holdings.processed(held);
+      if (offset === undefined || offset === held.settled) return [];
+      return { held, offset: { topic: held.topic, partition: held.partition, offset } };
+    });
+  }
+
+  private async commitProcessed(
+    among: () => readonly Held[],
+    deadlineMs = this.settings.requestTimeoutMs,
+  ): Promise<void> {
+    if (this.memberEpoch === 0) return;
+    await this.send(() => this.due(among()).map(({ offset }) => offset), deadlineMs);
+  }
+
+  private async send(offsets: () => readonly OffsetToCommit[], deadlineMs: number): Promise<void> {
+    let sent: readonly OffsetToCommit[] = [];
+    const take = (): readonly OffsetToCommit[] => (sent = offsets());
+    try {
+      await this.commits.commit(take, () => this.identity(), deadlineMs);
+    } catch (thrown) {
+      const error = BrokerError.from(thrown);
+      this.options.onCommit?.({ offsets: sent, error });
+      throw error;
+    }
+    for (const o of sent) {
+      const held = this.holdings.get(o);
+      if (held !== undefined) this.holdings.settled(held, o.offset);
+    }
+    if (sent.length > 0) this.options.onCommit?.({ offsets: sent, error: undefined });
+  }
+
+  private identity(): MemberIdentity {
+    const { memberId, memberEpoch } = this;
+    if (memberEpoch > 0) return { memberId, memberEpoch };
+    throw new BrokerError('UNKNOWN_MEMBER', 'this consumer is not in its group at the moment');
+  }
+}
+
+function partitionsOf(held: readonly TopicPartition[]): TopicPartition[] {
+  return held.map(({ topic, partition }) => ({ topic, partition }));
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function ignore(): void {
+  // Told to onCommit; the next commit has it again.
+}

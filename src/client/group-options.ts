@@ -1,0 +1,121 @@
+import { BrokerError } from '../model/errors.js';
+import { LIMITS } from '../model/limits.js';
+import type { Assignor, CommitReport, Subscription } from './group-types.js';
+import type { TopicPartition } from './types.js';
+
+export interface GroupConsumerOptions {
+  /** Members of one group share the partitions of what they subscribe to. */
+  readonly group: string;
+  readonly topics?: readonly string[] | undefined;
+  /** All topics, also future ones, whose whole name matches; RE2's syntax. */
+  readonly pattern?: string | undefined;
+  /** Makes this a static member: a restart within the session timeout moves nothing. */
+  readonly instanceId?: string | undefined;
+  /** Prefer partitions with a replica in this rack. */
+  readonly rack?: string | undefined;
+  /** Shown to operators. */
+  readonly clientId?: string | undefined;
+  /** Default: what the group uses, else uniform. */
+  readonly assignor?: Assignor | undefined;
+  /** A member silent for this long loses its partitions. Default: 45,000. */
+  readonly sessionTimeoutMs?: number | undefined;
+  /** Longest time to give up a partition that goes to another member. Default: 60,000. */
+  readonly rebalanceTimeoutMs?: number | undefined;
+  /** Longest time from one read to the next. Default: 300,000. */
+  readonly processingTimeoutMs?: number | undefined;
+  /** Where to start a partition of which nothing is committed. Default: beginning. */
+  readonly from?: 'beginning' | 'end' | undefined;
+  /** Commit what was processed: in intervals, when a partition moves, on close. Default: true. */
+  readonly autoCommit?: boolean | undefined;
+  /** Default: 5,000. */
+  readonly autoCommitIntervalMs?: number | undefined;
+  /** Read to the ends as they were when the partitions came, then finish. */
+  readonly stopAtEnd?: boolean | undefined;
+  /** When the offset to read is not there any more. Default: error. */
+  readonly onOutOfRange?: 'error' | 'beginning' | 'end' | undefined;
+  /** Bytes fetched ahead. Default: 16 MiB. */
+  readonly prefetchBytesMax?: number | undefined;
+  /** Bytes of one partition in one response. Default: 1 MiB. */
+  readonly partitionBytesMax?: number | undefined;
+  /** Fail when a partition cannot be read for this long. Default: wait for ever. */
+  readonly unavailableTimeoutMs?: number | undefined;
+  /** Of looking up offsets, commits, and joining by `start`. Default: 30,000. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** Ends the loops, commits and leaves, as `close` does. */
+  readonly signal?: AbortSignal | undefined;
+  /** These partitions came; reading them starts when it is done. It may seek. */
+  readonly onAssigned?: ((partitions: readonly TopicPartition[]) => unknown) | undefined;
+  /** These go to other members when it is done; it may still commit for them. */
+  readonly onRevoked?: ((partitions: readonly TopicPartition[]) => unknown) | undefined;
+  /** These were taken away: commits for them are refused, others may read them already. */
+  readonly onLost?:
+    ((partitions: readonly TopicPartition[], error: BrokerError) => unknown) | undefined;
+  /** Hears of every commit, also of those that failed. */
+  readonly onCommit?: ((report: CommitReport) => void) | undefined;
+}
+
+/** The options with their defaults, checked. */
+export interface GroupSettings {
+  readonly subscription: Subscription;
+  readonly sessionTimeoutMs: number;
+  readonly rebalanceTimeoutMs: number;
+  readonly processingTimeoutMs: number;
+  readonly isAutoCommitting: boolean;
+  readonly autoCommitIntervalMs: number;
+  readonly onOutOfRange: 'error' | 'beginning' | 'end';
+  readonly prefetchBytesMax: number;
+  readonly partitionBytesMax: number;
+  readonly requestTimeoutMs: number;
+}
+
+const MIB = 1024 * 1024;
+const TIMEOUT_MS_MIN = 1_000;
+const TIMEOUT_MS_MAX = 3_600_000;
+
+/** Throws INVALID_ARGUMENT, or INVALID_SUBSCRIPTION, and names the option. */
+export function settingsOf(options: GroupConsumerOptions): GroupSettings {
+  const { topics = [], pattern = '', group } = options;
+  check(
+    group.length > 0 && group.length <= LIMITS.groupNameLengthMax,
+    `group must have 1 to ${LIMITS.groupNameLengthMax} characters`,
+  );
+  if (topics.length === 0 && pattern === '') {
+    throw new BrokerError('INVALID_SUBSCRIPTION', 'give topics or a pattern to subscribe to');
+  }
+  const settings: GroupSettings = {
+    subscription: { topics: [...new Set(topics)], pattern },
+    sessionTimeoutMs: options.sessionTimeoutMs ?? 45_000,
+    rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? 60_000,
+    processingTimeoutMs: options.processingTimeoutMs ?? 300_000,
+    isAutoCommitting: options.autoCommit ?? true,
+    autoCommitIntervalMs: options.autoCommitIntervalMs ?? 5_000,
+    onOutOfRange: options.onOutOfRange ?? 'error',
+    prefetchBytesMax: options.prefetchBytesMax ?? 16 * MIB,
+    partitionBytesMax: options.partitionBytesMax ?? MIB,
+    requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
+  };
+  for (const name of ['sessionTimeoutMs', 'rebalanceTimeoutMs'] as const) {
+    const value = settings[name];
+    check(
+      Number.isInteger(value) && value >= TIMEOUT_MS_MIN && value <= TIMEOUT_MS_MAX,
+      `${name} must be a whole number, ${TIMEOUT_MS_MIN} to ${TIMEOUT_MS_MAX}`,
+    );
+  }
+  for (const name of [
+    'processingTimeoutMs',
+    'autoCommitIntervalMs',
+    'prefetchBytesMax',
+    'requestTimeoutMs',
+  ] as const) {
+    check(settings[name] > 0, `${name} must be positive`);
+  }
+  check(
+    settings.partitionBytesMax > 0 && settings.partitionBytesMax <= LIMITS.fetchBytesMax,
+    `partitionBytesMax must be 1 to ${LIMITS.fetchBytesMax}`,
+  );
+  return settings;
+}
+
+function check(holds: boolean, text: string): void {
+  if (!holds) throw new BrokerError('INVALID_ARGUMENT', text);
+}

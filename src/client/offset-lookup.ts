@@ -1,0 +1,136 @@
+import { BrokerError } from '../model/errors.js';
+import type { World } from '../ports/world.js';
+import type { ClusterView } from './cluster-view.js';
+import type { CommittedOffset, OffsetAt, OffsetQuery, TopicPartition } from './types.js';
+
+/** Where to start reading a partition. */
+export type StartAt =
+  | 'beginning'
+  | 'end'
+  | { readonly offset: number }
+  /** The first record that is not older. */
+  | { readonly timestampMs: number }
+  /** The last so many records. */
+  | { readonly last: number }
+  /** Where the consumer group stands; without a commit, there. */
+  | { readonly committedOr: 'beginning' | 'end' };
+
+const RETRY_MS = 100;
+
+/** Finds out which offsets a place to start means. Answers are linearizable. */
+export class OffsetLookup {
+  private readonly view: ClusterView;
+  private readonly world: World;
+  private readonly timeoutMs: number;
+
+  constructor(view: ClusterView, world: World, timeoutMs: number) {
+    this.view = view;
+    this.world = world;
+    this.timeoutMs = timeoutMs;
+  }
+
+  /** The offsets that a place to start means, partition by partition. */
+  async resolve(
+    partitions: readonly TopicPartition[],
+    to: StartAt,
+    group: string | undefined,
+  ): Promise<number[]> {
+    if (partitions.length === 0) return [];
+    if (to === 'beginning') return await this.listOffsets(partitions, 'earliest');
+    if (to === 'end') return await this.listOffsets(partitions, 'latest');
+    if ('offset' in to) {
+      check(Number.isSafeInteger(to.offset) && to.offset >= 0, 'offset must be 0 or more');
+      return partitions.map(() => to.offset);
+    }
+    if ('timestampMs' in to) {
+      return await this.listOffsets(partitions, { timestampMs: to.timestampMs });
+    }
+    if ('last' in to) {
+      check(Number.isSafeInteger(to.last) && to.last >= 0, 'last must be 0 or more');
+      const first = await this.listOffsets(partitions, 'earliest');
+      const end = await this.listOffsets(partitions, 'latest');
+      return end.map((e, i) => Math.max(first[i] ?? 0, e - to.last));
+    }
+    return await this.committedOr(partitions, to.committedOr, group);
+  }
+
+  /** The group's committed offsets of these partitions. */
+  async committed(
+    group: string | undefined,
+    partitions: readonly TopicPartition[],
+  ): Promise<readonly CommittedOffset[]> {
+    if (group === undefined) {
+      throw new BrokerError('INVALID_ARGUMENT', 'committed offsets need the option group');
+    }
+    return await this.view.call(
+      'fetchOffsets',
+      { group, partitions },
+      { deadlineMs: this.timeoutMs, retryUnknown: true },
+    );
+  }
+
+  /** Only partitions without a commit are looked up elsewhere. */
+  private async committedOr(
+    partitions: readonly TopicPartition[],
+    or: 'beginning' | 'end',
+    group: string | undefined,
+  ): Promise<number[]> {
+    const found = new Map<string, number>();
+    for (const c of await this.committed(group, partitions)) {
+      if (c.error !== undefined) throw c.error;
+      if (c.offset !== undefined) found.set(keyOf(c), c.offset);
+    }
+    const open = partitions.filter((p) => !found.has(keyOf(p)));
+    const offsets = await this.resolve(open, or, group);
+    for (const [i, p] of open.entries()) found.set(keyOf(p), offsets[i] ?? 0);
+    return partitions.map((p) => found.get(keyOf(p)) ?? 0);
+  }
+
+  /** Sees everything acknowledged before the call. Asks again for those that failed. */
+  private async listOffsets(
+    partitions: readonly TopicPartition[],
+    at: OffsetAt,
+  ): Promise<number[]> {
+    const { clock, timers } = this.world;
+    const endMs = clock.monotonicMs() + this.timeoutMs;
+    const found = new Map<string, number>();
+    for (;;) {
+      const open = partitions.filter((p) => !found.has(keyOf(p)));
+      const queries = open.map(({ topic, partition }): OffsetQuery => ({ topic, partition, at }));
+      const leftMs = Math.max(1, endMs - clock.monotonicMs());
+      const answers = await this.view.call(
+        'listOffsets',
+        { queries, linearizable: true },
+        { deadlineMs: leftMs, retryUnknown: true },
+      );
+      let failure: BrokerError | undefined;
+      const late: TopicPartition[] = [];
+      for (const a of answers) {
+        if (a.error !== undefined) failure = worse(failure, a.error);
+        else if (a.offset === undefined) late.push({ topic: a.topic, partition: a.partition });
+        else found.set(keyOf(a), a.offset);
+      }
+      if (late.length > 0) {
+        // No record is that late: the end of the partition is where such records will come.
+        const ends = await this.listOffsets(late, 'latest');
+        for (const [i, p] of late.entries()) found.set(keyOf(p), ends[i] ?? 0);
+      }
+      if (failure === undefined) return partitions.map((p) => found.get(keyOf(p)) ?? 0);
+      if (!failure.retriable || clock.monotonicMs() + RETRY_MS >= endMs) throw failure;
+      await new Promise<void>((resolve) => timers.after(RETRY_MS, resolve));
+    }
+  }
+}
+
+function keyOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}`;
+}
+
+function check(holds: boolean, text: string): void {
+  if (!holds) throw new BrokerError('INVALID_ARGUMENT', text);
+}
+
+/** Of two errors, the one that asking again will not cure. */
+function worse(a: BrokerError | undefined, b: BrokerError): BrokerError {
+  return a === undefined || (a.retriable && !b.retriable) ? b : a;
+}

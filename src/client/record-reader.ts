@@ -1,0 +1,160 @@
+import { MalformedBytesError } from '../base/bytes.js';
+import { BrokerError } from '../model/errors.js';
+import {
+  ATTRIBUTE_CODEC_MASK,
+  ATTRIBUTE_CONTROL,
+  BATCH_HEADER_BYTES,
+} from '../model/record-batch.js';
+import { decodeRecords, type RawBatch, type StoredRecord } from '../model/record.js';
+import type { Codecs } from './compression/codecs.js';
+import type { Fetcher, PartitionCursor } from './fetcher.js';
+import type { TopicPartition } from './types.js';
+
+export interface ConsumedRecord extends StoredRecord, TopicPartition {}
+
+/** Records that were produced together. */
+export interface ConsumedBatch extends TopicPartition {
+  readonly records: readonly StoredRecord[];
+  /** Offset to read after this batch. */
+  readonly nextOffset: number;
+  readonly highWatermark: number;
+  /** Leadership under which the batch was appended. */
+  readonly leaderEpoch: number;
+  /** As stored. */
+  readonly bytes: number;
+}
+
+/** A batch and how far into it the application has come. */
+export interface CurrentBatch {
+  readonly cursor: PartitionCursor;
+  readonly batch: ConsumedBatch;
+  at: number;
+}
+
+/**
+ * Decodes what a fetcher holds and hands it out, record by record or batch by batch. A consumer owns
+ * it and drives its loops.
+ *
+ * Invariants: a cursor's position is the offset after the last record that was handed out; leaving a
+ * batch in the middle loses nothing; nothing is handed out of a batch whose cursor was sought, paused
+ * or taken away since it was fetched.
+ */
+export class RecordReader {
+  private readonly fetcher: Fetcher;
+  private readonly codecs: Codecs;
+  /** A batch that was not handed out to its end. */
+  private current: CurrentBatch | undefined;
+
+  constructor(fetcher: Fetcher, codecs: Codecs) {
+    this.fetcher = fetcher;
+    this.codecs = codecs;
+  }
+
+  /** Waits until there is something to hand out. False: closed, or every cursor is at its end. */
+  async advance(): Promise<boolean> {
+    for (;;) {
+      if (this.fetcher.isClosed) return false;
+      this.fetcher.rethrow();
+      const { current } = this;
+      if (current !== undefined && current.at < current.batch.records.length) {
+        if (this.fetcher.isHalted) {
+          await this.fetcher.changed();
+          continue;
+        }
+        if (!current.cursor.isPaused) return true;
+        // Paused amid a batch: its rest is read again after the pause.
+        this.fetcher.seek(current.cursor, current.cursor.position);
+      }
+      this.current = undefined;
+      const next = await this.fetcher.take();
+      if (next === undefined) return false;
+      const { generation } = next.cursor;
+      const batch = await this.decode(next.cursor, next.batch);
+      // A seek or an assignment while it was decoded makes it stale.
+      const isStale = this.fetcher.get(next.cursor) !== next.cursor;
+      if (batch === undefined || isStale || next.cursor.generation !== generation) continue;
+      if (batch.records.length === 0) {
+        next.cursor.position = batch.nextOffset;
+        continue;
+      }
+      this.current = { cursor: next.cursor, batch, at: 0 };
+    }
+  }
+
+  /** The batch that records are handed out of, as long as that may go on. */
+  get open(): CurrentBatch | undefined {
+    const { current } = this;
+    const { isHalted, isClosed } = this.fetcher;
+    const isOpen = current?.cursor.isPaused === false && !isHalted && !isClosed;
+    return isOpen ? current : undefined;
+  }
+
+  /** The next record of a batch, and its cursor's position moved over it; undefined at its end. */
+  nextRecord(current: CurrentBatch): ConsumedRecord | undefined {
+    const record = current.batch.records[current.at];
+    if (record === undefined) return undefined;
+    current.at += 1;
+    const { cursor, batch } = current;
+    const isLast = current.at === batch.records.length;
+    cursor.position = isLast ? batch.nextOffset : record.offset + 1;
+    return { ...record, topic: cursor.topic, partition: cursor.partition };
+  }
+
+  /** What is left of the current batch, and its cursor's position moved over it. */
+  takeBatch(): ConsumedBatch | undefined {
+    const { current } = this;
+    if (current === undefined) return undefined;
+    this.current = undefined;
+    current.cursor.position = current.batch.nextOffset;
+    const isWhole = current.at === 0;
+    return isWhole
+      ? current.batch
+      : { ...current.batch, records: current.batch.records.slice(current.at) };
+  }
+
+  /** Hands out nothing more of what was decoded for this cursor, or for any. */
+  forget(cursor?: PartitionCursor): void {
+    if (cursor === undefined || this.current?.cursor === cursor) this.current = undefined;
+  }
+
+  /** Undefined if the batch is damaged: the cursor then fails. */
+  private async decode(
+    cursor: PartitionCursor,
+    { header, bytes }: RawBatch,
+  ): Promise<ConsumedBatch | undefined> {
+    try {
+      const stored = bytes.subarray(BATCH_HEADER_BYTES);
+      const codec = header.attributes & ATTRIBUTE_CODEC_MASK;
+      const plain = codec === 0 ? stored : await this.codecs.decompress(codec, stored);
+      const isControl = (header.attributes & ATTRIBUTE_CONTROL) !== 0;
+      let records: readonly StoredRecord[] = isControl ? [] : decodeRecords(header, plain);
+      const first = records[0]?.offset ?? cursor.position;
+      const nextOffset = header.baseOffset + header.lastOffsetDelta + 1;
+      if (first < cursor.position || nextOffset > cursor.end) {
+        records = records.filter((r) => r.offset >= cursor.position && r.offset < cursor.end);
+      }
+      return {
+        topic: cursor.topic,
+        partition: cursor.partition,
+        records,
+        nextOffset,
+        highWatermark: cursor.highWatermark,
+        leaderEpoch: header.leaderEpoch,
+        bytes: bytes.length,
+      };
+    } catch (thrown) {
+      const what = `${cursor.topic}/${cursor.partition}: the batch at offset ${header.baseOffset}`;
+      const error =
+        thrown instanceof MalformedBytesError
+          ? new BrokerError(
+              'CORRUPT_BATCH',
+              `${what} holds malformed records: ${thrown.message}`,
+              {},
+              { cause: thrown },
+            )
+          : BrokerError.from(thrown);
+      this.fetcher.fail(cursor, error);
+      return undefined;
+    }
+  }
+}
