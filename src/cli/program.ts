@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { brokerCommand } from './commands/broker.js';
 import { clusterCommands } from './commands/cluster.js';
 import { consumeCommand } from './commands/consume.js';
+import { groupCommand } from './commands/group.js';
 import { localCommand } from './commands/local.js';
 import { logCommand } from './commands/log.js';
 import { offsetsCommand } from './commands/offsets.js';
@@ -36,6 +37,7 @@ export function createProgram(io: Io): Command {
     .addCommand(produceCommand(io))
     .addCommand(consumeCommand(io))
     .addCommand(offsetsCommand(io))
+    .addCommand(groupCommand(io))
     .addCommand(clusterCommands(io))
     .addCommand(logCommand(io));
   prepare(program, io);

@@ -1,5 +1,12 @@
 import type { Command } from 'commander';
-import type { ConsumedBatch, StartAt, StoredRecord } from '../../client/index.js';
+import type {
+  ConsumedBatch,
+  Consumer,
+  GroupConsumer,
+  MillraceClient,
+  StartAt,
+  StoredRecord,
+} from '../../client/index.js';
 import { UsageError, type Io } from '../io.js';
 import {
   clusterCommand,
@@ -17,6 +24,7 @@ interface ConsumeOptions extends ClusterOptions {
   readonly last?: number;
   readonly since?: number;
   readonly group?: string;
+  readonly instanceId?: string;
   readonly partitions?: readonly number[];
   readonly exitAtEnd?: boolean;
   readonly maxRecords?: number;
@@ -24,6 +32,9 @@ interface ConsumeOptions extends ClusterOptions {
   readonly verbose?: boolean;
   readonly onOutOfRange: 'error' | 'beginning' | 'end';
 }
+
+/** How often a member commits what was printed. */
+const COMMIT_MS = 1_000;
 
 /** millrace consume */
 export function consumeCommand(io: Io): Command {
@@ -33,8 +44,16 @@ export function consumeCommand(io: Io): Command {
     .option('-o, --offset <n>', 'start at this offset', wholeNumber(0))
     .option('-n, --last <n>', 'start so many records before the end, per partition', wholeNumber(0))
     .option('--since <time>', 'start at the first record at or after a time', timestamp)
-    .option('-g, --group <group>', 'start where the group stands, and commit what was printed')
-    .option('-p, --partitions <n,...>', 'only these partitions', numberList(0))
+    .option(
+      '-g, --group <group>',
+      'join the group: share the partitions with its other members, start where it stands, commit what was printed',
+    )
+    .option('--instance-id <id>', 'with --group: keep the place in it over a restart')
+    .option(
+      '-p, --partitions <n,...>',
+      'only these partitions; with --group without joining it',
+      numberList(0),
+    )
     .option('-e, --exit-at-end', 'stop at the end as it is now')
     .option('-m, --max-records <n>', 'stop after so many', wholeNumber(1))
     .option('--raw', 'values back to back, byte for byte, nothing between them')
@@ -43,6 +62,9 @@ export function consumeCommand(io: Io): Command {
     .action(async (topic: string, options: ConsumeOptions) => {
       if (options.raw === true && (options.json === true || options.verbose === true)) {
         throw new UsageError('--raw prints nothing but values: leave --json and --verbose out');
+      }
+      if (options.instanceId !== undefined && !isMember(options)) {
+        throw new UsageError('--instance-id needs --group, and no --partitions');
       }
       await consume(io, topic, options, startAt(options));
     });
@@ -75,6 +97,36 @@ function startAt(options: ConsumeOptions): StartAt {
   return start ?? 'end';
 }
 
+/** Explicit partitions are read without the group's doing. */
+function isMember(options: ConsumeOptions): boolean {
+  return options.group !== undefined && options.partitions === undefined;
+}
+
+function sourceOf(
+  client: MillraceClient,
+  topic: string,
+  options: ConsumeOptions,
+  from: StartAt,
+): Consumer | GroupConsumer {
+  const shared = {
+    stopAtEnd: options.exitAtEnd,
+    onOutOfRange: options.onOutOfRange,
+    unavailableTimeoutMs: options.timeout,
+    requestTimeoutMs: options.timeout,
+  };
+  const { group, partitions, instanceId } = options;
+  if (group !== undefined && isMember(options)) {
+    const autoCommitIntervalMs = COMMIT_MS;
+    return client.groupConsumer({
+      ...shared,
+      ...{ group, instanceId, autoCommitIntervalMs },
+      topics: [topic],
+      clientId: 'millrace consume',
+    });
+  }
+  return client.consumer({ ...shared, topic, partitions, from, group });
+}
+
 async function consume(
   io: Io,
   topic: string,
@@ -83,17 +135,9 @@ async function consume(
 ): Promise<void> {
   const writer = new StreamWriter(io.stdout);
   await withClient(io, options, async (client) => {
-    const consumer = client.consumer({
-      topic,
-      partitions: options.partitions,
-      from,
-      stopAtEnd: options.exitAtEnd,
-      group: options.group,
-      onOutOfRange: options.onOutOfRange,
-      unavailableTimeoutMs: options.timeout,
-      requestTimeoutMs: options.timeout,
-    });
-    const unlisten = io.onInterrupt(() => void consumer.close());
+    const consumer = sourceOf(client, topic, options, from);
+    // What fails in closing is told by the last line of this function.
+    const unlisten = io.onInterrupt(() => void consumer.close().catch(() => undefined));
     const encode = encoderFor(options);
     let left = options.maxRecords ?? Infinity;
     try {
@@ -103,7 +147,8 @@ async function consume(
         await writer.write(encode(batch, records));
         // Whoever reads us has had enough.
         if (writer.isClosed) break;
-        if (options.group !== undefined) {
+        // A member commits by itself, but the last batch may not have been printed to its end.
+        if (options.group !== undefined && (!isMember(options) || left <= 0)) {
           const last = records.at(-1);
           const next = left > 0 ? batch.nextOffset : (last?.offset ?? -1) + 1;
           await consumer.commit([{ topic, partition: batch.partition, offset: next }]);
