@@ -2,7 +2,8 @@
  * `npm run chaos -- --scenario kill-leader --seconds 60 [--faults N] [--limit-ms N] [--history FILE]
  *   [--json]`
  *
- * Real broker processes, real clients, faults; then heal, drain, and judge the recorded history. Exits
+ * Real broker processes, real clients, faults; then heal, drain, and judge the recorded history. The
+ * scenario `groups` has members of a consumer group come and go meanwhile, each in its own process. Exits
  * with 0 on PASS, 1 on FAIL, 3 on INVALID (a run too thin to judge), 2 on bad usage.
  */
 import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
@@ -16,6 +17,7 @@ import { MillraceClient } from '../../src/client/index.js';
 import { checkHistoryFile, HistoryWriter, type Verdict } from '../../test/checker/index.js';
 import { ScriptCluster } from '../lib/script-cluster.js';
 import { type Fault, type GapSummary, summarize, writeGaps } from './gaps.js';
+import { type GroupFigures, GroupLoad } from './group-load.js';
 import { SCENARIOS } from './scenarios.js';
 import { Workload } from './workload.js';
 
@@ -27,6 +29,7 @@ interface Outcome {
   readonly writeGapsMs: GapSummary;
   /** Acknowledgements of one partition, fault-free, are this far apart. */
   readonly quietSpacingP99Ms: number;
+  readonly groups: GroupFigures | undefined;
   readonly verdict: Verdict;
 }
 
@@ -50,6 +53,8 @@ const REQUIRED = [
   'C23',
   'C24',
 ] as const;
+const REQUIRED_OF_GROUPS = ['C14', 'C15', 'C16'] as const;
+const GROUP_MEMBERS = 4;
 
 const { values: args } = parseArgs({
   options: {
@@ -103,6 +108,19 @@ const history = new HistoryWriter(
 const cluster = await ScriptCluster.start({ brokers: Number(args.brokers) });
 process.once('SIGINT', () => void cluster.stop().then(() => process.exit(130)));
 const faults: Fault[] = [];
+const groups =
+  args.scenario === 'groups'
+    ? new GroupLoad(
+        {
+          bootstrap: cluster.bootstrap,
+          topic: TOPIC,
+          group: 'chaos-readers',
+          members: GROUP_MEMBERS,
+          partitions,
+        },
+        history,
+      )
+    : undefined;
 let isPassed = false;
 try {
   const admin = new MillraceClient({ bootstrap: cluster.bootstrap });
@@ -121,6 +139,7 @@ try {
   );
   history.phase('start');
   workload.start();
+  groups?.start();
   const loadFrom = performance.now();
   await pause(WARM_UP_MS);
   // A busy machine takes longer to come up to a load that a judgement can rest on.
@@ -144,13 +163,16 @@ try {
   await pause(HEALED_FOR_MS);
   await workload.stopProducing();
   history.phase('drain');
-  await workload.readAll();
+  await Promise.all([workload.readAll(), groups?.drain()]);
   await workload.stopReading();
+  await groups?.stop();
   history.phase('end');
   await workload.close();
   await new Promise<void>((resolve) => sink.end(resolve));
 
-  const verdict = await checkHistoryFile(historyFile, { require: REQUIRED });
+  const verdict = await checkHistoryFile(historyFile, {
+    require: groups === undefined ? REQUIRED : [...REQUIRED, ...REQUIRED_OF_GROUPS],
+  });
   isPassed = verdict.verdict === 'PASS';
   const outcome: Outcome = {
     scenario: args.scenario,
@@ -159,11 +181,13 @@ try {
     counts: workload.counts,
     writeGapsMs: summarize(writeGaps(faults, workload.acks)),
     quietSpacingP99Ms: quietSpacing(workload, faultsFrom),
+    groups: groups?.figures(),
     verdict,
   };
   print(outcome);
   process.exitCode = { PASS: 0, FAIL: 1, INVALID: 3 }[verdict.verdict];
 } finally {
+  groups?.kill();
   await cluster.stop({ keep: args.keep || !isPassed });
   if (isPassed) rmSync(scratch, { recursive: true, force: true });
   else process.stderr.write(`history ${historyFile}, logs and data ${cluster.dir}\n`);
@@ -201,6 +225,19 @@ function print(outcome: Outcome): void {
     `write gap of the partitions hit (${gaps.count}): p50 ${ms(gaps.p50)}, p90 ${ms(gaps.p90)}, ` +
       `p99 ${ms(gaps.p99)}, max ${ms(gaps.max)}`,
   );
+  if (outcome.groups !== undefined) {
+    const { joins, leaves, processesKilled, lost, joinedMs, pausedMs } = outcome.groups;
+    const { commits, commitsRefused, polledRecords } = outcome.groups;
+    say(
+      `groups: ${joins} joins, ${leaves} leaves, ${processesKilled} members killed, ${lost} times ` +
+        `lost; ${polledRecords} records read, ${commits} commits, ${commitsRefused} refused`,
+    );
+    say(
+      `from joining to the first partition: p50 ${ms(joinedMs.p50)}, p99 ${ms(joinedMs.p99)}, max ` +
+        `${ms(joinedMs.max)}; longest pause of a partition that stayed: p50 ${ms(pausedMs.p50)}, ` +
+        `max ${ms(pausedMs.max)}`,
+    );
+  }
   for (const violation of verdict.violations) say(`${violation.check} ${violation.message}`);
   if (verdict.reason !== undefined) say(verdict.reason);
   say(`${verdict.verdict}; skipped ${verdict.skipped.join(' ')}`);

@@ -26,6 +26,8 @@ const SETTLE_MS = 500;
 const KILL_LIMIT_MS = 1_500;
 const KILL_ALL_LIMIT_MS = 10_000;
 const TERM_LIMIT_MS = 500;
+const COORDINATOR_EVERY_MS = 12_000;
+const COORDINATOR_DOWN_MS = 2_000;
 
 async function leaders(
   admin: MillraceClient['admin'],
@@ -128,8 +130,40 @@ async function rollingRestart(stage: Stage): Promise<void> {
   await client.close();
 }
 
+/** The coordinator of consumer groups is the broker that leads the metadata group. */
+async function killCoordinator(stage: Stage): Promise<void> {
+  const client = new MillraceClient({ bootstrap: stage.cluster.bootstrap });
+  let kills = 0;
+  while (!stage.isOver()) {
+    await whenWhole(client.admin, stage);
+    for (let waited = 0; waited < COORDINATOR_EVERY_MS && !stage.isOver(); waited += 100) {
+      await pause(100);
+    }
+    if (stage.isOver()) break;
+    const { controller: node } = await client.admin.describeCluster();
+    if (node === undefined) continue;
+    const keys = (await leaders(client.admin, stage)).get(node) ?? [];
+    const broker = stage.cluster.broker(node);
+    const atMs = performance.now();
+    await broker.kill();
+    stage.history.event({
+      f: 'nemesis',
+      v: { kind: 'kill9', node, limitMs: stage.limitMs ?? KILL_LIMIT_MS },
+    });
+    stage.faulted({ atMs, keys });
+    kills += 1;
+    stage.say(`kill ${kills}: broker ${node}, the coordinator, which led ${keys.length} as well`);
+    await pause(COORDINATOR_DOWN_MS);
+    broker.start();
+    await broker.ready();
+    stage.history.event({ f: 'nemesis', v: { kind: 'start', node } });
+  }
+  await client.close();
+}
+
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   'kill-leader': killLeader,
   'kill-all': killAll,
   'rolling-restart': rollingRestart,
+  groups: killCoordinator,
 };

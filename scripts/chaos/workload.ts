@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -10,6 +9,7 @@ import {
 } from '../../src/client/index.js';
 import type { Row } from '../../test/checker/line.js';
 import type { HistoryWriter } from '../../test/checker/index.js';
+import { digest, payloadOf, valueOf } from './payload.js';
 
 export interface WorkloadOptions {
   readonly bootstrap: readonly string[];
@@ -195,22 +195,6 @@ export class Workload {
       this.history.complete(p, 'ok', { recs: { [key]: rows }, hw: { [key]: batch.highWatermark } });
     }
   }
-}
-
-/** The value, a line feed, then padding that depends on it. */
-function payloadOf(v: string, bytes: number): Uint8Array {
-  const payload = Buffer.alloc(Math.max(bytes, v.length + 1), `${v}\n`);
-  return payload;
-}
-
-function valueOf(payload: Uint8Array): string | null {
-  const text = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
-  const end = text.indexOf('\n');
-  return end < 0 ? null : text.subarray(0, end).toString('latin1');
-}
-
-function digest(payload: Uint8Array): string {
-  return createHash('sha1').update(payload).digest('hex').slice(0, 16);
 }
 
 async function until(atMs: number, signal: AbortSignal): Promise<void> {

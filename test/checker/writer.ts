@@ -46,12 +46,13 @@ export class HistoryWriter {
     this.write({ p, type: 'invoke', f, ...rest });
   }
 
-  /** Ends the process's call; after `info` the process must not be used again. */
-  complete(p: number, type: CompletionType, answer: Answer = {}): void {
+  /** Ends the process's call, and says which; after `info` the process must not be used again. */
+  complete(p: number, type: CompletionType, answer: Answer = {}): CallName {
     const f = this.inFlight.get(p);
     if (f === undefined) throw new Error(`process ${p} has no call in flight`);
     this.inFlight.delete(p);
     this.write({ p, type, f, ...answer });
+    return f;
   }
 
   private write(fields: object): void {

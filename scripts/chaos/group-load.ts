@@ -1,0 +1,181 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+
+import { MillraceClient } from '../../src/client/index.js';
+import type { HistoryWriter } from '../../test/checker/index.js';
+import { type GapSummary, summarize } from './gaps.js';
+import type { FromMember, MemberSettings, ToMember } from './group-protocol.js';
+
+const WORKER = fileURLToPath(new URL('group-member.ts', import.meta.url));
+/** A member's process is killed outright about this often; the others leave in order. */
+const KILL_EVERY_MS = 10_000;
+const DRAINED_WITHIN_MS = 60_000;
+const STOP_WITHIN_MS = 15_000;
+
+export interface GroupLoadOptions extends Omit<MemberSettings, 'seed'> {
+  readonly members: number;
+  readonly partitions: number;
+}
+
+export interface GroupFigures {
+  readonly joins: number;
+  readonly leaves: number;
+  readonly processesKilled: number;
+  /** Times a member lost its partitions without having given them up. */
+  readonly lost: number;
+  readonly commits: number;
+  readonly commitsRefused: number;
+  readonly polledRecords: number;
+  /** From joining to the first partition. */
+  readonly joinedMs: GapSummary;
+  /** Longest time that a partition brought its member nothing, per membership. */
+  readonly pausedMs: GapSummary;
+}
+
+/**
+ * A consumer group under load: each member a process of its own that joins and leaves all the time.
+ * Their calls stand in the run's history, each invocation before the call is made and each end after
+ * it, by the run's own clock.
+ */
+export class GroupLoad {
+  private readonly options: GroupLoadOptions;
+  private readonly history: HistoryWriter;
+  private readonly members: (ChildProcess | undefined)[] = [];
+  private readonly joined: number[] = [];
+  private readonly paused: number[] = [];
+  private readonly counts = { joins: 0, leaves: 0, killed: 0, lost: 0, refused: 0 };
+  private commits = 0;
+  private polledRecords = 0;
+  private readonly over = new AbortController();
+  private killing: Promise<void> = Promise.resolve();
+
+  constructor(options: GroupLoadOptions, history: HistoryWriter) {
+    this.options = options;
+    this.history = history;
+  }
+
+  start(): void {
+    for (let i = 0; i < this.options.members; i += 1) this.spawn(i, i + 1);
+    this.killing = this.killNowAndThen();
+  }
+
+  figures(): GroupFigures {
+    const { joins, leaves, killed, lost, refused } = this.counts;
+    return {
+      ...{ joins, leaves, lost },
+      processesKilled: killed,
+      commits: this.commits,
+      commitsRefused: refused,
+      polledRecords: this.polledRecords,
+      joinedMs: summarize(this.joined),
+      pausedMs: summarize(this.paused),
+    };
+  }
+
+  /** Everyone stays in the group; resolves once it has read and committed everything there is. */
+  async drain(): Promise<void> {
+    this.over.abort();
+    await this.killing;
+    this.tellAll({ kind: 'settle' });
+    const { bootstrap, group, partitions } = this.options;
+    const client = new MillraceClient({ bootstrap });
+    const giveUpAtMs = performance.now() + DRAINED_WITHIN_MS;
+    for (;;) {
+      const { partitions: read } = await client.admin.describeGroup(group);
+      if (read.length === partitions && read.every((p) => p.lagRecords === 0)) break;
+      // The judge says what is missing.
+      if (performance.now() > giveUpAtMs) break;
+      await pause(200);
+    }
+    await client.close();
+  }
+
+  async stop(): Promise<void> {
+    const ends = this.members.map(async (member) => {
+      if (member === undefined || member.exitCode !== null) return;
+      const timer = setTimeout(() => member.kill('SIGKILL'), STOP_WITHIN_MS);
+      const ended = once(member, 'exit');
+      send(member, { kind: 'stop' });
+      await ended;
+      clearTimeout(timer);
+    });
+    await Promise.all(ends);
+  }
+
+  /** For a run that ends early. */
+  kill(): void {
+    this.over.abort();
+    for (const member of this.members) member?.kill('SIGKILL');
+  }
+
+  private spawn(place: number, seed: number): void {
+    const { bootstrap, topic, group } = this.options;
+    const settings: MemberSettings = { bootstrap, topic, group, seed };
+    const member = fork(WORKER, [JSON.stringify(settings)], { stdio: ['ignore', 2, 2, 'ipc'] });
+    this.members[place] = member;
+    member.on('message', (message: FromMember) => this.told(member, message));
+  }
+
+  /** A process that is killed is followed by another, as a new member. */
+  private async killNowAndThen(): Promise<void> {
+    const { signal } = this.over;
+    for (let turn = 0; ; turn += 1) {
+      await pause(KILL_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      const place = turn % this.options.members;
+      const member = this.members[place];
+      if (member === undefined) continue;
+      const ended = once(member, 'exit');
+      member.kill('SIGKILL');
+      await ended;
+      this.counts.killed += 1;
+      this.spawn(place, this.options.members + turn + 1);
+    }
+  }
+
+  private told(member: ChildProcess, message: FromMember): void {
+    const { history } = this;
+    switch (message.kind) {
+      case 'new':
+        send(member, { kind: 'go', p: history.newProcess() });
+        return;
+      case 'invoke':
+        history.invoke(message.p, message.call);
+        if (message.isAwaited) send(member, { kind: 'go', p: message.p });
+        return;
+      case 'complete': {
+        const { p, type, answer } = message;
+        const f = history.complete(p, type, answer);
+        if (f === 'commit' && type === 'ok') this.commits += 1;
+        for (const rows of Object.values(answer.recs ?? {})) this.polledRecords += rows.length;
+        return;
+      }
+      case 'rebalance': {
+        const { p, gen, owned, m } = message;
+        history.event({ f: 'rebalance', p, g: this.options.group, gen, owned, m });
+        return;
+      }
+      case 'joined':
+        this.joined.push(message.ms);
+        return;
+      case 'paused':
+        this.paused.push(message.ms);
+        return;
+      case 'event':
+        if (message.what === 'join') this.counts.joins += 1;
+        else if (message.what === 'leave') this.counts.leaves += 1;
+        else this.counts[message.what] += 1;
+    }
+  }
+
+  private tellAll(message: ToMember): void {
+    for (const member of this.members) if (member !== undefined) send(member, message);
+  }
+}
+
+/** To a process that may be ending. */
+function send(member: ChildProcess, message: ToMember): void {
+  if (member.connected) member.send(message, () => undefined);
+}
