@@ -1,6 +1,7 @@
 import { invariant, unreachable } from '../base/assert.js';
 import { raftGroupId, type BrokerId, type RaftGroupId } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
+import { applyGroupEvent, commitRefusal } from './apply-group-event.js';
 import { rejected, type ApplyResult, type Command, type Rejection } from './command.js';
 import type { PartitionImage, TopicImage } from './image.js';
 import { METADATA_LIMITS } from './limits.js';
@@ -40,6 +41,11 @@ export function applyCommand(state: MetadataState, command: Command, timeMs: num
       return {
         kind: 'offsetsCommitted',
         refused: command.commits.map((commit) => commitOffset(state, commit, timeMs)),
+      };
+    case 'groupEvents':
+      return {
+        kind: 'groupEventsApplied',
+        refused: command.events.map((event) => applyGroupEvent(state, event)),
       };
     default:
       return unreachable(command);
@@ -279,6 +285,12 @@ function commitOffset(
   if (commit.partition >= topic.partitions.length) {
     return rejected('UNKNOWN_PARTITION', `${topic.name} has no partition ${commit.partition}`);
   }
+  const refusal = commitRefusal(state.consumerGroups.get(commit.group), {
+    ...commit,
+    memberId: commit.fence?.memberId ?? '',
+    memberEpoch: commit.fence?.memberEpoch ?? 0,
+  });
+  if (refusal !== undefined) return refusal;
   const { offset, metadata } = commit;
   if (state.ledger.maybeCommit(commit.group, commit, { offset, metadata, timeMs })) {
     return undefined;

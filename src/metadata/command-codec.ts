@@ -1,10 +1,20 @@
 import { unreachable } from '../base/assert.js';
 import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
-import { brokerId, raftGroupId, topicId, type BrokerId, type TopicId } from '../model/ids.js';
+import { compareStrings } from '../base/collections.js';
+import { brokerId, raftGroupId, type TopicId } from '../model/ids.js';
+import {
+  readBrokerIds,
+  readList,
+  readStringMap,
+  readTopicId,
+  writeIds,
+  writeList,
+  writeStringMap,
+  writeTopicId,
+} from './codec-parts.js';
 import type { BrokerRegistration, Command, OffsetCommitItem } from './command.js';
+import { readGroupEvents, writeGroupEvents } from './group-event-codec.js';
 import type { BrokerAddress } from './image.js';
-import { isTopicId } from './names.js';
-import { compareStrings, sortedStringKeys } from '../base/collections.js';
 
 /*
  * A command in the metadata log: version u8 = 1 | kind u8 | fields. Integers are unsigned LEB128,
@@ -23,10 +33,13 @@ const CODES = {
   replicasDeleted: 8,
   allocateProducers: 9,
   commitOffsets: 10,
+  groupEvents: 20,
 } as const satisfies Record<Command['kind'], number>;
+/** commitOffsets of which some come from members of a group. */
+const FENCED_COMMITS = 21;
 
 export function encodeCommand(command: Command): Uint8Array {
-  const w = new ByteWriter(128).u8(VERSION).u8(CODES[command.kind]);
+  const w = new ByteWriter(128).u8(VERSION).u8(codeOf(command));
   switch (command.kind) {
     case 'registerBroker':
       writeRegistration(w, command.registration);
@@ -61,12 +74,24 @@ export function encodeCommand(command: Command): Uint8Array {
       w.uvarint(command.count);
       break;
     case 'commitOffsets':
-      writeCommits(w, command.commits);
+      writeCommits(w, command.commits, isFenced(command.commits));
+      break;
+    case 'groupEvents':
+      writeGroupEvents(w, command.events);
       break;
     default:
       unreachable(command);
   }
   return w.finish();
+}
+
+function codeOf(command: Command): number {
+  const isFencedCommit = command.kind === 'commitOffsets' && isFenced(command.commits);
+  return isFencedCommit ? FENCED_COMMITS : CODES[command.kind];
+}
+
+function isFenced(commits: readonly OffsetCommitItem[]): boolean {
+  return commits.some(({ fence }) => fence !== undefined);
 }
 
 /** Throws MalformedBytesError on what {@link encodeCommand} of this or an older version did not write. */
@@ -122,62 +147,16 @@ function readFields(r: ByteReader, code: number): Command {
     case CODES.allocateProducers:
       return { kind: 'allocateProducers', count: r.uvarint() };
     case CODES.commitOffsets:
-      return { kind: 'commitOffsets', commits: readCommits(r) };
+    case FENCED_COMMITS:
+      return { kind: 'commitOffsets', commits: readCommits(r, code === FENCED_COMMITS) };
+    case CODES.groupEvents:
+      return { kind: 'groupEvents', events: readGroupEvents(r) };
     default:
       throw new MalformedBytesError(`metadata command kind ${code}`);
   }
 }
 
 // ---- Pieces, shared with the snapshot's codec and the messages between brokers ----
-
-export function writeList<T>(
-  w: ByteWriter,
-  items: readonly T[],
-  write: (to: ByteWriter, item: T) => unknown,
-): void {
-  w.uvarint(items.length);
-  for (const item of items) write(w, item);
-}
-
-export function readList<T>(r: ByteReader, read: (from: ByteReader) => T): T[] {
-  const count = r.uvarint();
-  if (count > r.remaining) throw new MalformedBytesError(`${count} items in too few bytes`);
-  const items: T[] = [];
-  for (let i = 0; i < count; i += 1) items.push(read(r));
-  return items;
-}
-
-export function writeIds(w: ByteWriter, ids: readonly number[]): void {
-  writeList(w, ids, (to, id) => to.uvarint(id));
-}
-
-export function readBrokerIds(r: ByteReader): BrokerId[] {
-  return readList(r, (from) => brokerId(from.uvarint()));
-}
-
-/** In ascending order of keys, so that equal maps have equal bytes. */
-export function writeStringMap(w: ByteWriter, map: ReadonlyMap<string, string>): void {
-  writeList(w, sortedStringKeys(map), (to, key) => to.string(key).string(map.get(key) ?? ''));
-}
-
-export function readStringMap(r: ByteReader): Map<string, string> {
-  return new Map(readList(r, (from): [string, string] => [from.string(), from.string()]));
-}
-
-export function writeTopicId(w: ByteWriter, id: TopicId): void {
-  if (!isTopicId(id)) throw new MalformedBytesError(`not a topic id: ${id}`);
-  for (let i = 0; i < 32; i += 2) w.u8(Number.parseInt(id.slice(i, i + 2), 16));
-}
-
-export function readTopicId(r: ByteReader): TopicId {
-  return topicId(hexOf(r.raw(16)));
-}
-
-export function hexOf(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
-  return text;
-}
 
 export function writeAddress(w: ByteWriter, address: BrokerAddress): void {
   w.string(address.host).uvarint(address.port);
@@ -209,28 +188,45 @@ export function readRegistration(r: ByteReader): BrokerRegistration {
   };
 }
 
-/** Commits of one group and topic mostly stand together: names that repeat are not written again. */
-function writeCommits(w: ByteWriter, commits: readonly OffsetCommitItem[]): void {
+/**
+ * Commits of one group and topic mostly stand together: names that repeat are not written again. With
+ * members, one more flag (4) says that the member is that of the commit before.
+ */
+function writeCommits(
+  w: ByteWriter,
+  commits: readonly OffsetCommitItem[],
+  withMembers: boolean,
+): void {
   let previous: OffsetCommitItem | undefined;
   writeList(w, commits, (to, item) => {
     const sameGroup = previous?.group === item.group;
     const sameTopic = previous?.topicId === item.topicId;
-    to.u8((sameGroup ? 1 : 0) | (sameTopic ? 2 : 0));
+    const sameMember = withMembers && sameGroup && sameFence(previous, item);
+    to.u8((sameGroup ? 1 : 0) | (sameTopic ? 2 : 0) | (sameMember ? 4 : 0));
     if (!sameGroup) to.string(item.group);
     if (!sameTopic) writeTopicId(to, item.topicId);
+    if (withMembers && !sameMember) {
+      to.string(item.fence?.memberId ?? '').uvarint(item.fence?.memberEpoch ?? 0);
+    }
     to.uvarint(item.partition).uvarint(item.offset).string(item.metadata);
     previous = item;
   });
 }
 
-function readCommits(r: ByteReader): OffsetCommitItem[] {
+function sameFence(a: OffsetCommitItem | undefined, b: OffsetCommitItem): boolean {
+  return a?.fence?.memberId === b.fence?.memberId && a?.fence?.memberEpoch === b.fence?.memberEpoch;
+}
+
+function readCommits(r: ByteReader, withMembers: boolean): OffsetCommitItem[] {
   let group: string | undefined;
   let topic: TopicId | undefined;
+  let fence: OffsetCommitItem['fence'];
   return readList(r, (from) => {
     const flags = from.u8();
-    if (flags > 3) throw new MalformedBytesError(`commit flags ${flags}`);
+    if (flags > (withMembers ? 7 : 3)) throw new MalformedBytesError(`commit flags ${flags}`);
     if ((flags & 1) === 0) group = from.string();
     if ((flags & 2) === 0) topic = readTopicId(from);
+    if (withMembers && (flags & 4) === 0) fence = readFence(from);
     if (group === undefined || topic === undefined) {
       throw new MalformedBytesError('the first commit names no group or topic');
     }
@@ -240,6 +236,13 @@ function readCommits(r: ByteReader): OffsetCommitItem[] {
       partition: from.uvarint(),
       offset: from.uvarint(),
       metadata: from.string(),
+      ...(fence === undefined ? undefined : { fence }),
     };
   });
+}
+
+function readFence(r: ByteReader): OffsetCommitItem['fence'] {
+  const memberId = r.string();
+  const memberEpoch = r.uvarint();
+  return memberId === '' ? undefined : { memberId, memberEpoch };
 }

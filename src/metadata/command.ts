@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId, TopicId } from '../model/ids.js';
+import type { GroupEvent } from './group-event.js';
 import type { BrokerAddress } from './image.js';
 
 export interface BrokerRegistration {
@@ -16,6 +17,14 @@ export interface OffsetCommitItem {
   readonly partition: number;
   readonly offset: number;
   readonly metadata: string;
+  /** Who commits; absent: no member. */
+  readonly fence?: CommitFence | undefined;
+}
+
+/** The member that commits, in the epoch that it knows. */
+export interface CommitFence {
+  readonly memberId: string;
+  readonly memberEpoch: number;
 }
 
 /** Payload of an entry of the metadata log: what shall become of the cluster. */
@@ -59,7 +68,8 @@ export type Command =
       readonly groupIds: readonly RaftGroupId[];
     }
   | { readonly kind: 'allocateProducers'; readonly count: number }
-  | { readonly kind: 'commitOffsets'; readonly commits: readonly OffsetCommitItem[] };
+  | { readonly kind: 'commitOffsets'; readonly commits: readonly OffsetCommitItem[] }
+  | { readonly kind: 'groupEvents'; readonly events: readonly GroupEvent[] };
 
 export interface Rejection {
   readonly kind: 'rejected';
@@ -73,6 +83,11 @@ export type ApplyResult =
   | { readonly kind: 'producersAllocated'; readonly first: number; readonly count: number }
   /** One for each commit, in order; undefined where it was taken. */
   | { readonly kind: 'offsetsCommitted'; readonly refused: readonly (Rejection | undefined)[] }
+  /** One for each event, in order; undefined where it was applied. */
+  | {
+      readonly kind: 'groupEventsApplied';
+      readonly refused: readonly (Rejection | undefined)[];
+    }
   | Rejection;
 
 /** An applied command's result with the index it was applied at. */

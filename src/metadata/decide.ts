@@ -1,15 +1,18 @@
 import { utf8Encode } from '../base/bytes.js';
 import type { BrokerId, RaftGroupId, TopicId } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
+import { commitRefusal } from './apply-group-event.js';
 import {
   rejected,
   type BrokerRegistration,
   type Command,
+  type CommitFence,
   type OffsetCommitItem,
   type Rejection,
 } from './command.js';
 import type { MetadataImage, PartitionImage, TopicImage } from './image.js';
 import { METADATA_LIMITS } from './limits.js';
+import type { MetadataState } from './metadata-state.js';
 import { groupNameProblem, topicNameProblem } from './names.js';
 import { loadOf, placeReplicas } from './placement.js';
 import { parseTopicConfig, TOPIC_CONFIG_KEYS, unknownKeyProblem } from './topic-config.js';
@@ -228,13 +231,14 @@ export type CommitDecision =
 
 /** All but the comparison with the high watermark, which lives with the partition. */
 export function decideCommit(
-  image: MetadataImage,
+  state: MetadataState,
   group: string,
   wanted: WantedCommit,
+  fence?: CommitFence,
 ): CommitDecision {
   const problem = groupNameProblem(group);
   if (problem !== undefined) return rejected('INVALID_ARGUMENT', problem);
-  const found = findPartition(image, wanted);
+  const found = findPartition(state, wanted);
   if (found.kind === 'rejected') return found;
   if (!isWhole(wanted.offset, 0, Number.MAX_SAFE_INTEGER)) {
     return rejected('INVALID_ARGUMENT', `offset ${wanted.offset} is not a position`);
@@ -246,6 +250,13 @@ export function decideCommit(
     );
   }
   const { topic, partition } = found;
+  const refusal = commitRefusal(state.consumerGroups.get(group), {
+    topicId: topic.id,
+    partition: wanted.partition,
+    memberId: fence?.memberId ?? '',
+    memberEpoch: fence?.memberEpoch ?? 0,
+  });
+  if (refusal !== undefined) return refusal;
   return {
     kind: 'commit',
     groupId: partition.groupId,
@@ -255,6 +266,7 @@ export function decideCommit(
       partition: wanted.partition,
       offset: wanted.offset,
       metadata: wanted.metadata,
+      ...(fence === undefined ? undefined : { fence }),
     },
   };
 }

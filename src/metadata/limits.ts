@@ -7,6 +7,19 @@ export const METADATA_LIMITS = {
   committedOffsetsMax: 2_000_000,
   rackLengthMax: 255,
   hostLengthMax: 255,
+  membersPerConsumerGroupMax: 5_000,
+  /** Members of all groups. */
+  consumerGroupMembersMax: 100_000,
+  memberIdLengthMax: 64,
+  instanceIdLengthMax: 249,
+  clientIdLengthMax: 255,
+  subscribedTopicsMax: 1_000,
+  patternLengthMax: 1_000,
+  /** Session and rebalance timeouts of members. */
+  memberTimeoutMsMin: 1_000,
+  memberTimeoutMsMax: 3_600_000,
+  /** Events of consumer groups that one command carries. */
+  groupEventsPerCommandMax: 10_000,
   /** Commits that one command carries. */
   commitsPerCommandMax: 10_000,
 } as const;

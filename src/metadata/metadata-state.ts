@@ -15,6 +15,7 @@ import type {
   PartitionImage,
   TopicImage,
 } from './image.js';
+import { ConsumerGroupBook, type FrozenConsumerGroups } from './consumer-group-book.js';
 import { OffsetLedger, type FrozenLedger } from './offset-ledger.js';
 
 /** Everything a snapshot holds, as it stood when the view was taken. */
@@ -26,6 +27,7 @@ export interface FrozenMetadata {
   readonly topics: ReadonlyMap<TopicId, TopicImage>;
   readonly tombstones: ReadonlyMap<RaftGroupId, readonly BrokerId[]>;
   readonly ledger: FrozenLedger;
+  readonly consumerGroups: FrozenConsumerGroups;
 }
 
 /**
@@ -46,6 +48,7 @@ export class MetadataState implements MetadataImage {
   readonly moving = new Set<RaftGroupId>();
   readonly tombstones = new Map<RaftGroupId, readonly BrokerId[]>();
   readonly ledger = new OffsetLedger();
+  readonly consumerGroups = new ConsumerGroupBook();
 
   private isReset = false;
   private readonly changedBrokers = new Set<BrokerId>();
@@ -106,6 +109,7 @@ export class MetadataState implements MetadataImage {
     this.moving.clear();
     this.tombstones.clear();
     this.ledger.clear();
+    this.consumerGroups.clear();
     this.isReset = true;
   }
 
@@ -118,6 +122,7 @@ export class MetadataState implements MetadataImage {
       topics: new Map(this.topicsById),
       tombstones: new Map(this.tombstones),
       ledger: this.ledger.freeze(),
+      consumerGroups: this.consumerGroups.freeze(),
     };
   }
 

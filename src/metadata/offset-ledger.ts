@@ -67,6 +67,22 @@ export class OffsetLedger {
     return this.pages.get(group)?.topics.get(topicId)?.get(partition);
   }
 
+  has(group: string): boolean {
+    return this.pages.has(group);
+  }
+
+  /** Names of groups that committed something. */
+  names(): IterableIterator<string> {
+    return this.pages.keys();
+  }
+
+  /** Positions of a group. */
+  countOf(group: string): number {
+    let count = 0;
+    for (const partitions of this.pages.get(group)?.topics.values() ?? []) count += partitions.size;
+    return count;
+  }
+
   /** Everything of a group, in order of topic id and partition. */
   rows(group: string): LedgerRow[] {
     const page = this.pages.get(group);
@@ -82,6 +98,21 @@ export class OffsetLedger {
       this.positions -= gone.size;
       if (page.topics.size === 0) this.pages.delete(group);
     }
+  }
+
+  dropGroup(group: string): void {
+    this.positions -= this.countOf(group);
+    this.pages.delete(group);
+  }
+
+  forget(group: string, topicId: TopicId, partition: number): void {
+    if (this.position(group, topicId, partition) === undefined) return;
+    const page = this.writable(group);
+    const topic = page.topics.get(topicId);
+    topic?.delete(partition);
+    this.positions -= 1;
+    if (topic?.size === 0) page.topics.delete(topicId);
+    if (page.topics.size === 0) this.pages.delete(group);
   }
 
   /** Costs one shallow copy of the list of groups; pages are copied when they are next written to. */

@@ -10,15 +10,23 @@ import {
 import {
   readBrokerIds,
   readList,
-  readRegistration,
   readStringMap,
   readTopicId,
   writeIds,
   writeList,
-  writeRegistration,
   writeStringMap,
   writeTopicId,
-} from './command-codec.js';
+} from './codec-parts.js';
+import { readRegistration, writeRegistration } from './command-codec.js';
+import type { ConsumerGroupView } from './consumer-group.js';
+import {
+  readHeldSlots,
+  readProfile,
+  readSlots,
+  writeHeldSlots,
+  writeProfile,
+  writeSlots,
+} from './group-event-codec.js';
 import type { PartitionImage, TopicImage } from './image.js';
 import type { FrozenMetadata, MetadataState } from './metadata-state.js';
 import { rowsOf } from './offset-ledger.js';
@@ -27,21 +35,26 @@ import { topicSettings } from './topic-config.js';
 /*
  * A snapshot of the metadata group, keys in ascending order everywhere:
  *
- *   version u8 = 1 | next group id | next producer id
+ *   version u8 = 1 or 2 | next group id | next producer id
  *   brokers:    registration, fenced u8
  *   topics:     id, name, config, partitions: group id, replicas, bootstrap, founders, moving from
  *   tombstones: group id, brokers
  *   offsets:    group name, rows: topic id, partition, offset, time, metadata
+ *   version 2 only, which is written if there are any:
+ *   consumer groups: name, group epoch, assignment epoch, assignor, hash of topics, members: id,
+ *               profile, away u8, epoch, assigned, revoking, target
  *
  * Lists have their count in front; integers are unsigned LEB128.
  */
 const VERSION = 1;
+const VERSION_WITH_CONSUMER_GROUPS = 2;
 /** Rough bytes between two chances to let other work run. */
 const SLICE_BYTES = 64 * 1024;
 
 /** Encodes in slices: yields about every 64 KiB and returns the whole at the end. */
 export function* encodeSlices(frozen: FrozenMetadata): Generator<undefined, Uint8Array> {
-  const w = new ByteWriter(4_096).u8(VERSION);
+  const withGroups = frozen.consumerGroups.size > 0;
+  const w = new ByteWriter(4_096).u8(withGroups ? VERSION_WITH_CONSUMER_GROUPS : VERSION);
   w.uvarint(frozen.nextGroupId).uvarint(frozen.nextProducerId);
   writeList(w, sortedKeys(frozen.brokers) as BrokerId[], (to, id) => {
     const broker = frozen.brokers.get(id);
@@ -77,6 +90,16 @@ export function* encodeSlices(frozen: FrozenMetadata): Generator<undefined, Uint
       yield;
     }
   }
+  if (!withGroups) return w.finish();
+  w.uvarint(frozen.consumerGroups.size);
+  for (const name of sortedStringKeys(frozen.consumerGroups)) {
+    const group = frozen.consumerGroups.get(name);
+    if (group !== undefined) writeConsumerGroup(w, group);
+    if (w.length > sliceEnd) {
+      sliceEnd = w.length + SLICE_BYTES;
+      yield;
+    }
+  }
   return w.finish();
 }
 
@@ -93,7 +116,9 @@ export function encodeSnapshot(frozen: FrozenMetadata): Uint8Array {
 export function decodeSnapshot(bytes: Uint8Array, state: MetadataState): void {
   const r = new ByteReader(bytes);
   const version = r.u8();
-  if (version !== VERSION) throw new MalformedBytesError(`metadata snapshot version ${version}`);
+  if (version !== VERSION && version !== VERSION_WITH_CONSUMER_GROUPS) {
+    throw new MalformedBytesError(`metadata snapshot version ${version}`);
+  }
   state.nextGroupId = raftGroupId(r.uvarint());
   state.nextProducerId = r.uvarint();
   readList(r, (from) => state.putBroker({ ...readRegistration(from), isFenced: from.bool() }));
@@ -103,6 +128,9 @@ export function decodeSnapshot(bytes: Uint8Array, state: MetadataState): void {
     const group = from.string();
     readList(from, (row) => readRow(row, group, state));
   });
+  if (version === VERSION_WITH_CONSUMER_GROUPS) {
+    readList(r, (from) => readConsumerGroup(from, state));
+  }
   r.end();
 }
 
@@ -146,4 +174,39 @@ function readRow(r: ByteReader, group: string, state: MetadataState): void {
   if (!state.ledger.maybeCommit(group, at, position)) {
     throw new MalformedBytesError('a snapshot holds more offsets than may be');
   }
+}
+
+function writeConsumerGroup(w: ByteWriter, group: ConsumerGroupView): void {
+  w.string(group.name).uvarint(group.groupEpoch).uvarint(group.assignmentEpoch);
+  w.string(group.assignor).uvarint(group.topicsHash);
+  writeList(w, sortedStringKeys(group.members), (to, memberId) => {
+    const member = group.members.get(memberId);
+    if (member === undefined) return;
+    to.string(memberId);
+    writeProfile(to, member.profile);
+    to.bool(member.isAway).uvarint(member.epoch);
+    writeHeldSlots(to, member.assigned);
+    writeHeldSlots(to, member.revoking);
+    writeSlots(to, member.target);
+  });
+}
+
+function readConsumerGroup(r: ByteReader, state: MetadataState): void {
+  const group = state.consumerGroups.writable(r.string());
+  group.groupEpoch = r.uvarint();
+  group.assignmentEpoch = r.uvarint();
+  group.assignor = r.string();
+  group.topicsHash = r.uvarint();
+  readList(r, (from) => {
+    state.consumerGroups.memberCount += 1;
+    group.put({
+      memberId: from.string(),
+      profile: readProfile(from),
+      isAway: from.bool(),
+      epoch: from.uvarint(),
+      assigned: readHeldSlots(from),
+      revoking: readHeldSlots(from),
+      target: readSlots(from),
+    });
+  });
 }

@@ -2,12 +2,28 @@ import { expect } from 'chai';
 
 import { MalformedBytesError } from '../../../src/base/bytes.js';
 import type { Command } from '../../../src/metadata/command.js';
-import { decodeCommand, encodeCommand, hexOf } from '../../../src/metadata/command-codec.js';
+import { hexOf } from '../../../src/metadata/codec-parts.js';
+import { decodeCommand, encodeCommand } from '../../../src/metadata/command-codec.js';
+import type { HeldSlot } from '../../../src/metadata/consumer-group.js';
 import { brokerId, raftGroupId } from '../../../src/model/ids.js';
 import { createTopic, ids, Log, OTHER_TOPIC, registration, TOPIC } from '../../unit/metadata/support.js';
 
 const unhex = (hex: string): Uint8Array =>
   Uint8Array.from(hex.replace(/\s/g, '').match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+
+const PROFILE = {
+  instanceId: 'i',
+  rack: 'r',
+  clientId: 'c',
+  topics: ['logs', 'ops'],
+  pattern: 'x.*',
+  assignor: 'range',
+  sessionTimeoutMs: 45_000,
+  rebalanceTimeoutMs: 60_000,
+};
+const SLOTS = [0, 1].map((partition) => ({ topicId: TOPIC, partition }));
+const FENCE = { memberId: 'm', memberEpoch: 300 };
+const held = (epoch: number): HeldSlot[] => SLOTS.map((slot) => ({ ...slot, epoch }));
 
 /** Bytes that are in metadata logs: they may never change. */
 const COMMANDS: readonly (readonly [Command, string])[] = [
@@ -63,6 +79,59 @@ const COMMANDS: readonly (readonly [Command, string])[] = [
      03 01 01 01 6d
      00 01 68 ffeeddccbbaa99887766554433221100 00 00 00`,
   ],
+  [
+    {
+      kind: 'groupEvents',
+      events: [
+        {
+          kind: 'member',
+          group: 'g',
+          memberId: 'm',
+          replaces: 'o',
+          isStart: true,
+          profile: PROFILE,
+        },
+        { kind: 'release', group: 'g', memberId: 'm', slots: held(300) },
+        { kind: 'away', group: 'g', memberId: 'm' },
+        { kind: 'leave', group: 'h', memberId: 'm' },
+        {
+          kind: 'target',
+          group: 'h',
+          groupEpoch: 3,
+          assignmentEpoch: 2,
+          raisesEpoch: false,
+          assignor: 'range',
+          topicsHash: 129,
+          changes: [{ memberId: 'm', slots: SLOTS }],
+        },
+        { kind: 'deleteGroup', group: 'h' },
+        { kind: 'deleteOffsets', group: 'g', slots: SLOTS },
+      ],
+    },
+    `01 14 07
+     01 01 67 01 6d 01 6f 01 01 69 01 72 01 63 02 04 6c6f6773 03 6f7073
+        03 782e2a 05 72616e6765 c8df02 e0d403
+     82 01 6d 02 00 00112233445566778899aabbccddeeff 00 ac02 01 01 ac02
+     83 01 6d
+     04 01 68 01 6d
+     85 03 02 00 05 72616e6765 8101 01 01 6d 02 00 00112233445566778899aabbccddeeff 00 01 01
+     86
+     07 01 67 02 00 00112233445566778899aabbccddeeff 00 01 01`,
+  ],
+  [
+    {
+      kind: 'commitOffsets',
+      commits: [
+        { group: 'g', topicId: TOPIC, partition: 0, offset: 5, metadata: '', fence: FENCE },
+        { group: 'g', topicId: TOPIC, partition: 1, offset: 6, metadata: '', fence: FENCE },
+        { group: 'h', topicId: TOPIC, partition: 1, offset: 6, metadata: '' },
+      ],
+    },
+    `01 15 03
+     00 01 67 00112233445566778899aabbccddeeff 01 6d ac02 00 05 00
+     07 01 06 00
+     02 01 68 00 00 01 06 00`,
+  ],
 ];
 
 const SNAPSHOT = `
@@ -74,6 +143,21 @@ const SNAPSHOT = `
         02 01 01 01 01 02 01 02 00
   01 02 01 02
   01 01 67 01 00112233445566778899aabbccddeeff 00 05 80d095ffbc31 01 6d`;
+
+const SNAPSHOT_WITH_GROUPS = `
+  02 03 00
+  01 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00
+  01 00112233445566778899aabbccddeeff 04 6c6f6773 00
+     02 01 01 01 01 01 01 01 00
+        02 01 01 01 01 01 01 00
+  00
+  00
+  01 01 67 02 02 05 72616e6765 8101
+     01 01 6d 01 69 01 72 01 63 02 04 6c6f6773 03 6f7073 03 782e2a 05 72616e6765 c8df02 e0d403
+        00 01
+        01 00 00112233445566778899aabbccddeeff 00 01
+        01 00 00112233445566778899aabbccddeeff 01 01
+        01 00 00112233445566778899aabbccddeeff 00`;
 
 describe('golden bytes of the metadata log', () => {
   for (const [command, hex] of COMMANDS) {
@@ -111,6 +195,41 @@ describe('golden bytes of the metadata log', () => {
     const restored = new Log();
     restored.machine.restore(unhex(SNAPSHOT), log.state.version);
     expect(hexOf(restored.machine.encode())).to.equal(hexOf(unhex(SNAPSHOT)));
-    expect(() => restored.machine.restore(unhex('02'), log.state.version)).to.throw('version 2');
+    expect(() => restored.machine.restore(unhex('03'), log.state.version)).to.throw('version 3');
+  });
+
+  it('has one form of a snapshot with consumer groups', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1], [1]]));
+    const group = 'g';
+    const member = { kind: 'member', group, memberId: 'm', replaces: '', profile: PROFILE } as const;
+    const target = {
+      kind: 'target',
+      group,
+      groupEpoch: 1,
+      assignmentEpoch: 0,
+      raisesEpoch: false,
+      assignor: 'range',
+      topicsHash: 129,
+    } as const;
+    const next = { ...target, groupEpoch: 1, assignmentEpoch: 1, raisesEpoch: true };
+    log.apply({
+      kind: 'groupEvents',
+      events: [
+        { ...member, isStart: true },
+        { ...target, changes: [{ memberId: 'm', slots: SLOTS }] },
+        { ...next, changes: [{ memberId: 'm', slots: SLOTS.slice(0, 1) }] },
+      ],
+    });
+    const bytes = log.machine.encode();
+    expect(hexOf(bytes)).to.equal(hexOf(unhex(SNAPSHOT_WITH_GROUPS)));
+    const restored = new Log();
+    restored.machine.restore(bytes, log.state.version);
+    expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
+    expect(restored.state.consumerGroups.memberCount).to.equal(1);
+    for (let length = 0; length < bytes.length; length += 1) {
+      const cut = new Log();
+      expect(() => cut.machine.restore(bytes.subarray(0, length), log.state.version)).to.throw();
+    }
   });
 });

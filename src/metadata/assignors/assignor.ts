@@ -1,0 +1,42 @@
+import type { TopicId } from '../../model/ids.js';
+import type { Slot } from '../consumer-group.js';
+
+export interface AssignorMember {
+  readonly memberId: string;
+  /** Empty: not a static member. */
+  readonly instanceId: string;
+  /** Empty: no preference. */
+  readonly rack: string;
+  /** Existing topics it subscribes to, ascending. */
+  readonly topics: readonly TopicId[];
+  /** Its target so far; may name topics and partitions that are gone. */
+  readonly current: readonly Slot[];
+}
+
+export interface AssignorTopic {
+  readonly id: TopicId;
+  readonly partitions: number;
+  /** Racks in which the partition has a replica. */
+  racksOf(partition: number): ReadonlySet<string>;
+}
+
+export interface AssignorInput {
+  /** Ascending by member id. */
+  readonly members: readonly AssignorMember[];
+  /** Every topic that a member subscribes to. */
+  readonly topics: ReadonlyMap<TopicId, AssignorTopic>;
+}
+
+/** What each member is to hold; members without an entry get nothing. */
+export type Assignment = ReadonlyMap<string, readonly Slot[]>;
+
+/**
+ * Divides partitions among the members of a group. Pure: the same input gives the same assignment.
+ *
+ * Must: give every partition of a topic that anyone subscribes to to exactly one of its subscribers.
+ * Should: repeat itself, that is, given its own answer as `current`, change nothing.
+ */
+export interface Assignor {
+  readonly name: string;
+  assign(input: AssignorInput): Assignment;
+}

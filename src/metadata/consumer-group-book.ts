@@ -1,0 +1,65 @@
+import { ConsumerGroup, type ConsumerGroupView } from './consumer-group.js';
+
+/** All groups as they stood when the view was taken. */
+export type FrozenConsumerGroups = ReadonlyMap<string, ConsumerGroupView>;
+
+/**
+ * Every consumer group that ever had members and was not deleted. Kept apart from the rest of the
+ * metadata state, like the ledger of offsets, so that both can move to Raft groups of their own.
+ *
+ * Invariants: a group shared with a frozen view is never written to, but replaced by a copy first;
+ * `memberCount` is the number of members of all groups.
+ */
+export class ConsumerGroupBook {
+  memberCount = 0;
+  private groups = new Map<string, ConsumerGroup>();
+  private freezes = 0;
+  private readonly changed = new Set<string>();
+
+  get size(): number {
+    return this.groups.size;
+  }
+
+  get(name: string): ConsumerGroupView | undefined {
+    return this.groups.get(name);
+  }
+
+  names(): IterableIterator<string> {
+    return this.groups.keys();
+  }
+
+  /** To be changed now; made if there is none. */
+  writable(name: string): ConsumerGroup {
+    this.changed.add(name);
+    const group = this.groups.get(name);
+    if (group !== undefined && group.freezes === this.freezes) return group;
+    const copy = new ConsumerGroup(name, this.freezes, group);
+    this.groups.set(name, copy);
+    return copy;
+  }
+
+  drop(name: string): void {
+    this.memberCount -= this.groups.get(name)?.members.size ?? 0;
+    this.groups.delete(name);
+    this.changed.add(name);
+  }
+
+  clear(): void {
+    for (const name of this.groups.keys()) this.changed.add(name);
+    this.groups = new Map();
+    this.memberCount = 0;
+  }
+
+  freeze(): FrozenConsumerGroups {
+    this.freezes += 1;
+    return new Map(this.groups);
+  }
+
+  /** Groups that came, changed or went since the last call. */
+  takeChanged(): readonly string[] {
+    if (this.changed.size === 0) return [];
+    const names = [...this.changed];
+    this.changed.clear();
+    return names;
+  }
+}

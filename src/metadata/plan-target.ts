@@ -1,0 +1,160 @@
+import { chainHash } from '../base/chain-hash.js';
+import { compareStrings, sortedStringKeys } from '../base/collections.js';
+import type { TopicId } from '../model/ids.js';
+import type { Assignment, AssignorMember, AssignorTopic } from './assignors/assignor.js';
+import { chooseAssignor } from './assignors/registry.js';
+import {
+  compareSlots,
+  sortedSlots,
+  type ConsumerGroupView,
+  type MemberProfile,
+  type Slot,
+} from './consumer-group.js';
+import type { GroupEvent, TargetChange } from './group-event.js';
+import type { MetadataImage, TopicImage } from './image.js';
+
+export type TargetEvent = Extract<GroupEvent, { kind: 'target' }>;
+
+/** Whether a topic's name is what the pattern asks for; patterns were checked when they came. */
+export type MatchPattern = (pattern: string, topicName: string) => boolean;
+
+/**
+ * The group's next target assignment; undefined if the one it has is up to date. For the leader: what
+ * it computes travels in the event, so that replicas need not agree on assignors or patterns.
+ */
+export function planTarget(
+  image: MetadataImage,
+  group: ConsumerGroupView,
+  matches: MatchPattern,
+): TargetEvent | undefined {
+  if (group.members.size === 0) return undefined;
+  const memberIds = sortedStringKeys(group.members);
+  const subscriptions = new Subscriptions(image, matches);
+  const members: AssignorMember[] = [];
+  for (const memberId of memberIds) {
+    const member = group.members.get(memberId);
+    if (member === undefined) continue;
+    const { instanceId, rack } = member.profile;
+    const topics = subscriptions.topicsOf(member.profile);
+    members.push({ memberId, instanceId, rack, topics, current: member.target });
+  }
+  const assignor = chooseAssignor([...group.members.values()].map((m) => m.profile.assignor));
+  const isRackAware = assignor.name === 'rack' && members.some(({ rack }) => rack !== '');
+  const topics = subscriptions.all();
+  const topicsHash = hashOf(image, topics, isRackAware);
+  const raisesEpoch = group.groupEpoch === group.assignmentEpoch;
+  if (raisesEpoch && topicsHash === group.topicsHash) return undefined;
+  const assignment = assignor.assign({ members, topics: assignorTopics(image, topics) });
+  return {
+    kind: 'target',
+    group: group.name,
+    groupEpoch: group.groupEpoch,
+    assignmentEpoch: group.assignmentEpoch,
+    raisesEpoch,
+    assignor: assignor.name,
+    topicsHash,
+    changes: changesTo(members, assignment),
+  };
+}
+
+/** Topics that subscriptions come to; members mostly share one. */
+class Subscriptions {
+  private readonly image: MetadataImage;
+  private readonly matches: MatchPattern;
+  private readonly resolved = new Map<string, readonly TopicId[]>();
+  private readonly found = new Map<TopicId, TopicImage>();
+
+  constructor(image: MetadataImage, matches: MatchPattern) {
+    this.image = image;
+    this.matches = matches;
+  }
+
+  topicsOf({ topics, pattern }: MemberProfile): readonly TopicId[] {
+    // Names of topics have no line breaks, and a pattern stands last.
+    const key = `${topics.join('\n')}\n\n${pattern}`;
+    const known = this.resolved.get(key);
+    if (known !== undefined) return known;
+    const ids = new Set<TopicId>();
+    for (const name of topics) this.add(this.image.topicsByName.get(name), ids);
+    if (pattern !== '') {
+      for (const [name, topic] of this.image.topicsByName) {
+        if (this.matches(pattern, name)) this.add(topic, ids);
+      }
+    }
+    const list = [...ids].sort(compareStrings);
+    this.resolved.set(key, list);
+    return list;
+  }
+
+  all(): readonly TopicImage[] {
+    return [...this.found.values()].sort((a, b) => compareStrings(a.id, b.id));
+  }
+
+  private add(topic: TopicImage | undefined, to: Set<TopicId>): void {
+    if (topic === undefined) return;
+    to.add(topic.id);
+    this.found.set(topic.id, topic);
+  }
+}
+
+function assignorTopics(
+  image: MetadataImage,
+  topics: readonly TopicImage[],
+): ReadonlyMap<TopicId, AssignorTopic> {
+  return new Map(
+    topics.map((topic) => [
+      topic.id,
+      {
+        id: topic.id,
+        partitions: topic.partitions.length,
+        racksOf: (partition: number) => racksOf(image, topic, partition),
+      },
+    ]),
+  );
+}
+
+function racksOf(image: MetadataImage, topic: TopicImage, partition: number): Set<string> {
+  const racks = new Set<string>();
+  for (const id of topic.partitions[partition]?.replicas ?? []) {
+    const rack = image.brokers.get(id)?.rack ?? '';
+    if (rack !== '') racks.add(rack);
+  }
+  return racks;
+}
+
+/** Of everything in the image that an assignment may depend on; 0 is nothing's. */
+function hashOf(image: MetadataImage, topics: readonly TopicImage[], withRacks: boolean): number {
+  let hash = topics.length;
+  for (const topic of topics) {
+    const words = [topic.partitions.length];
+    for (let i = 0; i < 32; i += 8) words.push(Number.parseInt(topic.id.slice(i, i + 8), 16));
+    if (withRacks) {
+      for (let partition = 0; partition < topic.partitions.length; partition += 1) {
+        const racks = [...racksOf(image, topic, partition)].sort(compareStrings).join('\n');
+        words.push(partition);
+        for (let i = 0; i < racks.length; i += 1) words.push(racks.charCodeAt(i));
+      }
+    }
+    hash = chainHash(hash, words);
+  }
+  return hash;
+}
+
+function changesTo(members: readonly AssignorMember[], assignment: Assignment): TargetChange[] {
+  const changes: TargetChange[] = [];
+  for (const { memberId, current } of members) {
+    const slots = sortedSlots(assignment.get(memberId) ?? []);
+    if (!sameSlots(slots, current)) changes.push({ memberId, slots });
+  }
+  return changes;
+}
+
+function sameSlots(a: readonly Slot[], b: readonly Slot[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((slot, i) => {
+      const other = b[i];
+      return other !== undefined && compareSlots(slot, other) === 0;
+    })
+  );
+}
