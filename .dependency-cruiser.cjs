@@ -33,6 +33,7 @@ const FLOORS = {
 };
 // The npm packages a floor may use; every other package is refused there.
 const NPM = {
+  broker: ['re2js'],
   storage: ['level', 'classic-level'],
   rpc: ['@grpc', 'protobufjs', 'long'],
   api: ['@grpc', 'grpc-health-check'],

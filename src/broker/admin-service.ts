@@ -1,6 +1,6 @@
 import { compareStrings } from '../base/collections.js';
 import type { RaftGroup } from '../host/raft-group.js';
-import { hexOf } from '../metadata/command-codec.js';
+import { hexOf } from '../metadata/codec-parts.js';
 import { findPartition } from '../metadata/decide.js';
 import type { MetadataImage, PartitionImage, TopicImage } from '../metadata/image.js';
 import { topicNameProblem } from '../metadata/names.js';
@@ -37,7 +37,6 @@ import type {
   InitProducerResult,
   MoveReplicasRequest,
   OffsetAnswer,
-  OffsetCommit,
   OffsetQuery,
   TopicMetadata,
   TransferLeadershipRequest,
@@ -278,7 +277,7 @@ export class ClusterAdmin implements AdminService {
   }
 
   async commitOffsets(
-    request: { readonly group: string; readonly offsets: readonly OffsetCommit[] },
+    request: Parameters<AdminService['commitOffsets']>[0],
     { deadlineMs }: CallOptions,
   ): Promise<readonly CommittedOffset[]> {
     if (request.offsets.length > LIMITS.offsetCommitsPerRequestMax) {
@@ -287,9 +286,13 @@ export class ClusterAdmin implements AdminService {
         `a request commits at most ${LIMITS.offsetCommitsPerRequestMax} offsets`,
       );
     }
-    const answer = await this.#deps.link.call('commitOffsets', request, deadlineMs, {
-      attemptMs: 5_000,
-    });
+    const { group, offsets, memberId = '', memberEpoch = 0 } = request;
+    const answer = await this.#deps.link.call(
+      'commitOffsets',
+      { group, offsets, memberId, memberEpoch },
+      deadlineMs,
+      { attemptMs: 5_000 },
+    );
     return request.offsets.map(({ topic, partition, offset, metadata }, at) => {
       const error = answer.errors[at];
       const commitTimeMs = error === undefined ? answer.commitTimeMs : 0;

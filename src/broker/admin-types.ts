@@ -214,7 +214,13 @@ export interface AdminService {
   trimPartition(request: TrimPartitionRequest, options: CallOptions): Promise<Offset>;
   initProducer(request: InitProducerRequest, options: CallOptions): Promise<InitProducerResult>;
   commitOffsets(
-    request: { readonly group: string; readonly offsets: readonly OffsetCommit[] },
+    request: {
+      readonly group: string;
+      readonly offsets: readonly OffsetCommit[];
+      /** Absent or empty: no member's. */
+      readonly memberId?: string;
+      readonly memberEpoch?: number;
+    },
     options: CallOptions,
   ): Promise<readonly CommittedOffset[]>;
   /** No partitions: all of the group. */

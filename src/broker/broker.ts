@@ -8,6 +8,8 @@ import { AddressBook } from './address-book.js';
 import { ClusterAdmin } from './admin-service.js';
 import { ControllerLink } from './controller-link.js';
 import { Controller } from './controller.js';
+import { GroupAdmin } from './group-admin.js';
+import { GroupCoordinator } from './group-coordinator.js';
 import { Formation } from './formation.js';
 import type { Admission } from './formation-ops.js';
 import { LeaderBalancer } from './leader-balancer.js';
@@ -37,6 +39,7 @@ interface Member {
   readonly floor: PartitionFloor;
   readonly replica: MetadataReplica;
   readonly controller: Controller;
+  readonly coordinator: GroupCoordinator;
   readonly leaders: GossipLeaderTable;
   readonly link: ControllerLink;
   readonly session: BrokerSession;
@@ -150,6 +153,7 @@ class MillraceBroker implements Broker {
       'handing leaderships over',
       member.multiRaft.transferAllLeaderships(drainMs),
     );
+    member.coordinator.stop();
     member.session.stop();
     member.link.stop();
     await this.#attempt('stopping partitions', member.floor.stop());
@@ -183,6 +187,8 @@ class MillraceBroker implements Broker {
         const delta = replica.state.takeDelta();
         if (delta !== undefined) book.follow(replica.state);
         view.publish(delta);
+        if (delta !== undefined) coordinator.topicsChanged();
+        coordinator.groupsChanged(replica.state.consumerGroups.takeChanged());
       },
       becameController: (group, term) => controller.activate(group, term),
       lostController: () => controller.deactivate(),
@@ -214,6 +220,13 @@ class MillraceBroker implements Broker {
     const partitions = new PartitionService({ self: self.id, world, peers, leaders, host });
     const watermarks = new Watermarks(host, partitions);
     const { state } = replica;
+    const coordinator = new GroupCoordinator({
+      self: self.id,
+      world,
+      state,
+      log,
+      hint: () => leaders.hint(METADATA_GROUP),
+    });
     const controller = new Controller({
       self: self.id,
       world,
@@ -221,6 +234,7 @@ class MillraceBroker implements Broker {
       view,
       leaders,
       watermarks,
+      groups: coordinator,
       settings,
       log,
     });
@@ -249,6 +263,7 @@ class MillraceBroker implements Broker {
       floor,
       replica,
       controller,
+      coordinator,
       leaders,
       link,
       session: new BrokerSession({
@@ -266,6 +281,7 @@ class MillraceBroker implements Broker {
         admin,
         produce: floor.produce,
         fetch: floor.fetch,
+        groups: new GroupAdmin({ world, view, link, admin, coordinator }),
         view,
         leaders,
         health: () => this.health(),

@@ -1,27 +1,18 @@
+import { readStringMap, writeStringMap } from '../metadata/codec-parts.js';
 import {
   readAddress,
   readRegistration,
-  readStringMap,
-  readTopicId,
   writeAddress,
   writeRegistration,
-  writeStringMap,
-  writeTopicId,
 } from '../metadata/command-codec.js';
 import type { BrokerRegistration } from '../metadata/command.js';
 import type { NewTopic, WantedCommit } from '../metadata/decide.js';
 import type { BrokerAddress } from '../metadata/image.js';
 import type { BrokerError } from '../model/errors.js';
-import type {
-  BrokerId,
-  LogIndex,
-  RaftGroupId,
-  Term,
-  TopicId,
-  TopicPartition,
-} from '../model/ids.js';
+import type { BrokerId, LogIndex, RaftGroupId, Term, TopicPartition } from '../model/ids.js';
 import type { CommittedOffset, GroupMemberDescription } from './admin-types.js';
 import { errorCodec } from './error-codec.js';
+import { GROUP_OPS } from './group-ops.js';
 import {
   flag,
   int,
@@ -34,10 +25,10 @@ import {
   uint,
   type Codec,
 } from './peer-op.js';
+import { topicIdCodec } from './topic-id-codec.js';
 
 // Requests to the metadata leader, from every broker (its own included).
 
-export const topicIdCodec: Codec<TopicId> = { write: writeTopicId, read: readTopicId };
 export const stringMap: Codec<ReadonlyMap<string, string>> = {
   write: writeStringMap,
   read: readStringMap,
@@ -76,6 +67,9 @@ export interface MetadataGroupDescription {
 export interface CommitRequest {
   readonly group: string;
   readonly offsets: readonly WantedCommit[];
+  /** Empty: no member's. */
+  readonly memberId: string;
+  readonly memberEpoch: number;
 }
 
 export interface CommitAnswer extends Changed {
@@ -164,6 +158,8 @@ export const CONTROLLER_OPS = {
       offsets: listOf(
         record<WantedCommit>({ topic: text, partition: uint(), offset: int, metadata: text }),
       ),
+      memberId: text,
+      memberEpoch: uint(),
     }),
     record<CommitAnswer>({
       index: uint<LogIndex>(),
@@ -188,6 +184,7 @@ export const CONTROLLER_OPS = {
       }),
     ),
   ),
+  ...GROUP_OPS,
   describe: peerOp(
     'controller.describe',
     nothing,

@@ -37,9 +37,18 @@ import type {
   HeartbeatRequest,
   MetadataGroupDescription,
 } from './controller-ops.js';
+import type { GroupCoordinator } from './group-coordinator.js';
+import { committedAmong, describeGroup, listGroups } from './group-queries.js';
+import type {
+  GroupRecord,
+  ListGroupsRequest,
+  ListGroupsResult,
+  TopicSlots,
+} from './group-types.js';
 import { Liveness } from './liveness.js';
 import { OffsetCommitter } from './offset-committer.js';
 import { notController, proposeCommand, raise, type AppliedCommand } from './propose.js';
+import { namedSlots } from './topic-slots.js';
 import { pickTransferTarget } from './transfer-target.js';
 import type { BrokerSettings, LeaderTable, MetadataView } from './types.js';
 import type { Watermarks } from './watermarks.js';
@@ -66,6 +75,7 @@ export interface ControllerDeps {
   readonly view: MetadataView;
   readonly leaders: LeaderTable;
   readonly watermarks: Watermarks;
+  readonly groups: GroupCoordinator;
   readonly settings: BrokerSettings;
   readonly log: Logger;
 }
@@ -111,6 +121,7 @@ export class Controller implements ControllerHandlers {
     };
     this.#tenure = tenure;
     this.#cancelTick = world.timers.every(settings.heartbeatMs, () => this.#tick(tenure));
+    this.#deps.groups.activate(group);
     log.info({ term }, 'became the controller');
   }
 
@@ -120,6 +131,7 @@ export class Controller implements ControllerHandlers {
     if (this.#tenure === undefined) return;
     this.#deps.log.info({ term: this.#tenure.term }, 'is no longer the controller');
     this.#tenure = undefined;
+    this.#deps.groups.deactivate();
   }
 
   // ---- Brokers ----
@@ -213,7 +225,8 @@ export class Controller implements ControllerHandlers {
 
   // ---- Consumer groups ----
 
-  async commitOffsets({ group, offsets }: CommitRequest): Promise<CommitAnswer> {
+  async commitOffsets(request: CommitRequest): Promise<CommitAnswer> {
+    const { group, offsets, memberId, memberEpoch } = request;
     const tenure = this.#mustLead();
     if (offsets.length > LIMITS.offsetCommitsPerRequestMax) {
       throw new BrokerError(
@@ -221,7 +234,8 @@ export class Controller implements ControllerHandlers {
         `a request commits at most ${LIMITS.offsetCommitsPerRequestMax} offsets`,
       );
     }
-    const decisions = offsets.map((wanted) => decideCommit(this.#deps.state, group, wanted));
+    const fence = memberId === '' ? undefined : { memberId, memberEpoch };
+    const decisions = offsets.map((wanted) => decideCommit(this.#deps.state, group, wanted, fence));
     const errors = decisions.map((decision) =>
       decision.kind === 'rejected' ? new BrokerError(decision.code, decision.message) : undefined,
     );
@@ -255,6 +269,35 @@ export class Controller implements ControllerHandlers {
     return wanted.partitions.length === 0
       ? this.#allOffsets(wanted.group)
       : wanted.partitions.map((at) => this.#offsetOf(wanted.group, at));
+  }
+
+  async listGroups(request: ListGroupsRequest): Promise<ListGroupsResult> {
+    await this.#confirmLeadership(this.#mustLead());
+    return listGroups(this.#deps.state, request);
+  }
+
+  async describeGroup(name: string): Promise<GroupRecord> {
+    await this.#confirmLeadership(this.#mustLead());
+    const { state, self, groups } = this.#deps;
+    const sessionOf = (memberId: string): ReturnType<typeof groups.sessionOf> =>
+      groups.sessionOf(name, memberId);
+    return describeGroup(state, name, { self, sessionOf });
+  }
+
+  async deleteGroup(group: string): Promise<true> {
+    await this.#deps.groups.submit({ kind: 'deleteGroup', group });
+    return true;
+  }
+
+  async deleteGroupOffsets(wanted: {
+    readonly group: string;
+    readonly topics: readonly TopicSlots[];
+  }): Promise<readonly TopicSlots[]> {
+    const { state, groups } = this.#deps;
+    await this.#confirmLeadership(this.#mustLead());
+    const slots = committedAmong(state, wanted.group, wanted.topics);
+    await groups.submit({ kind: 'deleteOffsets', group: wanted.group, slots });
+    return namedSlots(state, slots);
   }
 
   #allOffsets(group: string): CommittedOffset[] {

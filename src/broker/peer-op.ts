@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
-import { readList, writeList } from '../metadata/command-codec.js';
+import { readList, writeList } from '../metadata/codec-parts.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId } from '../model/ids.js';
 import type { PeerAddress, PeerCaller } from '../ports/transport.js';

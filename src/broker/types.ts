@@ -9,6 +9,7 @@ import type { Telemetry } from '../ports/telemetry.js';
 import type { PeerAddress, PeerCaller, PeerDirectory } from '../ports/transport.js';
 import type { Cancel, World } from '../ports/world.js';
 import type { AdminService, OffsetAt, OffsetFound, PartitionFacts } from './admin-types.js';
+import type { GroupService } from './group-types.js';
 
 // ---- What the metadata half of the floor offers ----
 
@@ -251,6 +252,7 @@ export interface BrokerServices {
   readonly admin: AdminService;
   readonly produce: ProduceService;
   readonly fetch: FetchService;
+  readonly groups: GroupService;
   readonly view: MetadataView;
   readonly leaders: LeaderTable;
   health(): BrokerHealth;

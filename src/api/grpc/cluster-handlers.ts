@@ -69,7 +69,12 @@ export function clusterHandlers(context: ApiContext): ClusterHandlers {
       return services.admin.initProducer(request, { deadlineMs });
     }),
     CommitOffsets: unary(context, async (wire, { services, deadlineMs }) => {
-      const request = { group: groupFrom(wire), offsets: offsetCommitsFrom(wire) };
+      const request = {
+        group: groupFrom(wire),
+        offsets: offsetCommitsFrom(wire),
+        memberId: wire.memberId,
+        memberEpoch: integerIn(wire.memberEpoch, 'member_epoch', 0),
+      };
       const offsets = await services.admin.commitOffsets(request, { deadlineMs });
       return { offsets: offsets.map(committedToWire) };
     }),

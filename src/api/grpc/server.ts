@@ -12,12 +12,18 @@ import { protoTypes } from '../../rpc/proto.js';
 import { reflectedPackage } from '../../rpc/reflection.js';
 import { clusterHandlers } from './cluster-handlers.js';
 import { apiMetrics, type ApiContext } from './context.js';
+import { groupHandlers } from './group-handlers.js';
 import { recordsHandlers } from './records-handlers.js';
 
 const KEEPALIVE_TIME_MS = 10_000;
 const KEEPALIVE_TIMEOUT_MS = 5_000;
 const HEALTH_POLL_MS = 250;
-const SERVICES = ['', 'millrace.broker.v1.Records', 'millrace.broker.v1.Cluster'] as const;
+const SERVICES = [
+  '',
+  'millrace.broker.v1.Records',
+  'millrace.broker.v1.Cluster',
+  'millrace.broker.v1.Groups',
+] as const;
 
 export interface ClientServerOptions {
   readonly self: BrokerId;
@@ -30,7 +36,7 @@ export interface ClientServerOptions {
 }
 
 /**
- * The client port: its own gRPC server with Records, Cluster, health and, unless switched off,
+ * The client port: its own gRPC server with Records, Cluster, Groups, health and, unless switched off,
  * reflection. It answers from the start, with BROKER_UNAVAILABLE until the broker is part of its
  * cluster. It does not know the brokers' own service.
  */
@@ -63,6 +69,7 @@ export class ClientServer {
     );
     this.server.addService(protoTypes().Records.service, recordsHandlers(this.context));
     this.server.addService(protoTypes().Cluster.service, clusterHandlers(this.context));
+    this.server.addService(protoTypes().Groups.service, groupHandlers(this.context));
     this.healthService.addToServer(this.server);
     if (options.reflection) {
       new ReflectionService(reflectedPackage([healthProtoPath])).addToServer(this.server);
