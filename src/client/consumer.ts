@@ -183,6 +183,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   /** Ends every loop. Idempotent. */
   close(): Promise<void> {
     this.options.signal?.removeEventListener('abort', this.onAbort);
+    this.lookup.close();
     this.fetcher.close();
     return Promise.resolve();
   }
@@ -192,7 +193,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   }
 
   private async advance(): Promise<boolean> {
-    await this.start();
+    if (!this.fetcher.isClosed) await Promise.race([this.start(), this.fetcher.whenClosed]);
     return await this.reader.advance();
   }
 

@@ -41,6 +41,8 @@ export class PartitionCursor implements TopicPartition {
   /** Since when nothing good was heard. */
   silentSinceMs: number;
   failures = 0;
+  /** Answers in a row that were damaged or had a gap. */
+  spoilt = 0;
   notBeforeMs = 0;
   readonly buffered: RawBatch[] = [];
   stream: LeaderStream | undefined;
@@ -64,9 +66,9 @@ export class PartitionCursor implements TopicPartition {
 export interface LeaderStream {
   readonly address: BrokerAddress;
   readonly link: FetchLink;
-  /** What it was opened for; some may have moved on since. */
-  readonly cursors: readonly PartitionCursor[];
   lastHeardMs: number;
+  /** A partition that it still serves is not wanted from it any more: only a new call ends that. */
+  isOverfull: boolean;
 }
 
 export interface FetcherOptions {
@@ -93,9 +95,13 @@ export interface FetcherDeps {
 const MAX_WAIT_MS = 1_000;
 const SILENCE_MS = 4_000;
 const SWEEP_MS = 250;
-const RESPONSE_BYTES_MAX = 4 * 1024 * 1024;
-/** Bytes that fail their checksum this often in a row are not the network's fault. */
-const CORRUPT_MAX = 5;
+/** gRPC reads some sixteen responses ahead of a stream that is paused: what it holds is bounded by this. */
+const RESPONSE_BYTES_MAX = 1024 * 1024;
+const RESPONSE_BYTES_MIN = 64 * 1024;
+/** Of the bytes to fetch ahead, one response has at most this part. */
+const RESPONSES_AHEAD = 16;
+/** Answers that are damaged or have a gap this often in a row are not the network's fault. */
+const SPOILT_MAX = 5;
 const TOPIC_CHECK_MS = 10_000;
 const GONE: ReadonlySet<ErrorCode> = new Set(['UNKNOWN_TOPIC', 'UNKNOWN_PARTITION']);
 
@@ -116,6 +122,7 @@ export class Fetcher {
   private isHeldBack = false;
   private isDue = false;
   private closed = false;
+  private readonly closing = deferred<undefined>();
   private halted = false;
   private raised: Error | undefined;
   private sweeper: Cancel | undefined;
@@ -143,6 +150,11 @@ export class Fetcher {
 
   get isClosed(): boolean {
     return this.closed;
+  }
+
+  /** Resolves when it is closed. */
+  get whenClosed(): Promise<undefined> {
+    return this.closing.promise;
   }
 
   /** Hands out nothing at the moment. */
@@ -186,6 +198,8 @@ export class Fetcher {
 
   /** Reads exactly these from now on. */
   assign(cursors: readonly PartitionCursor[]): void {
+    // Closed while the start was looked up: nothing may be begun that nobody would end.
+    if (this.closed) return;
     for (const cursor of this.cursors.values()) this.drop(cursor);
     this.cursors.clear();
     for (const c of cursors) this.cursors.set(partitionKey(c.topic, c.partition), c);
@@ -196,6 +210,7 @@ export class Fetcher {
 
   /** Reads these as well; the others are not disturbed. */
   add(cursors: readonly PartitionCursor[]): void {
+    if (this.closed) return;
     const nowMs = this.deps.world.clock.monotonicMs();
     for (const cursor of cursors) {
       const before = this.get(cursor);
@@ -229,9 +244,14 @@ export class Fetcher {
     this.wake();
   }
 
+  /**
+   * What was fetched ahead is forgotten, and fetched again after the pause: kept, it could hold all
+   * the room there is, and then no other partition would be read any more.
+   */
   pause(cursor: PartitionCursor): void {
     cursor.isPaused = true;
-    this.ready.delete(cursor);
+    this.drop(cursor);
+    cursor.nextFetch = cursor.position;
     this.schedule();
     this.wake();
   }
@@ -239,7 +259,8 @@ export class Fetcher {
   resume(cursor: PartitionCursor): void {
     cursor.isPaused = false;
     cursor.silentSinceMs = this.deps.world.clock.monotonicMs();
-    if (cursor.buffered.length > 0) this.ready.add(cursor);
+    // A batch that was already on its way to the caller counts.
+    cursor.nextFetch = Math.max(cursor.nextFetch, cursor.position);
     this.schedule();
     this.wake();
   }
@@ -269,6 +290,7 @@ export class Fetcher {
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    this.closing.resolve(undefined);
     this.unlisten();
     this.sweeper?.();
     this.retryTimer?.();
@@ -310,12 +332,18 @@ export class Fetcher {
 
   /** Takes a cursor off its stream and forgets what was fetched ahead for it. */
   private drop(cursor: PartitionCursor): void {
-    cursor.stream = undefined;
+    this.leave(cursor);
     cursor.generation += 1;
     for (const batch of cursor.buffered.splice(0)) this.bufferedBytes -= batch.bytes.length;
     this.ready.delete(cursor);
     this.deps.view.settle(cursor.topic, cursor.partition);
     this.regulate();
+  }
+
+  /** The cursor wants no more of its stream, which goes on serving it until it is opened anew. */
+  private leave(cursor: PartitionCursor): void {
+    if (cursor.stream !== undefined) cursor.stream.isOverfull = true;
+    cursor.stream = undefined;
   }
 
   /** Readers look again whether there is something for them. */
@@ -378,11 +406,7 @@ export class Fetcher {
     }
     for (const [key, { leader, cursors }] of wanted) {
       const stream = this.streams.get(key);
-      const isComplete =
-        stream !== undefined &&
-        cursors.every((c) => c.stream === stream) &&
-        // The broker would go on sending what nobody reads any more.
-        stream.cursors.every((c) => this.get(c) === c);
+      const isComplete = stream?.isOverfull === false && cursors.every((c) => c.stream === stream);
       if (!isComplete) this.open(key, leader.address, cursors, nowMs);
     }
     this.retryAt(retryAtMs, nowMs);
@@ -412,12 +436,14 @@ export class Fetcher {
       maxBytes: this.options.partitionBytesMax,
       leaderEpoch: c.leaderEpoch,
     }));
-    const call = { partitions, maxBytes: RESPONSE_BYTES_MAX, maxWaitMs: MAX_WAIT_MS };
+    const share = Math.ceil(this.options.prefetchBytesMax / RESPONSES_AHEAD);
+    const maxBytes = Math.min(RESPONSE_BYTES_MAX, Math.max(RESPONSE_BYTES_MIN, share));
+    const call = { partitions, maxBytes, maxWaitMs: MAX_WAIT_MS };
     const link = this.deps.transport.openFetch(address, call, {
       response: (fetched) => this.received(stream, fetched),
       closed: (error) => this.fell(key, stream, error),
     });
-    const stream: LeaderStream = { address, link, cursors, lastHeardMs: nowMs };
+    const stream: LeaderStream = { address, link, lastHeardMs: nowMs, isOverfull: false };
     for (const cursor of cursors) cursor.stream = stream;
     this.streams.set(key, stream);
     if (this.isHeldBack) link.pause();
@@ -439,7 +465,7 @@ export class Fetcher {
     try {
       for (const batch of splitBatches(part.batches, this.deps.crc32c)) this.keep(cursor, batch);
     } catch (thrown) {
-      this.refused(cursor, BrokerError.from(thrown));
+      this.spoilt(cursor, BrokerError.from(thrown));
       return;
     }
     cursor.highWatermark = part.highWatermark;
@@ -447,10 +473,11 @@ export class Fetcher {
     cursor.leaderEpoch = part.leaderEpoch;
     cursor.silentSinceMs = this.deps.world.clock.monotonicMs();
     cursor.failures = 0;
+    cursor.spoilt = 0;
     cursor.lastError = undefined;
     this.deps.view.settle(cursor.topic, cursor.partition);
     if (!cursor.wantsData) {
-      cursor.stream = undefined;
+      this.leave(cursor);
       this.schedule();
     }
   }
@@ -469,6 +496,22 @@ export class Fetcher {
     if (!cursor.isPaused) this.ready.add(cursor);
   }
 
+  /** The bytes are damaged or do not follow: read again, but not for ever. */
+  private spoilt(cursor: PartitionCursor, error: BrokerError): void {
+    this.leave(cursor);
+    cursor.spoilt += 1;
+    cursor.failures += 1;
+    cursor.lastError = error;
+    if (cursor.spoilt >= SPOILT_MAX) {
+      this.fail(cursor, error);
+      return;
+    }
+    const epoch = this.deps.view.leader(cursor.topic, cursor.partition)?.epoch ?? -1;
+    this.deps.view.seek(cursor.topic, cursor.partition, epoch);
+    this.retryLater(cursor, 0);
+  }
+
+  /** The broker has ended its part of the stream. */
   private refused(cursor: PartitionCursor, error: BrokerError): void {
     cursor.stream = undefined;
     cursor.lastError = error;
@@ -488,7 +531,7 @@ export class Fetcher {
         void this.checkTopic(cursor, error);
         break;
       case 'CORRUPT_BATCH':
-        if (cursor.failures >= CORRUPT_MAX) {
+        if (cursor.failures >= SPOILT_MAX) {
           this.fail(cursor, error);
           return;
         }

@@ -1,3 +1,4 @@
+import { deferred } from '../base/deferred.js';
 import { BrokerError } from '../model/errors.js';
 import type { World } from '../ports/world.js';
 import type { ClusterView } from './cluster-view.js';
@@ -22,11 +23,19 @@ export class OffsetLookup {
   private readonly view: ClusterView;
   private readonly world: World;
   private readonly timeoutMs: number;
+  private readonly closing = deferred<undefined>();
+  private isClosed = false;
 
   constructor(view: ClusterView, world: World, timeoutMs: number) {
     this.view = view;
     this.world = world;
     this.timeoutMs = timeoutMs;
+  }
+
+  /** Nothing is asked again from now on: what waits to be ends with SHUTTING_DOWN. Idempotent. */
+  close(): void {
+    this.isClosed = true;
+    this.closing.resolve(undefined);
   }
 
   /** The offsets that a place to start means, partition by partition. */
@@ -91,7 +100,7 @@ export class OffsetLookup {
     partitions: readonly TopicPartition[],
     at: OffsetAt,
   ): Promise<number[]> {
-    const { clock, timers } = this.world;
+    const { clock } = this.world;
     const endMs = clock.monotonicMs() + this.timeoutMs;
     const found = new Map<string, number>();
     for (;;) {
@@ -117,8 +126,16 @@ export class OffsetLookup {
       }
       if (failure === undefined) return partitions.map((p) => found.get(keyOf(p)) ?? 0);
       if (!failure.retriable || clock.monotonicMs() + RETRY_MS >= endMs) throw failure;
-      await new Promise<void>((resolve) => timers.after(RETRY_MS, resolve));
+      await this.pause(RETRY_MS);
     }
+  }
+
+  private async pause(ms: number): Promise<void> {
+    const over = deferred<undefined>();
+    const cancel = this.world.timers.after(ms, () => over.resolve(undefined));
+    await Promise.race([over.promise, this.closing.promise]);
+    cancel();
+    if (this.isClosed) throw new BrokerError('SHUTTING_DOWN', 'the consumer was closed');
   }
 }
 

@@ -218,6 +218,59 @@ describe('consumer', () => {
     expect(got).to.deep.equal([letters, letters]);
   });
 
+  it('reads on while a paused partition has more than may be fetched ahead', async () => {
+    const s = setup(2);
+    // The same leader, so that both partitions come over one stream.
+    s.cluster.moveLeader(1, s.cluster.partition(0).leader);
+    for (let i = 0; i < 50; i += 1) put(s.cluster, [`${i}`.padEnd(1_000)], 0);
+    const consumer = s.client.consumer({
+      topic: 'events',
+      partitions: [0, 1],
+      prefetchBytesMax: 10_000,
+      stopAtEnd: false,
+    });
+    expect(await s.world.until(values(consumer, 1))).to.have.length(1);
+    await s.world.advance(1_000);
+    consumer.pause([at0]);
+    putLetters(s.cluster, 1);
+    expect(await s.world.until(values(consumer, 20), 10_000)).to.deep.equal(letters);
+    consumer.resume();
+    const rest = await s.world.until(values(consumer, 49), 10_000);
+    expect(rest.map(Number)).to.deep.equal([...Array(49).keys()].map((n) => n + 1));
+  });
+
+  it('does not have a paused or a finished partition streamed any more', async () => {
+    const s = setup(3);
+    for (const p of [1, 2]) s.cluster.moveLeader(p, s.cluster.partition(0).leader);
+    putLetters(s.cluster, 0);
+    for (let i = 0; i < 50; i += 1) put(s.cluster, [`${i}`.padEnd(1_000)], 1);
+    put(s.cluster, ['only'], 2);
+    const consumer = s.client.consumer({
+      topic: 'events',
+      stopAtEnd: true,
+      prefetchBytesMax: 10_000,
+    });
+    expect(await s.world.until(values(consumer, 1))).to.deep.equal(['a']);
+    consumer.pause([at0]);
+    await s.world.advance(2_000);
+    const streamed = [...s.cluster.openFetches].flatMap((link) => link.served());
+    expect(streamed).to.deep.equal([1]);
+    consumer.resume();
+    const rest = await s.world.until(values(consumer, Infinity));
+    expect(rest.filter((v) => v.length === 1)).to.deep.equal(letters.slice(1));
+    expect(rest).to.have.length(19 + 50 + 1);
+  });
+
+  it('asks for small responses: gRPC holds many of them for a stream that is paused', async () => {
+    const s = setup();
+    put(s.cluster, ['a']);
+    for (const prefetchBytesMax of [1_000, 512 * 1024, 1 << 30]) {
+      expect(await readAll(s, { prefetchBytesMax })).to.deep.equal(['a']);
+    }
+    const sizes = s.cluster.fetches.map((f) => f.maxBytes);
+    expect(sizes).to.deep.equal([64 * 1024, 64 * 1024, 1024 * 1024]);
+  });
+
   it('seeks, also from inside its loop', async () => {
     const s = setup();
     putLetters(s.cluster);
@@ -278,11 +331,12 @@ describe('consumer', () => {
     putLetters(s.cluster);
     s.cluster.partition().batches.splice(2, 1);
     const got: string[] = [];
-    const consumer = s.client.consumer({ topic: 'events', unavailableTimeoutMs: 3_000 });
+    const consumer = s.client.consumer({ topic: 'events' });
     const reading = (async () => {
       for await (const r of consumer) got.push(text(r.value));
     })();
     const error = await s.world.until(reading.catch((thrown: unknown) => thrown));
+    expect(error).to.be.instanceOf(BrokerError).with.property('code', 'DATA_DAMAGED');
     expect((error as Error).message).to.contain('records 3 to 5 are missing');
     expect(got).to.deep.equal(['a', 'b', 'c']);
   });
@@ -369,6 +423,31 @@ describe('consumer', () => {
     expect(got).to.deep.equal(['a', 'b']);
     const late = s.client.consumer({ topic: 'events', signal: stop.signal });
     expect(await s.world.until(values(late, 1), 100)).to.deep.equal([]);
+  });
+
+  it('leaves nothing behind when it is closed while it starts', async () => {
+    const s = setup();
+    const consumer = s.client.consumer({ topic: 'events' });
+    const reading = values(consumer, 1);
+    await s.world.advance(1);
+    await consumer.close();
+    expect(await s.world.until(reading, 1)).to.deep.equal([]);
+    await s.world.advance(1_000);
+    expect(s.world.timersSet).to.equal(0);
+  });
+
+  it('does not go on looking for its start once it is closed', async () => {
+    const s = setup();
+    s.cluster.onCall = (method) =>
+      method === 'listOffsets'
+        ? [{ ...at0, error: new BrokerError('NOT_LEADER', 'no') }]
+        : undefined;
+    const consumer = s.client.consumer({ topic: 'events' });
+    const reading = values(consumer, 1);
+    await s.world.advance(1_000);
+    await consumer.close();
+    expect(await s.world.until(reading, 1)).to.deep.equal([]);
+    expect(s.world.timersSet).to.equal(0);
   });
 
   it('fails when its topic is deleted', async () => {

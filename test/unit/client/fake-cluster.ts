@@ -514,6 +514,11 @@ class FakeFetchLink implements FetchLink {
     });
   }
 
+  /** Partitions that this stream still serves. */
+  served(): number[] {
+    return [...this.positions.keys()];
+  }
+
   pause(): void {
     this.isPaused = true;
   }

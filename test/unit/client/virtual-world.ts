@@ -35,6 +35,11 @@ export class VirtualWorld implements World {
     bytes: (length: number) => Uint8Array.from({ length }, () => this.prng.u32() & 0xff),
   };
 
+  /** Timers that are set. In production each of them may keep the process from ending. */
+  get timersSet(): number {
+    return this.pending.length;
+  }
+
   /** Runs everything due within `ms`, in order. */
   async advance(ms: number): Promise<void> {
     const endMs = this.nowMs + ms;
