@@ -53,14 +53,18 @@ export function bootstrapOf(io: Io, options: { readonly bootstrap?: string }): s
   throw new UsageError('--bootstrap names no broker');
 }
 
+/** Of counts, ids and times: fits every 32-bit field of the API, and every timer of Node. */
+export const COUNT_MAX = 0x7fff_ffff;
+export const OFFSET_MAX = Number.MAX_SAFE_INTEGER;
+
 /** A parser for whole numbers from `min` to `max`. */
-export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
+export function wholeNumber(min: number, max = COUNT_MAX): (text: string) => number {
   return (text) => {
     const value = Number(text);
     if (/^-?\d+$/.test(text) && Number.isSafeInteger(value) && value >= min && value <= max) {
       return value;
     }
-    const range = max === Number.MAX_SAFE_INTEGER ? `${min} or more` : `${min} to ${max}`;
+    const range = max === OFFSET_MAX ? `${min} or more` : `${min} to ${max}`;
     throw new InvalidArgumentError(`It must be a whole number, ${range}.`);
   };
 }

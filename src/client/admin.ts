@@ -1,4 +1,5 @@
 import { BrokerError } from '../model/errors.js';
+import { LIMITS } from '../model/limits.js';
 import type { CallOptions, ClusterView } from './cluster-view.js';
 import type {
   GroupDescription,
@@ -61,7 +62,7 @@ export class Admin {
   async createTopic(request: CreateTopicRequest): Promise<CreatedTopic> {
     const doubt = new Doubt();
     try {
-      const whole = { ...request, timeoutMs: this.timeoutMs };
+      const whole = { ...request, timeoutMs: this.changeTimeoutMs };
       return await this.view.call('createTopic', whole, this.options(doubt));
     } catch (thrown) {
       const error = BrokerError.from(thrown);
@@ -75,7 +76,7 @@ export class Admin {
   async deleteTopic(topic: string): Promise<void> {
     const doubt = new Doubt();
     try {
-      const request = { topic, timeoutMs: this.timeoutMs };
+      const request = { topic, timeoutMs: this.changeTimeoutMs };
       await this.view.call('deleteTopic', request, this.options(doubt));
     } catch (thrown) {
       const error = BrokerError.from(thrown);
@@ -194,6 +195,11 @@ export class Admin {
 
   async moveReplicas(at: TopicPartition, replicas: readonly number[]): Promise<void> {
     await this.read('moveReplicas', { ...at, replicas });
+  }
+
+  /** What one attempt asks of the broker: it takes no longer deadlines, the call goes on after it. */
+  private get changeTimeoutMs(): number {
+    return Math.min(this.timeoutMs, LIMITS.requestDeadlineMsMax);
   }
 
   /** For calls that may be repeated without harm. */

@@ -19,8 +19,9 @@ import type {
   PartitionDescription,
   TopicDescription,
   TopicInfo,
+  TopicPartition,
 } from './types.js';
-import { maybe, maybeError, safe, type UnaryRunner } from './wire.js';
+import { int64, maybe, maybeError, safe, uint32, type UnaryRunner } from './wire.js';
 
 type Method = keyof ClusterMethods;
 type Request<M extends Method> = ClusterMethods[M]['request'];
@@ -61,19 +62,21 @@ export const CLUSTER_CALLS: ClusterCallTable = {
     call: async ({ cluster }, request, runner) => {
       const wire = {
         topic: request.topic,
-        partitions: request.partitions ?? 0,
-        replicationFactor: request.replicationFactor ?? 0,
+        partitions: uint32(request.partitions ?? 0, 'partitions'),
+        replicationFactor: uint32(request.replicationFactor ?? 0, 'replicationFactor'),
         config: { ...request.config },
         noWait: request.wait === false,
-        timeoutMs: request.timeoutMs,
+        timeoutMs: uint32(request.timeoutMs, 'timeoutMs'),
       };
       return await runner.run((deadline, done) => cluster.createTopic(wire, { deadline }, done));
     },
   },
   deleteTopic: {
     isWrite: true,
-    call: async ({ cluster }, request, runner) =>
-      await runner.run((deadline, done) => cluster.deleteTopic({ ...request }, { deadline }, done)),
+    call: async ({ cluster }, { topic, timeoutMs }, runner) => {
+      const wire = { topic, timeoutMs: uint32(timeoutMs, 'timeoutMs') };
+      return await runner.run((deadline, done) => cluster.deleteTopic(wire, { deadline }, done));
+    },
   },
   describeTopic: {
     isWrite: false,
@@ -112,8 +115,10 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   trimPartition: {
     isWrite: true,
     call: async ({ cluster }, request, runner) => {
+      const beforeOffset = int64(request.beforeOffset, 'beforeOffset');
+      const wire = { ...placeOf(request), beforeOffset };
       const answer = await runner.run<{ logStartOffset: number }>((deadline, done) =>
-        cluster.trimPartition({ ...request }, { deadline }, done),
+        cluster.trimPartition(wire, { deadline }, done),
       );
       return safe(answer.logStartOffset);
     },
@@ -133,7 +138,12 @@ export const CLUSTER_CALLS: ClusterCallTable = {
     call: async ({ cluster }, { group, offsets, member }, runner) => {
       const wire = {
         group,
-        offsets: offsets.map((o) => ({ ...o, metadata: o.metadata ?? '' })),
+        offsets: offsets.map((o) => ({
+          ...o,
+          ...placeOf(o),
+          offset: int64(o.offset, 'offset'),
+          metadata: o.metadata ?? '',
+        })),
         ...member,
       };
       const answer = await runner.run<{ offsets: CommittedOffset__Output[] }>((deadline, done) =>
@@ -145,7 +155,7 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   fetchOffsets: {
     isWrite: false,
     call: async ({ cluster }, { group, partitions }, runner) => {
-      const wire = { group, partitions: partitions.map((p) => ({ ...p })) };
+      const wire = { group, partitions: partitions.map(placeOf) };
       const answer = await runner.run<{ offsets: CommittedOffset__Output[] }>((deadline, done) =>
         cluster.fetchOffsets(wire, { deadline }, done),
       );
@@ -157,8 +167,8 @@ export const CLUSTER_CALLS: ClusterCallTable = {
     call: async ({ cluster }, { partition, toBroker }, runner) => {
       const wire = {
         topic: partition?.topic ?? '',
-        partition: partition?.partition ?? 0,
-        toBroker: toBroker ?? 0,
+        partition: uint32(partition?.partition ?? 0, 'partition'),
+        toBroker: uint32(toBroker ?? 0, 'toBroker'),
         metadataGroup: partition === undefined,
       };
       return await runner.run((deadline, done) =>
@@ -169,7 +179,8 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   moveReplicas: {
     isWrite: true,
     call: async ({ cluster }, { topic, partition, replicas }, runner) => {
-      const wire = { topic, partition, replicas: [...replicas] };
+      const ids = replicas.map((id) => uint32(id, 'replicas'));
+      const wire = { ...placeOf({ topic, partition }), replicas: ids };
       return await runner.run((deadline, done) => cluster.moveReplicas(wire, { deadline }, done));
     },
   },
@@ -277,10 +288,14 @@ function partitionOf(wire: PartitionDescription__Output): PartitionDescription {
   };
 }
 
-function queryOf({ topic, partition, at }: OffsetQuery): WireOffsetQuery {
-  if (at === 'earliest') return { topic, partition, earliest: true };
-  if (at === 'latest') return { topic, partition, latest: true };
-  return { topic, partition, timestampMs: at.timestampMs };
+function placeOf({ topic, partition }: TopicPartition): TopicPartition {
+  return { topic, partition: uint32(partition, 'partition') };
+}
+
+function queryOf({ at, ...place }: OffsetQuery): WireOffsetQuery {
+  if (at === 'earliest') return { ...placeOf(place), earliest: true };
+  if (at === 'latest') return { ...placeOf(place), latest: true };
+  return { ...placeOf(place), timestampMs: int64(at.timestampMs, 'timestampMs') };
 }
 
 function committedOf(wire: CommittedOffset__Output): CommittedOffset {

@@ -23,7 +23,7 @@ import type {
   TopicPartitions,
   TopicSelection,
 } from './group-types.js';
-import { maybe, maybeError, safe, type UnaryRunner } from './wire.js';
+import { maybe, maybeError, safe, uint32, type UnaryRunner } from './wire.js';
 
 type Method = keyof GroupMethods;
 
@@ -125,7 +125,7 @@ function topicToWire({ topic, topicId, partitions }: TopicPartitions): WireTopic
 }
 
 function selectionOf({ topic, partitions = [] }: TopicSelection): WireTopic {
-  return { topic, partitions: [...partitions] };
+  return { topic, partitions: partitions.map((p) => uint32(p, 'partition')) };
 }
 
 function targetOf(to: ResetTo): ResetGroupOffsetsRequest {

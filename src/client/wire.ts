@@ -24,6 +24,22 @@ export function maybe(value: number): number | undefined {
   return value < 0 ? undefined : safe(value);
 }
 
+/** A 32-bit field of a request. On the wire a larger number would silently become another one. */
+export function uint32(value: number, field: string): number {
+  return within(value, field, 0, 0xffff_ffff);
+}
+
+/** A 64-bit field of a request. */
+export function int64(value: number, field: string): number {
+  return within(value, field, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+}
+
+function within(value: number, field: string, min: number, max: number): number {
+  if (Number.isInteger(value) && value >= min && value <= max) return value;
+  const text = `${field} must be a whole number from ${min} to ${max}, not ${value}`;
+  throw new BrokerError('INVALID_ARGUMENT', text);
+}
+
 export function maybeError(wire: Error__Output | null): BrokerError | undefined {
   return wire === null ? undefined : errorFromWire(wire);
 }

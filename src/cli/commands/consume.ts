@@ -9,6 +9,7 @@ import type {
 } from '../../client/index.js';
 import { UsageError, type Io } from '../io.js';
 import {
+  OFFSET_MAX,
   clusterCommand,
   numberList,
   timestamp,
@@ -41,8 +42,12 @@ export function consumeCommand(io: Io): Command {
   return clusterCommand('consume', 'print the records of a topic, new ones as they come')
     .argument('<topic>')
     .option('-b, --from-beginning', 'start at the first record')
-    .option('-o, --offset <n>', 'start at this offset', wholeNumber(0))
-    .option('-n, --last <n>', 'start so many records before the end, per partition', wholeNumber(0))
+    .option('-o, --offset <n>', 'start at this offset', wholeNumber(0, OFFSET_MAX))
+    .option(
+      '-n, --last <n>',
+      'start so many records before the end, per partition',
+      wholeNumber(0, OFFSET_MAX),
+    )
     .option('--since <time>', 'start at the first record at or after a time', timestamp)
     .option(
       '-g, --group <group>',
@@ -55,7 +60,7 @@ export function consumeCommand(io: Io): Command {
       numberList(0),
     )
     .option('-e, --exit-at-end', 'stop at the end as it is now')
-    .option('-m, --max-records <n>', 'stop after so many', wholeNumber(1))
+    .option('-m, --max-records <n>', 'stop after so many', wholeNumber(1, OFFSET_MAX))
     .option('--raw', 'values back to back, byte for byte, nothing between them')
     .option('-v, --verbose', 'partition, offset, time and key before each value')
     .option('--on-out-of-range <policy>', 'error, beginning or end', outOfRange, 'error')

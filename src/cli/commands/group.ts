@@ -9,6 +9,7 @@ import type {
 } from '../../client/index.js';
 import { CommandError, UsageError, grouped, table, type Io } from '../io.js';
 import {
+  OFFSET_MAX,
   clusterCommand,
   collect,
   timestamp,
@@ -170,12 +171,12 @@ function resetCommand(io: Io): Command {
     )
     .option('--to-beginning', 'to the first records there are')
     .option('--to-end', 'to the ends of the logs')
-    .option('--to-offset <n>', 'to this offset', wholeNumber(0))
+    .option('--to-offset <n>', 'to this offset', wholeNumber(0, OFFSET_MAX))
     .option('--to-time <time>', 'to the first record at or after a time', timestamp)
     .option(
       '--shift-by <n>',
       'so many records on from the committed offset; negative: back',
-      wholeNumber(Number.MIN_SAFE_INTEGER),
+      wholeNumber(Number.MIN_SAFE_INTEGER, OFFSET_MAX),
     )
     .option('--dry-run', 'show what would be set, and set nothing')
     .action(async (group: string, options: ResetOptions) => {

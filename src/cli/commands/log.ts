@@ -15,7 +15,7 @@ import {
   type InspectedReplica,
 } from '../../storage/inspect.js';
 import { CommandError, Output, table, type Io } from '../io.js';
-import { command, wholeNumber } from '../options.js';
+import { OFFSET_MAX, command, wholeNumber } from '../options.js';
 
 interface DumpOptions {
   readonly json?: boolean;
@@ -36,8 +36,8 @@ export function logCommand(io: Io): Command {
       .option('--group <id>', 'entries of this Raft group', wholeNumber(0))
       .option('--topic <topic>', 'entries of this topic (with --partition)')
       .option('--partition <n>', '', wholeNumber(0))
-      .option('--first <index>', 'from this log index on', wholeNumber(0))
-      .option('--limit <n>', 'at most so many entries', wholeNumber(1), 1_000)
+      .option('--first <index>', 'from this log index on', wholeNumber(0, OFFSET_MAX))
+      .option('--limit <n>', 'at most so many entries', wholeNumber(1, OFFSET_MAX), 1_000)
       .action(async (directory: string, options: DumpOptions) => {
         await dump(io, path.resolve(directory), options);
       }),

@@ -2,6 +2,8 @@ import type { Command } from 'commander';
 import type { MillraceClient, OffsetAt } from '../../client/index.js';
 import { CommandError, UsageError, table, type Io } from '../io.js';
 import {
+  COUNT_MAX,
+  OFFSET_MAX,
   clusterCommand,
   keyValue,
   timestamp,
@@ -37,8 +39,8 @@ export function offsetsCommand(io: Io): Command {
       }
       const commits = Object.entries(options.commit ?? {}).map(([partition, offset]) => ({
         topic,
-        partition: mustBeWhole(partition),
-        offset: mustBeWhole(offset),
+        partition: mustBeWhole(partition, COUNT_MAX),
+        offset: mustBeWhole(offset, OFFSET_MAX),
       }));
       await withClient(io, options, async (client, out) => {
         if (options.group !== undefined && commits.length > 0) {
@@ -98,7 +100,7 @@ async function gather(
   });
 }
 
-function mustBeWhole(text: string): number {
-  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
+function mustBeWhole(text: string, max: number): number {
+  if (/^\d+$/.test(text) && Number(text) <= max) return Number(text);
   throw new UsageError(`--commit must look like 0=1234, not ${text}`);
 }

@@ -30,6 +30,25 @@ function script(cluster: FakeCluster, method: string, answers: readonly unknown[
 const error = (code: ErrorCode): BrokerError => new BrokerError(code, code);
 
 describe('admin', () => {
+  it('may take longer than a broker gives one attempt', async () => {
+    const world = new VirtualWorld();
+    const cluster = new FakeCluster(world);
+    const client = new MillraceClient({
+      bootstrap: 'b:1',
+      world,
+      transport: cluster,
+      timeoutMs: 600_000,
+    });
+    const asked: unknown[] = [];
+    cluster.onCall = (method, request) => {
+      asked.push((request as { timeoutMs?: number }).timeoutMs);
+      return method === 'createTopic' ? CREATED : {};
+    };
+    await world.until(client.admin.createTopic({ topic: 'x' }));
+    await world.until(client.admin.deleteTopic('x'));
+    expect(asked).to.deep.equal([300_000, 300_000]);
+  });
+
   it('goes to the next broker when one cannot be reached', async () => {
     const { world, cluster, client } = setup();
     cluster.kill(1);
