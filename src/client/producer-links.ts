@@ -90,6 +90,8 @@ export class BrokerLink {
     for (const [id, attempt] of this.inflight) {
       if (attempt.batch !== batch) continue;
       this.forget(id, attempt);
+      // Later: whoever abandons it is amid changing its queue.
+      if (this.waiting.size > 0) this.world.timers.defer(() => this.wake());
       return true;
     }
     return false;
@@ -126,9 +128,10 @@ export class BrokerLink {
       answer: (answer) => {
         this.failures = 0;
         const attempt = this.inflight.get(answer.correlationId);
-        if (attempt === undefined) return;
-        this.forget(answer.correlationId, attempt);
-        this.handlers.answer(attempt, answer);
+        if (attempt !== undefined) {
+          this.forget(answer.correlationId, attempt);
+          this.handlers.answer(attempt, answer);
+        }
         this.wake();
       },
       drained: () => {
@@ -157,7 +160,7 @@ export class BrokerLink {
 
   /** Every queue that waited tries again; those that still find no room come back by themselves. */
   private wake(): void {
-    if (this.waiting.size === 0) return;
+    if (this.waiting.size === 0 || this.isClosed) return;
     const woken = [...this.waiting];
     this.waiting.clear();
     for (const queue of woken) this.handlers.ready(queue);

@@ -33,6 +33,8 @@ export interface ProducerOptions {
   readonly bufferBytesMax?: number | undefined;
   /** From `send` to the final answer, retries included. Default: 120,000. */
   readonly deliveryTimeoutMs?: number | undefined;
+  /** To find a topic when it is first sent to. Default, and at most: deliveryTimeoutMs. */
+  readonly topicTimeoutMs?: number | undefined;
   /** One attempt. Default: 10,000. */
   readonly requestTimeoutMs?: number | undefined;
   /** Hears of every batch, delivered or not. */
@@ -56,6 +58,7 @@ export interface ProducerSettings {
   readonly compression: Compression;
   readonly bufferBytesMax: number;
   readonly deliveryTimeoutMs: number;
+  readonly topicTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly onBatch: ((report: BatchReport) => void) | undefined;
 }
@@ -64,6 +67,7 @@ export interface ProducerSettings {
 export function settingsOf(options: ProducerOptions): ProducerSettings {
   const acks = options.acks ?? 'quorum';
   const isIdempotent = options.idempotent ?? acks === 'quorum';
+  const delivery = options.deliveryTimeoutMs ?? 120_000;
   const settings: ProducerSettings = {
     acks,
     isIdempotent,
@@ -72,7 +76,8 @@ export function settingsOf(options: ProducerOptions): ProducerSettings {
     lingerMs: options.lingerMs ?? 5,
     compression: options.compression ?? 'none',
     bufferBytesMax: options.bufferBytesMax ?? 32 * 1024 * 1024,
-    deliveryTimeoutMs: options.deliveryTimeoutMs ?? 120_000,
+    deliveryTimeoutMs: delivery,
+    topicTimeoutMs: Math.min(options.topicTimeoutMs ?? delivery, delivery),
     requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
     onBatch: options.onBatch,
   };
@@ -89,6 +94,7 @@ export function settingsOf(options: ProducerOptions): ProducerSettings {
     deliveryTimeoutMs > 0 && deliveryTimeoutMs <= LIMITS.deliveryTimeoutMsMax,
     `deliveryTimeoutMs must be 1 to ${LIMITS.deliveryTimeoutMsMax}`,
   );
+  check(settings.topicTimeoutMs > 0, 'topicTimeoutMs must be positive');
   check(
     requestTimeoutMs > 0 && requestTimeoutMs <= LIMITS.requestDeadlineMsMax,
     `requestTimeoutMs must be 1 to ${LIMITS.requestDeadlineMsMax}`,

@@ -173,9 +173,19 @@ export class RecordIntake {
     for (const state of this.topics.values()) {
       const inTime = state.waiting.findIndex((w) => w.sinceMs >= beforeMs);
       const late = state.waiting.splice(0, inTime < 0 ? state.waiting.length : inTime);
-      const text = `no room in the buffer for ${this.settings.deliveryTimeoutMs} ms`;
-      this.refuse(late, new BrokerError('THROTTLED', text));
+      if (late.length > 0) this.refuse(late, this.lateness(state));
     }
+  }
+
+  /** What it was waited for in vain. */
+  private lateness({ name, info }: TopicState): BrokerError {
+    const { deliveryTimeoutMs } = this.settings;
+    return info === undefined
+      ? new BrokerError(
+          'BROKER_UNAVAILABLE',
+          `no broker said within ${deliveryTimeoutMs} ms where topic ${name} is`,
+        )
+      : new BrokerError('THROTTLED', `no room in the buffer for ${deliveryTimeoutMs} ms`);
   }
 
   /** The name now stands for another topic, or for none. */
@@ -196,8 +206,9 @@ export class RecordIntake {
     fields: RecordFields,
     bytes: number,
     listeners: Listeners,
+    sinceMs?: number,
   ): boolean {
-    const batch = this.batchFor(state, record.partition, fields.key, bytes);
+    const batch = this.batchFor(state, record.partition, fields.key, bytes, sinceMs);
     if (batch === undefined) return false;
     const before = batch.builder.bytes;
     const { settler, group } = listeners;
@@ -214,6 +225,7 @@ export class RecordIntake {
     explicit: number | undefined,
     key: Uint8Array | undefined,
     bytes: number,
+    sinceMs?: number,
   ): ProducerBatch | undefined {
     const info = state.info;
     if (info === undefined) return undefined;
@@ -230,7 +242,7 @@ export class RecordIntake {
     for (;;) {
       const queue = this.queueFor(state, info, explicit, key);
       const batch = queue.open;
-      if (batch === undefined) return this.openBatch(queue, state, bytes);
+      if (batch === undefined) return this.openBatch(queue, state, bytes, sinceMs);
       const { builder } = batch;
       const hasRoom =
         builder.bytes + bytes <= state.batchBytes && builder.count < LIMITS.recordsPerBatchMax;
@@ -271,12 +283,18 @@ export class RecordIntake {
     return queue;
   }
 
-  private openBatch(queue: PartitionQueue, state: TopicState, bytes: number): ProducerBatch {
+  /** The time that its first record has waited already counts for it: its caller has one timeout. */
+  private openBatch(
+    queue: PartitionQueue,
+    state: TopicState,
+    bytes: number,
+    sinceMs = this.deps.world.clock.monotonicMs(),
+  ): ProducerBatch {
     const { world } = this.deps;
     const { lingerMs } = this.settings;
     const initial = Math.min(state.batchBytes, queue.lastBatchBytes + 256);
     const size = Math.max(initial, bytes + BATCH_HEADER_BYTES);
-    const batch = new ProducerBatch(world.clock.monotonicMs(), size);
+    const batch = new ProducerBatch(sinceMs, size);
     queue.open = batch;
     this.active.add(queue);
     this.deps.busy();
@@ -319,8 +337,8 @@ export class RecordIntake {
     let passed = 0;
     for (; next !== undefined; next = state.waiting[passed]) {
       try {
-        const { record, fields, bytes, listeners } = next;
-        if (!this.append(state, record, fields, bytes, listeners)) break;
+        const { record, fields, bytes, listeners, sinceMs } = next;
+        if (!this.append(state, record, fields, bytes, listeners, sinceMs)) break;
       } catch (thrown) {
         next.reject(BrokerError.from(thrown));
       }
@@ -362,9 +380,9 @@ export class RecordIntake {
 
   /** Never rejects: those who wait for the topic are told. */
   private async loadTopic(state: TopicState): Promise<void> {
-    const { deliveryTimeoutMs } = this.settings;
+    const { topicTimeoutMs } = this.settings;
     try {
-      this.useTopic(state, await this.deps.view.loadTopic(state.name, deliveryTimeoutMs));
+      this.useTopic(state, await this.deps.view.loadTopic(state.name, topicTimeoutMs));
     } catch (thrown) {
       // The next send asks again.
       if (this.topics.get(state.name) === state) this.topics.delete(state.name);

@@ -309,7 +309,8 @@ export class Sender {
       : last?.outcome === 'none'
         ? last.code
         : 'LEADER_UNKNOWN';
-    this.giveUp(queue, batch, new BrokerError(code, text, {}, { cause: last }));
+    const outcome = mayBe ? 'unknown' : 'none';
+    this.giveUp(queue, batch, new BrokerError(code, text, { outcome }, { cause: last }));
     this.drain(queue);
   }
 

@@ -71,6 +71,7 @@ async function produce(io: Io, topic: string, options: ProduceOptions): Promise<
       batchBytes: options.batchBytes,
       lingerMs: options.lingerMs,
       deliveryTimeoutMs: options.deliveryTimeout,
+      topicTimeoutMs: options.timeout,
       onBatch: (report) => tally.batch(report),
     });
     const abort = new AbortController();

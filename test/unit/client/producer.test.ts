@@ -209,6 +209,50 @@ describe('producer', () => {
     expect(s.world.nowMs).to.be.within(1_500, 3_500);
   });
 
+  it('says "not appended" of an overdue batch if every answer said so, whatever its code says', async () => {
+    const s = setup({ deliveryTimeoutMs: 2_000 });
+    s.cluster.fate = () => refuse('NO_QUORUM', { outcome: 'none' });
+    expect(offsets(await sendEach(s, ['a']))).to.deep.equal(['NO_QUORUM/none']);
+  });
+
+  it('says that the topic was not found, not that there was no room', async () => {
+    const s = setup({ deliveryTimeoutMs: 2_000 });
+    s.cluster.onCall = (method) =>
+      method === 'getMetadata' ? new Promise(() => undefined) : undefined;
+    const [outcome] = await sendEach(s, ['a']);
+    expect(outcome).to.have.property('code', 'BROKER_UNAVAILABLE');
+    expect((outcome as BrokerError).message).to.contain('where topic events is');
+  });
+
+  it('waits for a topic no longer than it is told to', async () => {
+    const s = setup({ topicTimeoutMs: 1_000 });
+    for (const broker of [1, 2, 3]) s.cluster.kill(broker);
+    const [outcome] = await sendEach(s, ['a']);
+    expect(outcome).to.have.property('code', 'BROKER_UNAVAILABLE');
+    expect(s.world.nowMs).to.be.at.most(1_500);
+  });
+
+  it('counts the wait for room into the delivery timeout', async () => {
+    const s = setup({
+      bufferBytesMax: 150,
+      batchBytes: 200,
+      lingerMs: 1,
+      deliveryTimeoutMs: 2_000,
+    });
+    await sendEach(s, ['warm']);
+    s.cluster.fate = () => ({ kind: 'serve', delayMs: 1_500 });
+    const sent = ['a', 'b'].map(async (v) => {
+      const startMs = s.world.nowMs;
+      const error = await s.producer
+        .send({ topic: 'events', partition: 0, value: v.repeat(100) })
+        .catch((thrown: unknown) => thrown as BrokerError);
+      return { error, tookMs: s.world.nowMs - startMs };
+    });
+    const [, late] = await s.world.until(Promise.all(sent));
+    expect(late?.error).to.be.instanceOf(BrokerError).with.property('code', 'DEADLINE_EXCEEDED');
+    expect(late?.tookMs).to.be.within(2_000, 2_500);
+  });
+
   it('says "unknown" when the last word was never heard', async () => {
     const s = setup({ deliveryTimeoutMs: 2_000, lingerMs: 1 });
     await sendEach(s, ['a']);
