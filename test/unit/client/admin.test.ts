@@ -132,6 +132,51 @@ describe('admin', () => {
   });
 });
 
+describe('admin of groups', () => {
+  it('lists all pages', async () => {
+    const { world, cluster, client } = setup();
+    const page = (groups: string[], hasMore: boolean): unknown => ({
+      groups: groups.map((group) => ({ group, state: 'empty', members: 0 })),
+      hasMore,
+    });
+    const asked: unknown[] = [];
+    cluster.onCall = (method, request) => {
+      if (method !== 'listGroups') return undefined;
+      asked.push(request);
+      return asked.length === 1 ? page(['a', 'b'], true) : page(['c'], false);
+    };
+    const groups = await world.until(client.admin.listGroups({ prefix: 'p' }));
+    expect(groups.map((g) => g.group)).to.deep.equal(['a', 'b', 'c']);
+    expect(asked).to.deep.equal([
+      { prefix: 'p', after: '' },
+      { prefix: 'p', after: 'b' },
+    ]);
+  });
+
+  it('does not shift offsets again when an answer was lost, but sets them again', async () => {
+    const { world, cluster, client } = setup();
+    script(cluster, 'resetGroupOffsets', [error('UNKNOWN_OUTCOME'), []]);
+    const shifting = client.admin.resetOffsets('g', { shiftBy: -1 }).catch((e: unknown) => e);
+    expect(await world.until(shifting)).to.have.property('code', 'UNKNOWN_OUTCOME');
+    for (const [to, options] of [
+      ['beginning', {}],
+      [{ shiftBy: -1 }, { dryRun: true }],
+    ] as const) {
+      script(cluster, 'resetGroupOffsets', [error('UNKNOWN_OUTCOME'), []]);
+      expect(await world.until(client.admin.resetOffsets('g', to, options))).to.deep.equal([]);
+    }
+  });
+
+  it('takes a group that is gone after a lost answer for deleted', async () => {
+    const { world, cluster, client } = setup();
+    script(cluster, 'deleteGroup', [error('UNKNOWN_OUTCOME'), error('UNKNOWN_GROUP')]);
+    await world.until(client.admin.deleteGroup('g'));
+    script(cluster, 'deleteGroup', [error('UNKNOWN_GROUP')]);
+    const failure = await world.until(client.admin.deleteGroup('g').catch((e: unknown) => e));
+    expect(failure).to.have.property('code', 'UNKNOWN_GROUP');
+  });
+});
+
 describe('bootstrap addresses', () => {
   it('are host:port, alone or in lists', () => {
     const three = [
