@@ -124,7 +124,10 @@ class Life {
   private readonly consumer: GroupConsumer;
   private readonly polls: Logical;
   private readonly commits: Logical;
+  /** Next offset to read of what was handed out, by key. */
   private readonly positions = new Map<string, number>();
+  private readonly committed = new Map<string, number>();
+  private isOver = false;
   private readonly readAtMs = new Map<string, number>();
   private readonly startedAtMs = performance.now();
   private pausedMs = 0;
@@ -152,6 +155,7 @@ class Life {
   async live(): Promise<void> {
     tell({ kind: 'event', what: 'join' });
     const reading = this.read();
+    const committing = this.commitNowAndThen();
     const livesMs = LIVES_MS_MIN + prng.int(LIVES_MS_MAX - LIVES_MS_MIN);
     const isOver = new Promise<void>((resolve) => (wakeUp = resolve));
     if (!state.isSettled) await Promise.race([pause(livesMs), isOver]);
@@ -159,6 +163,8 @@ class Life {
       await new Promise<void>((resolve) => (wakeUp = resolve));
     }
     tell({ kind: 'event', what: 'leave' });
+    this.isOver = true;
+    await committing;
     await this.consumer.close();
     await reading;
     tell({ kind: 'paused', ms: this.pausedMs });
@@ -166,7 +172,6 @@ class Life {
 
   private async read(): Promise<void> {
     const batches = this.consumer.batches();
-    let committedAtMs = performance.now();
     for (;;) {
       const next = await this.polls.call(
         () => ({ f: 'poll' }),
@@ -185,9 +190,6 @@ class Life {
         },
       );
       if (next.done === true) return;
-      if (performance.now() - committedAtMs < COMMIT_MS) continue;
-      committedAtMs = performance.now();
-      await this.commit([...this.positions.keys()]);
     }
   }
 
@@ -220,29 +222,43 @@ class Life {
 
   private forget(key: string): void {
     this.positions.delete(key);
+    this.committed.delete(key);
     this.readAtMs.delete(key);
   }
 
-  /** Everything handed out of these partitions counts as processed by now. */
+  private async commitNowAndThen(): Promise<void> {
+    while (!this.isOver) {
+      await this.commit([...this.positions.keys()]);
+      await pause(COMMIT_MS);
+    }
+  }
+
+  /**
+   * Everything handed out of these partitions counts as processed by now. One commit a partition: of
+   * one call for many, nobody could say which part was refused.
+   */
   private async commit(keys: readonly string[]): Promise<void> {
-    const offs: Record<string, number> = {};
     for (const key of keys) {
       const offset = this.positions.get(key);
-      if (offset !== undefined) offs[key] = offset;
+      // Given up, or lost, while others were committed.
+      if (offset === undefined || this.committed.get(key) === offset) continue;
+      const partition = Number(key.slice(key.lastIndexOf('/') + 1));
+      try {
+        await this.commits.call(
+          () => ({
+            f: 'commit',
+            g: group,
+            offs: { [key]: offset },
+            gen: this.consumer.memberEpoch,
+          }),
+          async () => await this.consumer.commit([{ topic, partition, offset }]),
+          () => ({}),
+        );
+        this.committed.set(key, offset);
+      } catch {
+        tell({ kind: 'event', what: 'refused' });
+      }
     }
-    const offsets = Object.entries(offs).map(([key, offset]) => ({
-      topic,
-      partition: Number(key.slice(key.lastIndexOf('/') + 1)),
-      offset,
-    }));
-    if (offsets.length === 0) return;
-    await this.commits
-      .call(
-        () => ({ f: 'commit', g: group, offs, gen: this.consumer.memberEpoch }),
-        async () => await this.consumer.commit(offsets),
-        () => ({}),
-      )
-      .catch(() => tell({ kind: 'event', what: 'refused' }));
   }
 
   private noteRead(key: string): void {
