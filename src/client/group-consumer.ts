@@ -363,6 +363,7 @@ export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
   private async shutDown(isForGood: boolean): Promise<void> {
     this.options.signal?.removeEventListener('abort', this.onAbort);
     this.fetcher.close();
+    this.lookup.close();
     await this.leaving;
     const held = this.holdings.all();
     await this.holdings.whenBack(held, DRAIN_MS);
