@@ -245,6 +245,7 @@ class MillraceBroker implements Broker {
       leaders,
       book,
       handlers: controller,
+      isGuest: this.#options.bootstrap.seeds.length > 0,
     });
     const admin = new ClusterAdmin({
       self: self.id,

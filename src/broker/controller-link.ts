@@ -30,6 +30,14 @@ const RETRIED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'REPLICA_FENCED',
   'SHUTTING_DOWN',
   'THROTTLED',
+  // One stray broker, or an address that is another's by now, says nothing about this one.
+  'WRONG_CLUSTER',
+]);
+/** No word of the asked broker itself: whether it is of this cluster stays open. */
+const SAYS_NOTHING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'BROKER_UNAVAILABLE',
+  'DEADLINE_EXCEEDED',
+  'UNKNOWN_OUTCOME',
 ]);
 /** The attempt may have been carried out all the same. */
 const MAYBE_DONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -60,6 +68,8 @@ export interface ControllerLinkDeps {
   readonly leaders: LeaderTable;
   readonly book: AddressBook;
   readonly handlers: ControllerHandlers;
+  /** Told to join the cluster of others: it is not to found or run one that they are not of. */
+  readonly isGuest: boolean;
 }
 
 /**
@@ -93,6 +103,7 @@ export class ControllerLink {
     let avoid: BrokerId | undefined;
     let maybeDone = false;
     let last: BrokerError | undefined;
+    const kinship = new Kinship(this.#deps);
     while (!deadline.isOver) {
       if (this.#isStopped) throw stopped(maybeDone);
       const to = this.#target(avoid);
@@ -104,12 +115,17 @@ export class ControllerLink {
         const answer = maybeDone ? options.settle?.(error) : undefined;
         if (answer !== undefined) return answer;
         if (!RETRIED.has(error.code)) throw error;
+        kinship.heard(to, error);
+        const isWrong = kinship.isOutvoted || (this.#deps.isGuest && kinship.isShunned);
+        if (isWrong) throw kinship.refusal() ?? error;
         maybeDone ||= MAYBE_DONE.has(error.code);
         last = error;
         avoid = this.#learnFrom(error) ? undefined : to;
       }
       await sleep(world.timers, Math.min(backoff.nextMs(), deadline.remainingMs()));
     }
+    const refusal = kinship.refusal();
+    if (refusal !== undefined && kinship.isShunned) throw refusal;
     throw givenUp(last, deadlineMs, maybeDone);
   }
 
@@ -160,6 +176,47 @@ export class ControllerLink {
   }
 }
 
+/**
+ * What the brokers asked in one call say about whose cluster this is. Several may be wrong about it:
+ * a broker with another cluster's data directory is refused by everyone, but refuses everyone, too.
+ *
+ * Invariant: `refusal` is undefined as soon as one other broker took this one for its own.
+ */
+class Kinship {
+  readonly #deps: ControllerLinkDeps;
+  readonly #strangers = new Map<BrokerId, BrokerError>();
+  #hasKin = false;
+
+  constructor(deps: ControllerLinkDeps) {
+    this.#deps = deps;
+  }
+
+  heard(from: BrokerId, error: BrokerError): void {
+    if (from === this.#deps.self || SAYS_NOTHING.has(error.code)) return;
+    if (error.code === 'WRONG_CLUSTER') this.#strangers.set(from, error);
+    else this.#hasKin = true;
+  }
+
+  /** More than half of all brokers, this one included, are of another cluster. */
+  get isOutvoted(): boolean {
+    const brokers = this.#deps.book.peers().length + 1;
+    return !this.#hasKin && this.#strangers.size * 2 > brokers;
+  }
+
+  /** Nobody else is left who could be of this cluster. */
+  get isShunned(): boolean {
+    return !this.#hasKin && this.#strangers.size >= this.#deps.book.peers().length;
+  }
+
+  refusal(): BrokerError | undefined {
+    if (this.#hasKin || this.#strangers.size === 0) return undefined;
+    const [first, second] = this.#strangers.values();
+    if (second === undefined) return first;
+    const texts = [...this.#strangers.values()].map((error) => error.message);
+    return new BrokerError('WRONG_CLUSTER', texts.join('; '));
+  }
+}
+
 function serve(deps: ControllerLinkDeps, name: ControllerOpName): void {
   handlePeer(deps.peers, opOf(name), (request) => deps.handlers[name](request as never));
 }
@@ -182,22 +239,24 @@ function givenUp(
   maybeDone: boolean,
 ): BrokerError {
   const why = last === undefined ? 'no time was left' : last.message;
+  const waitedMs = Math.round(deadlineMs);
   if (last?.code === 'THROTTLED' && !maybeDone) return last;
   const noLeader =
     last === undefined ||
     last.code === 'LEADER_UNKNOWN' ||
     last.code === 'NOT_LEADER' ||
+    last.code === 'WRONG_CLUSTER' ||
     last.code === 'BROKER_UNAVAILABLE';
   return noLeader
     ? new BrokerError(
         'NO_QUORUM',
-        `no metadata leader answered within ${deadlineMs} ms; does a majority of its voters run? (${why})`,
+        `no metadata leader answered within ${waitedMs} ms; does a majority of its voters run? (${why})`,
         {},
         { cause: last },
       )
     : new BrokerError(
         'DEADLINE_EXCEEDED',
-        `the metadata leader did not finish within ${deadlineMs} ms (${why})`,
+        `the metadata leader did not finish within ${waitedMs} ms (${why})`,
         {},
         { cause: last },
       );

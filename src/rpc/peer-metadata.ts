@@ -49,9 +49,15 @@ export function checkCaller(
   const ours = identity.clusterId();
   if (ours === '') throw new BrokerError('BROKER_UNAVAILABLE', 'not yet part of a cluster');
   if (theirs !== ours) {
-    throw new BrokerError('WRONG_CLUSTER', `this broker is of cluster ${ours}, not "${theirs}"`);
+    throw new BrokerError('WRONG_CLUSTER', strangers(identity.self, ours, theirs));
   }
   return from;
+}
+
+/** Read by the caller, whose data directory is the one that "this" means. */
+function strangers(self: BrokerId, ours: string, theirs: string): string {
+  const its = theirs === '' ? 'no cluster' : `cluster ${theirs}`;
+  return `broker ${self} is of cluster ${ours}; this data directory is of ${its}`;
 }
 
 /** As {@link checkCaller}, for streams: the sender must say who it is. */

@@ -119,7 +119,11 @@ describe('peer transport: who may speak', () => {
     expect(text(await call('formation.hello', 0)), 'a seed with no id').to.equal('ok');
     expect((await failureOf(call('hello', 2))).code).to.equal('BROKER_UNAVAILABLE');
     cluster = 'other';
-    expect((await failureOf(call('hello', 2))).code).to.equal('WRONG_CLUSTER');
+    const stranger = await failureOf(call('hello', 2));
+    expect([stranger.code, stranger.message]).to.deep.equal([
+      'WRONG_CLUSTER',
+      'broker 2 is of cluster other; this data directory is of cluster c9',
+    ]);
     expect((await failureOf(call('formation.hello', 7))).code).to.equal('WRONG_CLUSTER');
     cluster = 'c9';
     expect(text(await call('hello', 2))).to.equal('ok');

@@ -250,6 +250,36 @@ describe('a cluster of brokers', () => {
       await brokers.world.until(() => brokers.controllerSeenBy(1) === heir);
     });
 
+    it('serves on when one broker comes back with the data directory of another cluster', async () => {
+      const others = new TestBrokers();
+      // Another draw, another cluster id.
+      others.world.random.bytes(16);
+      others.startAll([1, 2, 3]);
+      await others.untilReady();
+      const theirs = others.disks.get(3)?.identity?.clusterId;
+      const ours = brokers.disks.get(1)?.identity?.clusterId;
+      for (const id of [1, 2, 3]) others.kill(id);
+      for (const id of [1, 2, 3]) brokers.kill(id);
+      const stray = others.disks.get(3);
+      if (stray === undefined) throw new Error('broker 3 has no disk');
+      brokers.disks.set(3, stray);
+      // Its Raft streams are refused.
+      brokers.network.isolate(brokerId(3));
+      // The stray one first, and alone with each of the others for a while.
+      brokers.start(3, { founders: [1, 2, 3] });
+      await brokers.world.run(1_000);
+      brokers.start(1, { founders: [1, 2, 3] });
+      await brokers.world.run(15_000);
+      expect(brokers.lives.get(1)?.broker.health().live).to.equal(true);
+      brokers.start(2, { founders: [1, 2, 3] });
+      await brokers.untilReady([1, 2]);
+      await brokers.world.until(() => {
+        const { reason } = brokers.lives.get(3)?.broker.health() ?? {};
+        return reason?.includes(`there ${ours}, here ${theirs}`) === true;
+      });
+      await brokers.settled(brokers.admin(1).createTopic(newTopic('after', 1, 3), LONG));
+    });
+
     it('comes back whole when every broker is killed at once', async () => {
       await brokers.settled(brokers.admin(1).createTopic(newTopic('kept', 3), LONG));
       for (const id of [1, 2, 3]) brokers.kill(id);

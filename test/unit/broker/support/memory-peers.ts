@@ -111,7 +111,10 @@ async function answer(
   body: Uint8Array,
 ): Promise<Uint8Array> {
   if (!method.startsWith('formation.') && caller.clusterId() !== station.clusterId()) {
-    throw new BrokerError('WRONG_CLUSTER', 'the caller belongs to another cluster');
+    throw new BrokerError(
+      'WRONG_CLUSTER',
+      `there ${station.clusterId()}, here ${caller.clusterId()}`,
+    );
   }
   const handler = station.handlers.get(method);
   if (handler === undefined) throw new BrokerError('BROKER_UNAVAILABLE', `no ${method} yet`);
