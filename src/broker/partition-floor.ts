@@ -16,15 +16,15 @@ export const createPartitionFloor: CreatePartitionFloor = (
   const { self, world, leaders, crc32c, peers, multiRaft, settings } = deps;
   const deadlines = new Deadlines(world);
   const budget = new ByteBudget(LIMITS.produceInflightBytesMax);
-  const produceContext = { self, deadlines, budget };
   const log = deps.telemetry.log.child({ floor: 'partition' });
+  const produceContext = { self, deadlines, budget, log };
   const manager = new PartitionManager(
     multiRaft,
     { self, world, leaders, crc32c, produce: produceContext, lane: createLane(), log },
     settings,
   );
   const locator = new PartitionLocator(deps, manager.replicas);
-  const produce = new BrokerProduceService(locator, peers, produceContext);
+  const produce = new BrokerProduceService({ locator, peers, context: produceContext, world });
   const purgatory = new Purgatory(deadlines, LIMITS.fetchWaitersMax);
   const fetch = new BrokerFetchService(locator, peers, purgatory);
   return {

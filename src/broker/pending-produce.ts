@@ -2,6 +2,7 @@ import { BrokerError } from '../model/errors.js';
 import type { BrokerId, Offset, Term } from '../model/ids.js';
 import type { ProposalObserver } from '../host/raft-group.js';
 import type { ByteBudget } from './budget.js';
+import type { Logger } from '../ports/telemetry.js';
 import { Timeout, type Deadlines } from './deadlines.js';
 import type { Acks, ProduceResult } from './types.js';
 
@@ -10,6 +11,23 @@ export interface ProduceContext {
   readonly self: BrokerId;
   readonly deadlines: Deadlines;
   readonly budget: ByteBudget;
+  readonly log: Logger;
+}
+
+/**
+ * Tells a client what became of its batch. Whoever answers is amid changes of a replica's state: what
+ * goes wrong in telling is this request's own trouble.
+ */
+export function answerSafely(
+  context: ProduceContext,
+  done: (result: ProduceResult) => void,
+  result: ProduceResult,
+): void {
+  try {
+    done(result);
+  } catch (error) {
+    context.log.error({ err: error }, 'a produce could not be answered');
+  }
 }
 
 /** The leadership an append belongs to, as far as its batches need to know. */
@@ -196,7 +214,7 @@ export class PendingProduce extends Timeout implements ProposalObserver {
     if (this.isAnswered) return;
     this.isAnswered = true;
     this.context.deadlines.cancel(this);
-    this.done(result);
+    answerSafely(this.context, this.done, result);
   }
 }
 

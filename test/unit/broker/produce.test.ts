@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { readBatchHeader } from '../../../src/model/record-batch.js';
-import type { BrokerError, ErrorCode } from '../../../src/model/errors.js';
-import { topicId } from '../../../src/model/ids.js';
+import { decodeProduceRequest } from '../../../src/broker/forward-codec.js';
+import { BrokerError, type ErrorCode } from '../../../src/model/errors.js';
+import { brokerId, term, topicId } from '../../../src/model/ids.js';
 import { LIMITS } from '../../../src/model/limits.js';
 import type { ProduceResult } from '../../../src/broker/types.js';
 import { producedBatch } from '../partition/log-fixture.js';
@@ -61,6 +62,19 @@ describe('produce', () => {
       brokerId: SELF,
     });
     expect(baseOf(second)).to.equal(3);
+  });
+
+  it('goes on with the partition when an answer cannot be told', () => {
+    const request = {
+      ...{ topic: 'logs', partition: 0, topicId: undefined, acks: 'quorum' as const },
+      ...{ batch: producedBatch(), timeoutMs: 5_000, allowForward: false },
+    };
+    fixture.floor.produce.produce(request, () => {
+      throw new Error('the stream is gone');
+    });
+    const next = fixture.produce(producedBatch());
+    group.commit();
+    expect(baseOf(next)).to.equal(1);
   });
 
   it('appends the very bytes it was given', () => {
@@ -351,6 +365,49 @@ describe('produce', () => {
       leading.commit();
       await settled();
       expect([baseOf(first), baseOf(second)]).to.deep.equal([0, 2]);
+    });
+
+    it('waits for its turn no longer than its client does, and goes to who leads then', async () => {
+      group.stepDown(OTHER);
+      const asked: { to: unknown; timeoutMs: number; release: () => void }[] = [];
+      const down = new BrokerError('NOT_LEADER', 'not any more');
+      fixture.peers.call = (to, _method, body) =>
+        new Promise((_, reject) => {
+          const { timeoutMs } = decodeProduceRequest(body);
+          asked.push({ to, timeoutMs, release: () => reject(down) });
+        });
+      const produce = (timeoutMs: number): ReturnType<typeof fixture.produce> =>
+        fixture.produce(producedBatch(), { allowForward: true, timeoutMs });
+      produce(5_000);
+      const hasty = produce(1_000);
+      const patient = produce(4_000);
+      fixture.world.advance(1_020);
+      expect(expectError(hasty, 'DEADLINE_EXCEEDED').outcome).to.equal('none');
+      fixture.world.advance(980);
+      fixture.leaders.learn(group.id, brokerId(3), term(9));
+      asked[0]?.release();
+      await settled();
+      expect(asked.map(({ to, timeoutMs }) => [to, timeoutMs])).to.deep.equal([
+        [OTHER, 5_000],
+        [3, 2_000],
+      ]);
+      asked[1]?.release();
+      await settled();
+      expectError(patient, 'NOT_LEADER');
+    });
+
+    it('goes on after an answer that could not be told', async () => {
+      group.stepDown(OTHER);
+      const request = {
+        ...{ topic: 'logs', partition: 0, topicId: undefined, acks: 'quorum' as const },
+        ...{ batch: producedBatch(), timeoutMs: 5_000, allowForward: true },
+      };
+      fixture.floor.produce.produce(request, () => {
+        throw new Error('the stream is gone');
+      });
+      const next = fixture.produce(producedBatch(), { allowForward: true });
+      await settled();
+      expectError(next, 'UNKNOWN_OUTCOME');
     });
 
     it('is unknown if the leader does not answer', async () => {
