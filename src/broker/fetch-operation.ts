@@ -21,6 +21,9 @@ export interface FetchBounds {
   readonly firstSlot: number;
 }
 
+/** A leader that nobody follows steps down sooner. */
+const CONFIRM_MS = 5_000;
+
 interface Attempt {
   readonly results: (FetchedPartition | undefined)[];
   bytes: number;
@@ -135,6 +138,7 @@ export class FetchOperation extends Timeout implements ReplicaWaiter {
   private readSlot(
     slot: FetchSlot,
     attempt: Attempt,
+    isConfirmed = false,
   ): FetchedPartition | Promise<FetchedPartition> {
     const { request, replica } = slot;
     if (slot.error !== undefined) return failed(request, slot.error);
@@ -145,8 +149,11 @@ export class FetchOperation extends Timeout implements ReplicaWaiter {
       return failed(request, mayWait ? undefined : replica?.redirect());
     }
     const error = replica.readError(request.offset, request.leaderEpoch, term);
-    if (error !== undefined) return failed(request, error);
     const { machine } = replica;
+    if (error?.code === 'OFFSET_OUT_OF_RANGE' && request.offset >= machine.logStartOffset) {
+      if (!isConfirmed) return this.readConfirmed(slot, replica, attempt);
+    }
+    if (error !== undefined) return failed(request, error);
     const known = machine.highWatermark;
     // A read from disk takes a while and gives what is committed by then: the watermark that goes
     // with it is the later one.
@@ -167,6 +174,23 @@ export class FetchOperation extends Timeout implements ReplicaWaiter {
     const atLeastOne = attempt.bytes === 0;
     const read = reader.read(offset(request.offset), { bytesMax, atLeastOne });
     return read instanceof Promise ? read.then(found) : found(read);
+  }
+
+  /**
+   * What lies beyond the end here may be committed under a leader that this replica has not heard of,
+   * and "out of range" would have the reader start anew: it is said only by whom a quorum follows.
+   */
+  private async readConfirmed(
+    slot: FetchSlot,
+    replica: PartitionReplica,
+    attempt: Attempt,
+  ): Promise<FetchedPartition> {
+    try {
+      await replica.group?.readBarrier(CONFIRM_MS);
+    } catch {
+      return failed(slot.request, replica.redirect());
+    }
+    return this.readSlot(slot, attempt, true);
   }
 
   private conclude(attempt: Attempt): void {

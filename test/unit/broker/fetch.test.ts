@@ -4,9 +4,10 @@ import type { FetchedPartition } from '../../../src/broker/types.js';
 import { concatBytes } from '../../../src/base/bytes.js';
 import { crc32c } from '../../../src/base/crc32c.js';
 import { BrokerError, type ErrorCode } from '../../../src/model/errors.js';
+import { term } from '../../../src/model/ids.js';
 import { splitBatches } from '../../../src/model/record.js';
 import { producedBatch } from '../partition/log-fixture.js';
-import { FloorFixture, settled, type FakeGroup } from './partition-fixture.js';
+import { FloorFixture, OTHER, settled, type FakeGroup } from './partition-fixture.js';
 
 const offsetsOf = (fetched: FetchedPartition | undefined): number[] =>
   splitBatches(concatBytes(fetched?.batches ?? []), crc32c).map((b) => b.header.baseOffset);
@@ -200,6 +201,26 @@ describe('fetch', () => {
     expectError((await fixture.fetch({ offset: 3, leaderEpoch: 1 }))[0], 'OFFSET_OUT_OF_RANGE');
     expect((await fixture.fetch({ offset: 3, leaderEpoch: 3 }))[0]?.error).to.equal(undefined);
     expectError((await fixture.fetch({ offset: 3, leaderEpoch: 9 }))[0], 'LEADER_UNKNOWN');
+  });
+
+  it('says that an offset lies beyond the end only when a quorum confirms that it leads', async () => {
+    fill(1);
+    expectError((await fixture.fetch({ offset: 4 }))[0], 'OFFSET_OUT_OF_RANGE');
+    group.barrier = () => Promise.reject(new BrokerError('NOT_LEADER', 'deposed'));
+    expectError((await fixture.fetch({ offset: 4 }))[0], 'LEADER_UNKNOWN');
+    fixture.leaders.learn(group.id, OTHER, term(7));
+    expectError((await fixture.fetch({ offset: 4 }))[0], 'NOT_LEADER');
+  });
+
+  it('looks again once it is confirmed: more may be there by then', async () => {
+    fill(1);
+    let confirm = (): void => undefined;
+    group.barrier = () => new Promise((resolve) => (confirm = resolve));
+    const reading = watch(fixture.fetch({ offset: 4 }));
+    fill(2);
+    confirm();
+    await settled();
+    expect(offsetsOf(reading.got)).to.deep.equal([4]);
   });
 
   it('confirms leadership before a linearizable answer', async () => {
