@@ -73,11 +73,11 @@ export class SnapshotSender {
       else taken.reject(errorFromStatus(error, { isWrite: false }));
     });
     // Awaited below; until then a rejection must not count as unhandled.
-    taken.promise.catch(() => undefined);
+    const ended = taken.promise.catch(() => undefined);
     for (const chunk of this.chunks(header, state)) {
       if (progress.isSettled) break;
       await this.pay(chunk);
-      await writeChunk(call, chunk);
+      await Promise.race([written(call, chunk), ended]);
     }
     call.end();
     await taken.promise;
@@ -100,18 +100,9 @@ export class SnapshotSender {
   }
 }
 
-/** Resolves when the chunk has left or the call has failed, which the caller learns elsewhere. */
-function writeChunk(
-  call: ClientWritableStream<SnapshotChunk>,
-  chunk: SnapshotChunk,
-): Promise<void> {
-  return new Promise((resolve) => {
-    call.once('close', resolve);
-    call.write(chunk, () => {
-      call.off('close', resolve);
-      resolve();
-    });
-  });
+/** Resolves when the chunk has left; maybe never, where the call ends before. */
+function written(call: ClientWritableStream<SnapshotChunk>, chunk: SnapshotChunk): Promise<void> {
+  return new Promise((resolve) => void call.write(chunk, () => resolve()));
 }
 
 export interface ReceivedSnapshot {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { credentials } from '@grpc/grpc-js';
+import { credentials, Metadata } from '@grpc/grpc-js';
 import { crc32c } from '../../../src/base/crc32c.js';
 import { BrokerError } from '../../../src/model/errors.js';
 import { brokerId, logIndex, raftGroupId, term } from '../../../src/model/ids.js';
@@ -10,6 +10,8 @@ import type { SnapshotChunk } from '../../../src/rpc/gen/millrace/peer/v1/Snapsh
 import { encodeSnapshotHeader } from '../../../src/rpc/message-codec.js';
 import { callMetadata } from '../../../src/rpc/peer-metadata.js';
 import { protoTypes } from '../../../src/rpc/proto.js';
+import { SnapshotSender } from '../../../src/rpc/snapshot-stream.js';
+import type { PeerClient } from '../../../src/rpc/gen/millrace/peer/v1/Peer.js';
 import { errorFromStatus } from '../../../src/rpc/status.js';
 import { connectedPair, type TestPeer, type TestPeerOptions } from '../../support/peers.js';
 
@@ -99,6 +101,28 @@ describe('peer transport: snapshots', () => {
       failure = error;
     }
     expect(failure).to.be.instanceOf(BrokerError);
+  });
+
+  it('ends with its call, though nobody says what became of a chunk', async () => {
+    const sender = new SnapshotSender({ bytesPerSecondMax: 2 ** 40, crc32c });
+    const snapshot = { meta: HEADER.meta, state: stateOf(LIMITS.snapshotChunkBytes) };
+    const send = (): Promise<void> => {
+      const client = {
+        installSnapshot: (_metadata: unknown, _options: unknown, done: (error: Error) => void) => {
+          const error = Object.assign(new Error('gone'), { code: 14, metadata: new Metadata() });
+          // As grpc-js: what was to be written when a call ended is never told of.
+          const write = (): void => void setImmediate(done, error);
+          return { write, end: () => undefined };
+        },
+      } as unknown as PeerClient;
+      return sender.send(client, new Metadata(), HEADER, snapshot);
+    };
+    const codes: string[] = [];
+    for (let i = 0; i <= LIMITS.snapshotsSentAtOnceMax; i += 1) {
+      await send().catch((error: unknown) => codes.push(BrokerError.from(error).code));
+    }
+    expect(new Set(codes)).to.deep.equal(new Set(['BROKER_UNAVAILABLE']));
+    expect(codes).to.have.length(LIMITS.snapshotsSentAtOnceMax + 1);
   });
 
   it('takes no snapshot that is damaged, short, long, cut or nonsense', async () => {
