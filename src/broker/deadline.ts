@@ -34,7 +34,8 @@ export function within<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const cancel = world.timers.after(durationMs, () => {
-      reject(new BrokerError('DEADLINE_EXCEEDED', `${what} took longer than ${durationMs} ms`));
+      const waitedMs = Math.round(durationMs);
+      reject(new BrokerError('DEADLINE_EXCEEDED', `${what} took longer than ${waitedMs} ms`));
     });
     promise.then(
       (value) => {

@@ -8,6 +8,11 @@ import { mustServe, type ApiContext } from './context.js';
 
 /** For calls whose client named no deadline. */
 const DEADLINE_MS_DEFAULT = 30_000;
+/**
+ * The client's own deadline ends its call with nothing but "deadline exceeded": the answer has to set
+ * out before it, or the reason is never heard.
+ */
+const ANSWER_GRACE_MS = 200;
 
 export interface CallContext {
   readonly services: BrokerServices;
@@ -49,7 +54,9 @@ async function run<Request, Answer>(
 function remainingMs(deadline: number | Date, nowMs: number): number {
   const at = typeof deadline === 'number' ? deadline : deadline.getTime();
   if (at === Infinity) return DEADLINE_MS_DEFAULT;
-  return Math.min(Math.max(1, Math.ceil(at - nowMs)), LIMITS.requestDeadlineMsMax);
+  const leftMs = at - nowMs;
+  const graceMs = Math.min(ANSWER_GRACE_MS, leftMs / 10);
+  return Math.min(Math.max(1, Math.floor(leftMs - graceMs)), LIMITS.requestDeadlineMsMax);
 }
 
 /** Expected failures are the client's to read; anything else is a bug, and is told here. */

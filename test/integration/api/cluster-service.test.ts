@@ -138,7 +138,8 @@ describe('client API: cluster', () => {
     const deadline = Date.now() + 700;
     await answerOf((done) => cluster.deleteTopic({ topic: 'a' }, { deadline }, done));
     expect(deadlines[0]).to.equal(30_000);
-    expect(deadlines[1]).to.be.within(1, 700);
+    // Less what the answer needs to be there before the caller gives up.
+    expect(deadlines[1]).to.be.within(1, 630);
   });
 
   it('asks offsets by time, start and end, and tells failures apart', async () => {
