@@ -2,13 +2,10 @@ import { BrokerError } from '../model/errors.js';
 import type { BrokerId } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
 import type { PeerCaller } from '../ports/transport.js';
+import type { World } from '../ports/world.js';
+import { FetchForwarder, FORWARD_METHOD } from './fetch-forwarder.js';
 import { FetchOperation, type FetchBounds, type FetchSlot } from './fetch-operation.js';
-import {
-  decodeFetchRequest,
-  decodeFetchResult,
-  encodeFetchRequest,
-  encodeFetchResult,
-} from './forward-codec.js';
+import { decodeFetchRequest, encodeFetchResult } from './forward-codec.js';
 import type { PartitionLocator } from './partition-locator.js';
 import type { Purgatory } from './purgatory.js';
 import type {
@@ -19,10 +16,15 @@ import type {
   FetchService,
 } from './types.js';
 
-const FORWARD_METHOD = 'partition.fetch';
-const FORWARD_GRACE_MS = 5_000;
 /** A read barrier takes a round trip; without a quorum it fails after this. */
 const BARRIER_DEADLINE_MS = 10_000;
+
+export interface FetchServiceDeps {
+  readonly locator: PartitionLocator;
+  readonly peers: PeerCaller;
+  readonly purgatory: Purgatory;
+  readonly world: Pick<World, 'clock' | 'timers'>;
+}
 
 /**
  * Fetches of all partitions: finds the replicas, confirms leadership where asked, reads or waits, and
@@ -30,15 +32,18 @@ const BARRIER_DEADLINE_MS = 10_000;
  */
 export class BrokerFetchService implements FetchService {
   private readonly locator: PartitionLocator;
-  private readonly peers: PeerCaller;
+  private readonly forwarder: FetchForwarder;
   private readonly purgatory: Purgatory;
+  private readonly world: Pick<World, 'clock' | 'timers'>;
   private rotation = 0;
   private isStopped = false;
 
-  constructor(locator: PartitionLocator, peers: PeerCaller, purgatory: Purgatory) {
-    this.locator = locator;
-    this.peers = peers;
-    this.purgatory = purgatory;
+  constructor(deps: FetchServiceDeps) {
+    const { peers } = deps;
+    this.locator = deps.locator;
+    this.forwarder = new FetchForwarder(peers);
+    this.purgatory = deps.purgatory;
+    this.world = deps.world;
     peers.handle(FORWARD_METHOD, async (_from, body) =>
       encodeFetchResult(await this.fetch(decodeFetchRequest(body))),
     );
@@ -144,60 +149,132 @@ export class BrokerFetchService implements FetchService {
     remote: ReadonlyMap<BrokerId, readonly FetchPartition[]>,
     signal?: AbortSignal,
   ): Promise<FetchResult> {
+    const { clock } = this.world;
+    const endMs = clock.monotonicMs() + request.maxWaitMs;
     const isRemote = new Set([...remote.values()].flat());
     const local = request.partitions.filter((partition) => !isRemote.has(partition));
-    const ask = (maxWaitMs: number): Promise<readonly FetchedPartition[]>[] => {
-      const asked = [...remote].map(([leader, partitions]) =>
-        this.forward(leader, { ...request, partitions, maxWaitMs }),
-      );
-      if (local.length === 0) return asked;
-      const here = this.fetchHere({ ...request, partitions: local, maxWaitMs }, signal);
-      return [...asked, here.then((result) => result.partitions)];
-    };
-    if (remote.size + (local.length > 0 ? 1 : 0) === 1) {
-      return this.join(request, (await Promise.all(ask(request.maxWaitMs))).flat());
+    const parties = remote.size + (local.length > 0 ? 1 : 0);
+    const maxBytes = Math.max(1, Math.floor(request.maxBytes / parties));
+    const parts: Parts = { request: { ...request, maxBytes }, remote, local };
+    const found = new Answers();
+    found.add((await Promise.all(this.askAll(parts, signal))).flat());
+    for (;;) {
+      const leftMs = endMs - clock.monotonicMs();
+      if (found.isEnough(request.minBytes) || leftMs <= 0) break;
+      found.add(await this.pollAll(parts, leftMs, signal));
+      if (this.isStopped) throw new BrokerError('SHUTTING_DOWN', 'this broker is shutting down');
     }
-    const first = (await Promise.all(ask(0))).flat();
-    let bytes = 0;
-    for (const { batches } of first) for (const batch of batches) bytes += batch.length;
-    const isDone = bytes >= request.minBytes || first.some((p) => p.error !== undefined);
-    if (isDone || request.maxWaitMs <= 0) return this.join(request, first);
-    const later = await Promise.race(ask(request.maxWaitMs));
-    return this.join(request, [...later, ...first]);
-  }
-
-  /** In the order of the request; of several answers for one partition the first counts. */
-  private join(request: FetchRequest, answers: readonly FetchedPartition[]): FetchResult {
-    const partitions = request.partitions.flatMap((asked) => {
-      const isAsked = (p: FetchedPartition): boolean =>
-        p.topic === asked.topic && p.partition === asked.partition;
-      return answers.find(isAsked) ?? [];
-    });
+    this.rotation = (this.rotation + 1) % 0x1_0000;
+    const partitions = found.join(request, this.rotation);
     return { partitions, brokerId: this.locator.self };
   }
 
-  /** Never rejects. */
-  private async forward(
-    leader: BrokerId,
-    request: FetchRequest,
+  private askAll(parts: Parts, signal?: AbortSignal): Promise<readonly FetchedPartition[]>[] {
+    const { request, remote, local } = parts;
+    const asked = [...remote].map(([leader, partitions]) =>
+      this.forwarder.ask(leader, { ...request, partitions }),
+    );
+    if (local.length === 0) return asked;
+    const here = this.fetchHere({ ...request, partitions: local, maxWaitMs: 0 }, signal);
+    return [...asked, here.then((result) => result.partitions)];
+  }
+
+  /** The first to have something; nothing once the time is over. Rejects when the caller has gone. */
+  private async pollAll(
+    parts: Parts,
+    waitMs: number,
+    signal?: AbortSignal,
   ): Promise<readonly FetchedPartition[]> {
+    const { request, remote, local } = parts;
+    const isOver = new AbortController();
+    const end = (): void => isOver.abort();
+    signal?.addEventListener('abort', end, { once: true });
+    if (signal?.aborted === true) end();
+    const cancelTimer = this.world.timers.after(waitMs, end);
+    const over = new Promise<readonly FetchedPartition[]>((resolve) => {
+      if (isOver.signal.aborted) resolve([]);
+      isOver.signal.addEventListener('abort', () => resolve([]), { once: true });
+    });
+    const polls = [...remote].map(([leader, partitions]) =>
+      this.forwarder.poll(leader, { ...request, partitions }),
+    );
+    if (local.length > 0) {
+      const here = { ...request, partitions: local, maxWaitMs: Math.ceil(waitMs) };
+      polls.push(this.fetchHere(here, isOver.signal).then((result) => result.partitions));
+    }
     try {
-      const body = await this.peers.call(leader, FORWARD_METHOD, encodeFetchRequest(request), {
-        deadlineMs: request.maxWaitMs + FORWARD_GRACE_MS,
-      });
-      return decodeFetchResult(body).partitions;
-    } catch (thrown) {
-      const error = BrokerError.from(thrown);
-      return request.partitions.map((p): FetchedPartition => ({
-        topic: p.topic,
-        partition: p.partition,
-        error,
-        batches: [],
-        highWatermark: -1,
-        logStartOffset: -1,
-        leaderEpoch: 0,
-        nextOffset: p.offset,
-      }));
+      const first = await Promise.race([over, ...polls]);
+      if (signal?.aborted === true) {
+        throw new BrokerError('DEADLINE_EXCEEDED', 'the fetch was cancelled');
+      }
+      return first;
+    } finally {
+      signal?.removeEventListener('abort', end);
+      cancelTimer();
+      // What waits here ends; polls at other brokers are there for the next fetch.
+      end();
     }
   }
+}
+
+/** A fetch of partitions that several brokers lead; maxBytes is the share of each. */
+interface Parts {
+  readonly request: FetchRequest;
+  readonly remote: ReadonlyMap<BrokerId, readonly FetchPartition[]>;
+  readonly local: readonly FetchPartition[];
+}
+
+/** The latest answer for each partition; nothing that was found is lost to an answer without it. */
+class Answers {
+  private readonly answers = new Map<string, FetchedPartition>();
+
+  add(answers: readonly FetchedPartition[]): void {
+    for (const answer of answers) {
+      const before = this.answers.get(keyOf(answer));
+      const isLess = answer.error === undefined && sizeOf(answer) === 0;
+      if (before !== undefined && isLess && sizeOf(before) > 0) continue;
+      // A poll that was under way before may know less than what was confirmed for this fetch.
+      const known = before?.error === undefined ? (before?.highWatermark ?? -1) : -1;
+      const isBehind = answer.error === undefined && answer.highWatermark < known;
+      this.answers.set(keyOf(answer), isBehind ? { ...answer, highWatermark: known } : answer);
+    }
+  }
+
+  isEnough(minBytes: number): boolean {
+    let bytes = 0;
+    for (const answer of this.answers.values()) {
+      if (answer.error !== undefined) return true;
+      bytes += sizeOf(answer);
+    }
+    return bytes >= minBytes;
+  }
+
+  /**
+   * In the order of the request. Everyone gives at least one batch, however large: together they may
+   * be more than a message holds, so that what exceeds the budget is left for the next fetch.
+   */
+  join(request: FetchRequest, firstAt: number): readonly FetchedPartition[] {
+    const { partitions } = request;
+    const joined: (FetchedPartition | undefined)[] = [];
+    let bytes = 0;
+    for (let i = 0; i < partitions.length; i += 1) {
+      const at = (i + firstAt) % partitions.length;
+      const asked = partitions[at];
+      const answer = asked && this.answers.get(keyOf(asked));
+      if (asked === undefined || answer === undefined) continue;
+      const size = sizeOf(answer);
+      const isTooMuch = size > 0 && bytes > 0 && bytes + size > request.maxBytes;
+      joined[at] = isTooMuch ? { ...answer, batches: [], nextOffset: asked.offset } : answer;
+      if (!isTooMuch) bytes += size;
+    }
+    return joined.filter((answer) => answer !== undefined);
+  }
+}
+
+function keyOf(partition: { readonly topic: string; readonly partition: number }): string {
+  return `${partition.partition} ${partition.topic}`;
+}
+
+function sizeOf(answer: FetchedPartition): number {
+  return answer.batches.reduce((bytes, batch) => bytes + batch.length, 0);
 }

@@ -26,7 +26,7 @@ export const createPartitionFloor: CreatePartitionFloor = (
   const locator = new PartitionLocator(deps, manager.replicas);
   const produce = new BrokerProduceService({ locator, peers, context: produceContext, world });
   const purgatory = new Purgatory(deadlines, LIMITS.fetchWaitersMax);
-  const fetch = new BrokerFetchService(locator, peers, purgatory);
+  const fetch = new BrokerFetchService({ locator, peers, purgatory, world });
   return {
     host: manager,
     produce,

@@ -33,6 +33,7 @@ export const LIMITS = {
   peerBulkQueueBytesMax: 32 * MIB,
   /** Body of one call between brokers, either way. */
   peerCallBytesMax: 16 * MIB,
+  /** Calls of peers served at a time: as many for records, and as many for running the cluster. */
   peerCallsMax: 4_096,
   snapshotsSentAtOnceMax: 4,
   snapshotsReceivedAtOnceMax: 8,
@@ -54,6 +55,8 @@ export const LIMITS = {
   fetchBytesMax: 8 * MIB,
   fetchWaitMsMax: 60_000,
   fetchWaitersMax: 100_000,
+  /** Polls that a broker has under way at other brokers, for fetches of several leaders. */
+  fetchForwardsMax: 1_024,
   requestDeadlineMsMax: 300_000,
 
   /** Recent entries of all groups of a broker kept in memory. */

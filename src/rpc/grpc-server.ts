@@ -10,7 +10,7 @@ import type { Logger } from '../ports/telemetry.js';
 import { formatAddress, sharedOptions } from './channel.js';
 import { trackSessions } from './flow-control.js';
 
-const STREAMS_PER_CONNECTION_MAX = 1_000;
+export const STREAMS_PER_CONNECTION_MAX = 1_000;
 
 /**
  * For a process that is a broker: what gRPC has to say reaches us as errors, and it must not write to

@@ -9,13 +9,18 @@ import { protoTypes } from './proto.js';
 import { errorFromStatus } from './status.js';
 
 interface Connection {
+  readonly address: string;
   readonly channel: Channel;
   readonly client: PeerClient;
 }
 
+/** Methods of partitions: producing, fetching and what is asked of their leaders. */
+export const RECORDS_PREFIX = 'partition.';
+
 /**
- * Connections for calls to peers, one an address, opened on first use. Owned by PeerTransport.
- * Calls have connections of their own, so that none waits behind entries.
+ * Connections for calls to peers, two an address, opened on first use. Owned by PeerTransport.
+ * Calls have connections of their own, so that none waits behind entries; and what runs the cluster
+ * has one apart from records, as fetches that wait may take all streams that a connection has.
  */
 export class PeerConnections {
   private readonly identity: PeerIdentity;
@@ -26,7 +31,7 @@ export class PeerConnections {
   }
 
   clientFor(peer: PeerAddress): PeerClient {
-    return this.connectionTo(peer).client;
+    return this.connectionTo(peer, 'records').client;
   }
 
   /**
@@ -40,7 +45,8 @@ export class PeerConnections {
     deadlineMs: number,
   ): Promise<Uint8Array> {
     const deadline = Date.now() + deadlineMs;
-    const { channel, client } = this.connectionTo(peer);
+    const use = method.startsWith(RECORDS_PREFIX) ? 'records' : 'cluster';
+    const { channel, client } = this.connectionTo(peer, use);
     await connected(channel, deadline, peer);
     return new Promise((resolve, reject) => {
       const metadata = callMetadata(this.identity, peer.id);
@@ -53,10 +59,10 @@ export class PeerConnections {
 
   /** Closes connections to addresses that nobody has any longer. */
   retain(addresses: ReadonlySet<string>): void {
-    for (const [address, { channel }] of this.connections) {
+    for (const [key, { address, channel }] of this.connections) {
       if (addresses.has(address)) continue;
       channel.close();
-      this.connections.delete(address);
+      this.connections.delete(key);
     }
   }
 
@@ -64,9 +70,10 @@ export class PeerConnections {
     this.retain(new Set());
   }
 
-  private connectionTo(peer: PeerAddress): Connection {
+  private connectionTo(peer: PeerAddress, use: 'records' | 'cluster'): Connection {
     const address = formatAddress(peer.host, peer.port);
-    const existing = this.connections.get(address);
+    const key = `${use} ${address}`;
+    const existing = this.connections.get(key);
     if (existing !== undefined) return existing;
     const insecure = credentials.createInsecure();
     const options = channelOptions(PEER_TUNING);
@@ -75,8 +82,8 @@ export class PeerConnections {
       ...options,
       channelOverride: channel,
     });
-    const connection = { channel, client };
-    this.connections.set(address, connection);
+    const connection = { address, channel, client };
+    this.connections.set(key, connection);
     return connection;
   }
 }

@@ -21,6 +21,7 @@ import type { SnapshotChunk__Output } from './gen/millrace/peer/v1/SnapshotChunk
 import type { SnapshotResult } from './gen/millrace/peer/v1/SnapshotResult.js';
 import { listenOn, serverOptions, type Listener } from './grpc-server.js';
 import { decodeMessages } from './message-codec.js';
+import { RECORDS_PREFIX } from './peer-caller.js';
 import { PEER_TUNING } from './peer-lane.js';
 import { checkCaller, checkSender, type PeerIdentity } from './peer-metadata.js';
 import { protoTypes } from './proto.js';
@@ -61,7 +62,9 @@ export class PeerServer {
   private listener: Listener | undefined;
   private readonly snapshots: SnapshotReceiver;
   private readonly streams = new Map<string, EnvelopeStream>();
-  private calls = 0;
+  /** Counted apart: fetches that wait must not keep heartbeats and registrations out. */
+  private readonly recordCalls = { underWay: 0 };
+  private readonly otherCalls = { underWay: 0 };
 
   constructor(options: PeerServerOptions) {
     this.options = options;
@@ -157,14 +160,15 @@ export class PeerServer {
   ): Promise<CallResponse> {
     const { method, body } = call.request;
     const from = checkCaller(this.options.identity, call.metadata, method);
-    if (this.calls >= LIMITS.peerCallsMax) {
-      throw new BrokerError('THROTTLED', `already serving ${this.calls} calls of peers`);
+    const calls = method.startsWith(RECORDS_PREFIX) ? this.recordCalls : this.otherCalls;
+    if (calls.underWay >= LIMITS.peerCallsMax) {
+      throw new BrokerError('THROTTLED', `already serving ${calls.underWay} calls of peers`);
     }
-    this.calls += 1;
+    calls.underWay += 1;
     try {
       return { body: await this.options.events.call(method, from, body) };
     } finally {
-      this.calls -= 1;
+      calls.underWay -= 1;
     }
   }
 

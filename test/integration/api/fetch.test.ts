@@ -181,7 +181,7 @@ describe('client API: fetch', () => {
         },
       ],
       minBytes: 1,
-      maxBytes: 4 * MIB,
+      maxBytes: 2 * MIB,
       maxWaitMs: 0,
       linearizable: false,
       allowForward: false,

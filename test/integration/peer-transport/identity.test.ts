@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { BrokerError } from '../../../src/model/errors.js';
 import { brokerId } from '../../../src/model/ids.js';
+import { STREAMS_PER_CONNECTION_MAX } from '../../../src/rpc/grpc-server.js';
 import { eventually } from '../../support/eventually.js';
 import {
   connectedPair,
@@ -145,6 +146,30 @@ describe('peer transport: who may speak', () => {
     expect((await hanging).code).to.equal('UNKNOWN_OUTCOME');
     const refused = await failureOf(a.transport.call(b.address.id, 'hang', nothing, DEADLINE));
     expect(refused.code).to.equal('BROKER_UNAVAILABLE');
+  });
+
+  it('serves what runs the cluster while fetches take every stream they have', async () => {
+    const [a, b] = keep(...(await connectedPair()));
+    let waiting = 0;
+    b.transport.handle('partition.fetch', () => {
+      waiting += 1;
+      return new Promise(() => undefined);
+    });
+    b.transport.handle('controller.heartbeat', async () => bytes('known'));
+    const nothing = new Uint8Array(0);
+    const ended: Promise<unknown>[] = [];
+    for (let i = 0; i < STREAMS_PER_CONNECTION_MAX + 10; i += 1) {
+      const fetch = a.transport.call(b.address.id, 'partition.fetch', nothing, {
+        deadlineMs: 4_000,
+      });
+      ended.push(fetch.catch(() => undefined));
+    }
+    await eventually('all streams are taken', () => waiting === STREAMS_PER_CONNECTION_MAX);
+    const beat = await a.transport.call(b.address.id, 'controller.heartbeat', nothing, {
+      deadlineMs: 1_000,
+    });
+    expect(text(beat)).to.equal('known');
+    await Promise.all(ended);
   });
 
   it('ends a call at its deadline', async () => {

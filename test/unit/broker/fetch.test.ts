@@ -4,7 +4,8 @@ import type { FetchedPartition } from '../../../src/broker/types.js';
 import { concatBytes } from '../../../src/base/bytes.js';
 import { crc32c } from '../../../src/base/crc32c.js';
 import { BrokerError, type ErrorCode } from '../../../src/model/errors.js';
-import { term } from '../../../src/model/ids.js';
+import { brokerId, raftGroupId, term } from '../../../src/model/ids.js';
+import { decodeFetchRequest, encodeFetchResult } from '../../../src/broker/forward-codec.js';
 import { splitBatches } from '../../../src/model/record.js';
 import { producedBatch } from '../partition/log-fixture.js';
 import { FloorFixture, OTHER, settled, type FakeGroup } from './partition-fixture.js';
@@ -333,5 +334,97 @@ describe('fetch', () => {
       [1, 4],
       [0, 2],
     ]);
+  });
+
+  describe('of partitions that several brokers lead', () => {
+    const leads = (partition: number, id: number): void =>
+      fixture.leaders.learn(raftGroupId(partition + 1), brokerId(id), term(9));
+    const nothingAt = (partition: number, batches: Uint8Array[] = []): FetchedPartition => ({
+      topic: 'logs',
+      partition,
+      error: undefined,
+      batches,
+      highWatermark: 10,
+      logStartOffset: 0,
+      leaderEpoch: 9,
+      nextOffset: batches.length,
+    });
+    const answer = (...partitions: FetchedPartition[]): Uint8Array =>
+      encodeFetchResult({ partitions, brokerId: OTHER });
+
+    beforeEach(() => {
+      fixture = new FloorFixture(3);
+      leads(0, 2);
+      leads(1, 3);
+      leads(2, 4);
+    });
+
+    it('comes back to the polls that it left at others', async () => {
+      const underWay: { to: unknown; end: (body: Uint8Array) => void }[] = [];
+      let calls = 0;
+      fixture.peers.call = (to, _method, body) => {
+        const { maxWaitMs, partitions } = decodeFetchRequest(body);
+        const empty = partitions.map(({ partition }) => nothingAt(partition));
+        if (maxWaitMs === 0) return Promise.resolve(answer(...empty));
+        calls += 1;
+        return new Promise((resolve) => underWay.push({ to, end: resolve }));
+      };
+      const both = [{ partition: 0 }, { partition: 1 }];
+      for (let i = 0; i < 20; i += 1) {
+        const fetched = fixture.fetch(both, { allowForward: true, maxWaitMs: 500, minBytes: 1 });
+        await settled();
+        const mine = underWay.findIndex(({ to }) => to === 2);
+        underWay.splice(mine, 1)[0]?.end(answer(nothingAt(0, [producedBatch()])));
+        expect((await fetched)[0]?.batches).to.have.length(1);
+      }
+      expect(underWay.map(({ to }) => to)).to.deep.equal([3]);
+      expect(calls).to.equal(21);
+    });
+
+    it('answers when its time is over or its caller has gone, whatever the others do', async () => {
+      fixture.peers.call = (_to, _method, body) => {
+        const { maxWaitMs, partitions } = decodeFetchRequest(body);
+        const empty = partitions.map(({ partition }) => nothingAt(partition));
+        if (maxWaitMs === 0) return Promise.resolve(answer(...empty));
+        return new Promise(() => undefined);
+      };
+      const both = [{ partition: 0 }, { partition: 1 }];
+      const options = { allowForward: true, maxWaitMs: 500, minBytes: 1 };
+      const caller = new AbortController();
+      const late = watch(fixture.fetch(both, options));
+      const gone = watch(fixture.fetch(both, options, caller.signal));
+      await settled();
+      caller.abort();
+      await settled();
+      expectError(gone.got, 'DEADLINE_EXCEEDED');
+      expect(late.got).to.equal(undefined);
+      fixture.world.advance(500);
+      await settled();
+      expect(late.got).to.include({ partition: 0, error: undefined, highWatermark: 10 });
+    });
+
+    it('shares the bytes among them, and leaves for later what is too much together', async () => {
+      const asked: number[] = [];
+      const batch = producedBatch({ records: 1, valueBytes: 1_000 });
+      fixture.peers.call = (_to, _method, body) => {
+        const { maxBytes, partitions } = decodeFetchRequest(body);
+        asked.push(maxBytes);
+        return Promise.resolve(
+          answer(...partitions.map(({ partition }) => nothingAt(partition, [batch]))),
+        );
+      };
+      const all = [{ partition: 0 }, { partition: 1 }, { partition: 2 }];
+      const served = new Set<number>();
+      for (let i = 0; i < 3; i += 1) {
+        const got = await fixture.fetch(all, { allowForward: true, maxBytes: 900 });
+        expect(got.map((p) => p.partition)).to.deep.equal([0, 1, 2]);
+        const full = got.filter((p) => p.batches.length > 0);
+        expect(full).to.have.length(1);
+        for (const p of got) expect(p.nextOffset).to.equal(p.batches.length);
+        served.add(full[0]?.partition ?? -1);
+      }
+      expect([...served].sort()).to.deep.equal([0, 1, 2]);
+      expect(new Set(asked)).to.deep.equal(new Set([300]));
+    });
   });
 });
