@@ -12,9 +12,13 @@ function nameProblem(kind: string, name: string, lengthMax: number): string | un
   return `${kind} ${JSON.stringify(name)} has characters other than a-z, A-Z, 0-9, dot, underscore, hyphen`;
 }
 
+const RESERVED = '__';
+
 /** What is wrong with a topic's name; undefined if nothing. */
 export function topicNameProblem(name: string): string | undefined {
-  return nameProblem('topic name', name, LIMITS.topicNameLengthMax);
+  const problem = nameProblem('topic name', name, LIMITS.topicNameLengthMax);
+  if (problem !== undefined || !name.startsWith(RESERVED)) return problem;
+  return `topic name ${JSON.stringify(name)} starts with ${RESERVED}, which is reserved for the system`;
 }
 
 /** What is wrong with a consumer group's name: any text but control characters will do. */

@@ -100,14 +100,22 @@ describe('a cluster of brokers', () => {
       }
     });
 
-    it('takes __proto__ for a name like any other', async () => {
+    it('refuses names that are reserved, and takes constructor for a name like any other', async () => {
       const admin = brokers.admin(1);
-      await brokers.settled(admin.createTopic(newTopic('__proto__'), LONG));
+      for (const name of ['__proto__', '__anything']) {
+        const refusal = await brokers.refused(admin.createTopic(newTopic(name), LONG));
+        expect(refusal.code).to.equal('INVALID_TOPIC_NAME');
+        expect(refusal.message).to.contain('reserved for the system');
+      }
+      const unknown = admin.deleteTopic({ topic: '__proto__', timeoutMs: undefined }, LONG);
+      expect((await brokers.refused(unknown)).code).to.equal('UNKNOWN_TOPIC');
+      await brokers.settled(admin.createTopic(newTopic('constructor'), LONG));
       const seen = await brokers.settled(
         admin.getMetadata({ topics: [], linearizable: true }, LONG),
       );
-      expect(seen.topics.map((t) => t.topic)).to.deep.equal(['__proto__']);
-      await brokers.settled(admin.deleteTopic({ topic: '__proto__', timeoutMs: undefined }, LONG));
+      expect(seen.topics.map((t) => t.topic)).to.deep.equal(['constructor']);
+      const gone = admin.deleteTopic({ topic: 'constructor', timeoutMs: undefined }, LONG);
+      await brokers.settled(gone);
       const after = await brokers.settled(
         admin.getMetadata({ topics: ['constructor'], linearizable: true }, LONG),
       );

@@ -132,8 +132,9 @@ describe('applying metadata commands', () => {
 
   it('keeps __proto__ and constructor apart from what objects have', () => {
     const log = new Log(1);
-    log.apply(createTopic('__proto__', [[1]]));
-    expect(log.state.topicsByName.has('constructor')).to.equal(false);
+    log.apply(createTopic('constructor', [[1]]));
+    expect(log.state.topicsByName.has('toString')).to.equal(false);
+    expect(log.refusal(createTopic('__proto__', [[1]]))).to.equal('INVALID_TOPIC_NAME');
     const commits = ['__proto__', 'constructor'].map((name, offset) => ({
       group: name,
       topicId: TOPIC,

@@ -8,7 +8,7 @@ import {
 } from '../../../src/metadata/topic-config.js';
 
 describe('names', () => {
-  const good = ['a', 'A.b_c-9', '__proto__', 'constructor', '...', 'x'.repeat(249)];
+  const good = ['a', 'A.b_c-9', '_proto__', 'constructor', '...', 'x'.repeat(249)];
   const bad = ['', '.', '..', 'a/b', 'a b', 'ä', 'a\n', '\u0000', 'x'.repeat(250)];
   for (const name of good) {
     it(`of topics may be ${JSON.stringify(name.slice(0, 20))}`, () => {
@@ -20,6 +20,11 @@ describe('names', () => {
       expect(topicNameProblem(name)).to.be.a('string');
     });
   }
+  it('of topics may not start with what is reserved for the system', () => {
+    for (const name of ['__', '__proto__', '__consumer_offsets']) {
+      expect(topicNameProblem(name)).to.match(/starts with __, which is reserved/);
+    }
+  });
   it('of groups may be any text without control characters', () => {
     for (const name of ['g', 'my group/1', 'größe', '__proto__']) {
       expect(groupNameProblem(name)).to.equal(undefined);
