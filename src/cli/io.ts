@@ -48,7 +48,9 @@ export class Output {
 
 /** One line for people, or the same facts as JSON; to stderr. */
 export function describeFailure(thrown: unknown, isJson: boolean): string {
-  const isOurs = thrown instanceof CommandError || thrown instanceof UsageError;
+  // Files and sockets of this machine say well enough what is wrong with them.
+  const isSystem = thrown instanceof Error && 'syscall' in thrown;
+  const isOurs = thrown instanceof CommandError || thrown instanceof UsageError || isSystem;
   const error = isOurs ? undefined : BrokerError.from(thrown);
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (!isJson) {
@@ -88,6 +90,12 @@ export function grouped(value: number, decimals = 0): string {
   const [whole = '', fraction] = value.toFixed(decimals).split('.');
   const text = whole.replace(/\B(?=(\d{3})+(?!\d))/g, ',');
   return fraction === undefined ? text : `${text}.${fraction}`;
+}
+
+/** ISO 8601; the bare number where no calendar has it: producers may send any time. */
+export function timeText(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString();
 }
 
 export function bytesText(bytes: number): string {

@@ -13,19 +13,32 @@ import { EXIT_FAILED, EXIT_USAGE, UsageError, describeFailure, type Io } from '.
 
 /** Runs one command line (without the program's name) and returns its exit code. Never rejects. */
 export async function runCli(io: Io, args: readonly string[]): Promise<number> {
-  const program = createProgram(io);
+  const isJson = args.includes('--json');
+  const program = createProgram(io, isJson);
   try {
     await program.parseAsync([...args], { from: 'user' });
     return 0;
   } catch (thrown) {
-    // Help and version are answers, not errors; commander has told of the others.
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : EXIT_USAGE;
-    io.stderr.write(`${describeFailure(thrown, args.includes('--json'))}\n`);
+    if (thrown instanceof CommanderError) {
+      // Help and version are answers, not errors; as text, commander has told of the others.
+      if (thrown.exitCode === 0) return 0;
+      if (isJson) io.stderr.write(`${describeFailure(usageErrorOf(thrown), true)}\n`);
+      return EXIT_USAGE;
+    }
+    io.stderr.write(`${describeFailure(thrown, isJson)}\n`);
     return thrown instanceof UsageError ? EXIT_USAGE : EXIT_FAILED;
   }
 }
 
-export function createProgram(io: Io): Command {
+function usageErrorOf(thrown: CommanderError): UsageError {
+  const isHelp = thrown.code === 'commander.help';
+  return new UsageError(
+    isHelp ? 'a command is missing: see --help' : thrown.message.replace(/^error: /, ''),
+  );
+}
+
+/** With `isJson`, commander's own texts about a wrong command line are left to the caller. */
+export function createProgram(io: Io, isJson = false): Command {
   const program = new Command('millrace')
     .description(
       'A replicated event log: topics and partitions, each partition its own Raft group.',
@@ -40,19 +53,21 @@ export function createProgram(io: Io): Command {
     .addCommand(groupCommand(io))
     .addCommand(clusterCommands(io))
     .addCommand(logCommand(io));
-  prepare(program, io);
+  prepare(program, io, isJson);
   return program;
 }
 
 /** Commander's settings are not inherited by commands that were made apart. */
-function prepare(command: Command, io: Io): void {
+function prepare(command: Command, io: Io, isJson: boolean): void {
   command.exitOverride().showSuggestionAfterError(true);
   command.configureOutput({
     writeOut: (text) => void io.stdout.write(text),
-    writeErr: (text) => void io.stderr.write(text),
+    writeErr: (text) => {
+      if (!isJson) io.stderr.write(text);
+    },
     outputError: (text, write) => write(`millrace: ${text.replace(/^error: /, '')}`),
   });
-  for (const sub of command.commands) prepare(sub, io);
+  for (const sub of command.commands) prepare(sub, io, isJson);
 }
 
 function version(): string {

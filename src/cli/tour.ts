@@ -1,4 +1,4 @@
-import { createReadStream, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { crc32c } from '../base/crc32c.js';
 import { Prng } from '../base/prng.js';
 import { MillraceClient, type BatchReport, type TopicDescription } from '../client/index.js';
+import { openInputFile } from './input-file.js';
 import { CommandError, grouped, type Io, type Output } from './io.js';
 import { LineSplitter } from './lines.js';
 import { LocalCluster } from './local-cluster.js';
@@ -43,6 +44,8 @@ interface TourResult {
  * anything is lost, duplicated, changed or out of order.
  */
 export async function runTour(io: Io, out: Output, file: string | undefined): Promise<void> {
+  // Before anything is started for it.
+  if (file !== undefined) (await openInputFile(file)).stream.destroy();
   const dir = mkdtempSync(path.join(os.tmpdir(), 'millrace-tour-'));
   const free = await freePorts('127.0.0.1', 9);
   const ports = [0, 3, 6].map((at) => ({
@@ -64,6 +67,7 @@ export async function runTour(io: Io, out: Output, file: string | undefined): Pr
     }
   } finally {
     unlisten();
+    interrupt.abort(new CommandError('the tour is over'));
     const closing = client.close().catch(() => undefined);
     await cluster.stop();
     await closing;
@@ -112,6 +116,8 @@ class Tour {
     );
     out.note(`producing ${file} ...`);
     const killing = this.killOnceUnderWay(before.leader);
+    // Awaited below, unless producing fails first: then that is the error to tell.
+    killing.catch(() => undefined);
     await this.produce(file);
     await killing;
     const after = leaderOf(await client.admin.describeTopic(TOPIC), partition);
@@ -150,7 +156,8 @@ class Tour {
     }, true);
     do {
       const startedWith = this.sums.length;
-      for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+      const { stream } = await openInputFile(file);
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
         await splitter.push(chunk);
         this.check();
       }
@@ -189,8 +196,8 @@ class Tour {
   }
 
   private async killOnceUnderWay(leader: number): Promise<void> {
-    while (this.victim.acked < ACKED_BEFORE_KILL && this.failure === undefined) {
-      if (this.signal.aborted) return;
+    while (this.victim.acked < ACKED_BEFORE_KILL) {
+      if (this.signal.aborted || this.failure !== undefined) return;
       await pause(5);
     }
     this.victim.killedAtMs = performance.now();

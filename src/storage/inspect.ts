@@ -1,4 +1,4 @@
-import { copyFile, link, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { access, copyFile, link, mkdtemp, readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32c as portableCrc32c, type Crc32c } from '../base/crc32c.js';
 import { logIndex, type Incarnation, type LogIndex, type RaftGroupId } from '../model/ids.js';
@@ -68,7 +68,7 @@ export async function* inspectEntries(
   options: InspectOptions & { readonly first?: LogIndex; readonly limit?: number } = {},
 ): AsyncGenerator<InspectedEntry, void, undefined> {
   const crc32c = options.crc32c ?? portableCrc32c;
-  const lock = await lockDirectory(directory);
+  const lock = await lockExisting(directory);
   try {
     const { replicas } = await readBroker(directory, crc32c);
     const replica = replicas.find(({ spec }) => spec.groupId === groupId);
@@ -85,7 +85,7 @@ export async function* inspectEntries(
 }
 
 async function whileStopped<T>(directory: string, work: () => Promise<T>): Promise<T> {
-  const lock = await lockDirectory(directory);
+  const lock = await lockExisting(directory);
   try {
     return await work();
   } finally {
@@ -93,10 +93,22 @@ async function whileStopped<T>(directory: string, work: () => Promise<T>): Promi
   }
 }
 
+/** Taking the lock makes the directory where there is none: a mistyped path must stay as it is. */
+async function lockExisting(directory: string): Promise<LevelDb> {
+  await access(path.join(directory, 'state')).catch((cause: unknown) => {
+    throw new StateFileError(missing(path.join(directory, 'state')), { cause });
+  });
+  return await lockDirectory(directory);
+}
+
+function missing(file: string): string {
+  return `${file} is missing: no broker's data here`;
+}
+
 async function readBroker(directory: string, crc32c: Crc32c): Promise<InspectedBroker> {
   const file = path.join(directory, 'state');
   const bytes = await readFileIfThere(file);
-  if (bytes === undefined) throw new StateFileError(`${file} is missing: no broker's data here`);
+  if (bytes === undefined) throw new StateFileError(missing(file));
   const identity = await loadIdentity(directory, crc32c);
   const replicas = parseStateFile(file, bytes, crc32c)
     .records.filter((record) => record.facts.use === 'used')

@@ -7,7 +7,7 @@ import type {
   StartAt,
   StoredRecord,
 } from '../../client/index.js';
-import { UsageError, type Io } from '../io.js';
+import { UsageError, timeText, type Io } from '../io.js';
 import {
   OFFSET_MAX,
   clusterCommand,
@@ -184,7 +184,7 @@ function encoderFor(options: ConsumeOptions): Encoder {
       records.flatMap((r) => {
         const value = r.value ?? new Uint8Array();
         if (options.verbose !== true) return [value, newline];
-        const time = new Date(r.timestampMs).toISOString();
+        const time = timeText(r.timestampMs);
         const head = `${batch.partition}:${r.offset}\t${time}\t`;
         return [Buffer.from(head), r.key ?? Buffer.from('-'), Buffer.from('\t'), value, newline];
       }),

@@ -229,14 +229,17 @@ function killCommand(io: Io): Command {
     });
 }
 
+function brokerIds(text: string, before: readonly number[] = []): readonly number[] {
+  return [...before, wholeNumber(1)(text)];
+}
+
 function restartCommand(io: Io): Command {
   return localLeaf('restart', 'stop brokers if they run, start them, wait until they are ready')
-    .argument('[broker...]', 'default: all, one after the other')
-    .action(async (ids: readonly string[], options: LocalOptions) => {
+    .argument('[broker...]', 'default: all, one after the other', brokerIds)
+    .action(async (ids: readonly number[], options: LocalOptions) => {
       const cluster = LocalCluster.mustOpen(dirOf(io, options));
-      const parse = wholeNumber(1);
       const brokers: readonly LocalBroker[] =
-        ids.length === 0 ? cluster.brokers : ids.map((text) => cluster.broker(parse(text)));
+        ids.length === 0 ? cluster.brokers : ids.map((id) => cluster.broker(id));
       for (const broker of brokers) {
         await cluster.stop([broker]);
         await cluster.start([broker]);

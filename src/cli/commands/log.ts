@@ -14,7 +14,7 @@ import {
   type InspectedEntry,
   type InspectedReplica,
 } from '../../storage/inspect.js';
-import { CommandError, Output, table, type Io } from '../io.js';
+import { CommandError, Output, table, timeText, type Io } from '../io.js';
 import { OFFSET_MAX, command, wholeNumber } from '../options.js';
 
 interface DumpOptions {
@@ -65,8 +65,11 @@ async function dump(io: Io, directory: string, options: DumpOptions): Promise<vo
 }
 
 function groupOf(broker: InspectedBroker, options: DumpOptions): RaftGroupId {
-  if (options.group !== undefined) return raftGroupId(options.group);
-  const { topic, partition = 0 } = options;
+  const { group, topic, partition = 0 } = options;
+  if (group !== undefined) {
+    if (broker.replicas.some(({ spec }) => spec.groupId === group)) return raftGroupId(group);
+    throw new CommandError(`no replica of Raft group ${group} here`);
+  }
   const found = broker.replicas.find(
     ({ spec }) => spec.topic === topic && spec.partition === partition && spec.groupId !== 0,
   );
@@ -110,7 +113,7 @@ function lineOf(found: InspectedEntry): string {
   const { entry } = found;
   const fault = found.fault === undefined ? '' : `  FAULT: ${found.fault}`;
   if (entry === undefined) return `${found.index}${fault}`;
-  const time = new Date(entry.timeMs).toISOString();
+  const time = timeText(entry.timeMs);
   const head = `${entry.index}  term ${entry.term}  ${entry.kind}  ${time}  ${entry.payload.length} bytes`;
   const batch = batchOf(entry);
   if (batch === undefined) return `${head}${fault}`;

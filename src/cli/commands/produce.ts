@@ -1,10 +1,9 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { SingleBar } from 'cli-progress';
 import { Option, type Command } from 'commander';
 import type { Acks, BatchReport, Compression, Producer } from '../../client/index.js';
 import { BrokerError } from '../../model/errors.js';
+import { openInputFile, type InputFile } from '../input-file.js';
 import { CommandError, UsageError, bytesText, grouped, type Io } from '../io.js';
 import { LineSplitter, type LineTaker } from '../lines.js';
 import {
@@ -82,7 +81,7 @@ async function produce(io: Io, topic: string, options: ProduceOptions): Promise<
       await feed(input.stream, splitter, tally, abort.signal);
       await producer.flush();
     } catch (thrown) {
-      tally.fail(BrokerError.from(thrown));
+      tally.fail(failureOf(thrown));
       await producer.flush();
     } finally {
       unlisten();
@@ -96,20 +95,16 @@ async function produce(io: Io, topic: string, options: ProduceOptions): Promise<
   });
 }
 
-async function openInput(
-  io: Io,
-  file: string | undefined,
-): Promise<{ readonly stream: Readable; readonly bytes: number | undefined }> {
+async function openInput(io: Io, file: string | undefined): Promise<InputFile> {
   if (file === undefined || file === '-') return { stream: io.stdin, bytes: undefined };
-  try {
-    const info = await stat(file);
-    if (info.isDirectory()) throw new Error('it is a directory');
-    const stream = createReadStream(file, { highWaterMark: READ_BYTES });
-    return { stream, bytes: info.isFile() ? info.size : undefined };
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new CommandError(`cannot read ${file}: ${why}`, { cause });
-  }
+  return await openInputFile(file, READ_BYTES);
+}
+
+/** The input may fail as well as the cluster. */
+function failureOf(thrown: unknown): Error {
+  const isSystem = thrown instanceof Error && 'syscall' in thrown;
+  if (!isSystem) return BrokerError.from(thrown);
+  return new CommandError(`cannot read the input: ${thrown.message}`, { cause: thrown });
 }
 
 async function feed(
@@ -179,10 +174,10 @@ interface Summary {
 }
 
 /** Counts what became of the records, and shows it on a terminal. */
-class Tally {
+export class Tally {
   sent = 0;
   bytesRead = 0;
-  error: BrokerError | undefined;
+  error: Error | undefined;
   private acked = 0;
   private failed = 0;
   private unknown = 0;
@@ -190,17 +185,23 @@ class Tally {
   private endMs = 0;
   private readonly bar: SingleBar | undefined;
 
-  constructor(io: Io, bytes: number | undefined, options: ProduceOptions) {
+  /** Of an input whose size is not known, it shows how much, not how much of it. */
+  constructor(
+    io: Io,
+    bytes: number | undefined,
+    options: { readonly quiet?: boolean; readonly json?: boolean },
+  ) {
     const isShown = io.stderr.isTTY === true && options.quiet !== true && options.json !== true;
-    if (!isShown || bytes === undefined || bytes === 0) return;
+    if (!isShown || bytes === 0) return;
+    const counts = '{records} records acknowledged  {rate}/s';
     this.bar = new SingleBar({
-      format: '{bar} {percentage}%  {records} records acknowledged  {rate}/s',
+      format: bytes === undefined ? counts : `{bar} {percentage}%  ${counts}`,
       stream: io.stderr,
       hideCursor: true,
       clearOnComplete: true,
       barsize: 30,
     });
-    this.bar.start(bytes, 0, { records: '0', rate: '0 B' });
+    this.bar.start(bytes ?? Infinity, 0, { records: '0', rate: '0 B' });
   }
 
   batch(report: BatchReport): void {
@@ -217,7 +218,7 @@ class Tally {
     this.bar.update(bytes, { records: grouped(this.acked), rate });
   }
 
-  fail(error: BrokerError): void {
+  fail(error: Error): void {
     this.error ??= error;
   }
 

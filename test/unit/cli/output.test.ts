@@ -1,9 +1,38 @@
 import { once } from 'node:events';
 import { Writable } from 'node:stream';
 import { expect } from 'chai';
-import { bytesText, describeFailure, grouped, table, CommandError } from '../../../src/cli/io.js';
+import { Tally } from '../../../src/cli/commands/produce.js';
+import {
+  CommandError,
+  bytesText,
+  describeFailure,
+  grouped,
+  table,
+  timeText,
+  type Io,
+} from '../../../src/cli/io.js';
 import { StreamWriter } from '../../../src/cli/stream-writer.js';
+import { FakeIo } from '../../support/fake-io.js';
 import { BrokerError } from '../../../src/model/errors.js';
+
+const BATCH = {
+  topic: 't',
+  partition: 0,
+  records: 1,
+  bytes: 100,
+  baseOffset: 0,
+  leaderEpoch: 1,
+  attempts: 1,
+  elapsedMs: 1,
+  isDuplicate: false,
+  error: undefined,
+};
+
+function onTerminal(io: FakeIo): Io {
+  const { stdin, stdout, env } = io;
+  const stderr = Object.assign(io.stderr, { isTTY: true as const });
+  return { stdin, stdout, stderr, env, onInterrupt: () => () => undefined };
+}
 
 describe('output', () => {
   it('groups digits and names sizes', () => {
@@ -21,6 +50,34 @@ describe('output', () => {
       '2.0 GB',
     ]);
   });
+
+  it('tells times that no calendar has as they are', () => {
+    expect(timeText(0)).to.equal('1970-01-01T00:00:00.000Z');
+    for (const absurd of [9e15, -9e15]) expect(timeText(absurd)).to.equal(String(absurd));
+  });
+
+  it('calls a file of this machine that fails by its own error', () => {
+    const error = Object.assign(new Error('EIO: i/o error, read'), { syscall: 'read' });
+    expect(describeFailure(error, false)).to.equal('millrace: EIO: i/o error, read');
+    expect(describeFailure(error, true)).to.contain('"code":"FAILED"');
+  });
+
+  const inputs: [string, number | undefined][] = [
+    ['a file', 1_000],
+    ['standard input', undefined],
+  ];
+  for (const [name, bytes] of inputs) {
+    it(`shows the progress of ${name} on a terminal`, () => {
+      const io = new FakeIo();
+      const tally = new Tally(onTerminal(io), bytes, {});
+      tally.sent = 4_321;
+      tally.bytesRead = 500;
+      tally.batch({ ...BATCH, records: 4_321 });
+      tally.finish();
+      expect(io.err).to.contain('4,321 records acknowledged');
+      expect(io.err).not.to.match(/NaN|Infinity/);
+    });
+  }
 
   it('lines columns up, numbers to the right', () => {
     const lines = table(

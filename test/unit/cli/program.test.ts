@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import type { Command } from 'commander';
 import { createProgram, runCli } from '../../../src/cli/program.js';
+import { LevelBrokerStore } from '../../../src/storage/level-broker-store.js';
 import { FakeIo } from '../../support/fake-io.js';
 
 /** Nobody listens there: port 1 is never a broker's. */
@@ -119,6 +120,19 @@ describe('millrace, the command line', () => {
     ],
     ['a move to nowhere', ['cluster', 'move', 'x', '0'], /required option '--replicas/],
     ['a broker that is no number', ['local', 'kill', 'one'], /whole number/],
+    ['one of several brokers that is none', ['local', 'restart', '1', 'two'], /whole number/],
+    ['an unknown option, as JSON', ['topic', 'list', '--json', '--x'], /"code":"USAGE".*--x/],
+    ['a missing argument, as JSON', ['topic', 'create', '--json'], /"code":"USAGE".*'topic'/],
+    ['a bad number, as JSON', ['consume', 'x', '--json', '-n', 'ten'], /"code":"USAGE".*whole/],
+    [
+      'more partitions than 32 bits hold',
+      ['topic', 'create', 'x', '-p', '4294967296'],
+      /2147483647/,
+    ],
+    ['a partition beyond 32 bits', ['cluster', 'transfer', 'x', '4294967296'], /2147483647/],
+    ['a broker beyond 32 bits', ['cluster', 'move', 'x', '0', '--replicas', '4294967297'], /2147/],
+    ['a commit beyond 32 bits', ['offsets', 'x', '-g', 'g', '--commit', '4294967296=5'], /0=1234/],
+    ['a time no timer can wait', ['topic', 'list', '--timeout', '2147483648'], /2147483647/],
     [
       'overlapping ports',
       ['local', 'start', '--dir', '/nonexistent/x', '--peer-port', '7402'],
@@ -178,6 +192,40 @@ describe('millrace, the command line', () => {
           `millrace: no local cluster in ${dir}: millrace local start makes one\n`,
         ]);
       }
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+
+  it('starts no tour on a file that is not there', async () => {
+    const { code, err } = await run(['local', 'start', '--tour', '/nonexistent.log']);
+    expect(code).to.equal(1);
+    expect(err).to.match(/^millrace: cannot read \/nonexistent\.log: ENOENT[^\n]*\n$/);
+  });
+
+  it('leaves a mistyped path as it is when asked for its log', async () => {
+    const dir = mkdtempSync(path.join(os.tmpdir(), 'millrace-cli-'));
+    try {
+      const mistyped = path.join(dir, 'brokr-1');
+      const { code, err } = await run(['log', 'dump', mistyped]);
+      expect([code, err]).to.deep.equal([
+        1,
+        `millrace: ${path.join(mistyped, 'state')} is missing: no broker's data here\n`,
+      ]);
+      expect((await run(['log', 'dump', dir])).code).to.equal(1);
+      expect(readdirSync(dir)).to.deep.equal([]);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+
+  it('says of a Raft group that it is not there', async () => {
+    const dir = mkdtempSync(path.join(os.tmpdir(), 'millrace-cli-'));
+    try {
+      const store = await LevelBrokerStore.open(dir);
+      await store.close();
+      const { code, err } = await run(['log', 'dump', dir, '--group', '99']);
+      expect([code, err]).to.deep.equal([1, 'millrace: no replica of Raft group 99 here\n']);
     } finally {
       rmSync(dir, { recursive: true });
     }
