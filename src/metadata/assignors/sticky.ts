@@ -30,7 +30,7 @@ interface Share {
  * One sticky assignment. Members with equal subscriptions have a quota: the even share, rounded up
  * for as many as there are partitions over; the others are evened out afterwards, one move at a time.
  *
- *   1. Members keep what they have and like, within their quota.
+ *   1. Members keep what they have and like, within their quota (without a quota, all they have).
  *   2. What is left goes to members that like it, the one with the least first.
  *   3. The rest stays with who has it, or goes to the member with the least.
  *   4. While a move makes shares more even, partitions move.
@@ -116,7 +116,8 @@ class StickyAssignment {
       let seen = 0;
       for (const slot of share.member.current) {
         const key = slotKey(slot);
-        if (previous.get(key) !== share || !this.likes(share.member, slot)) continue;
+        if (previous.get(key) !== share) continue;
+        if (this.isUniform && !this.likes(share.member, slot)) continue;
         if (seen < this.quota) this.give(share, key, slot, open);
         else if (seen === this.quota) surplus.push([share, key, slot]);
         seen += 1;

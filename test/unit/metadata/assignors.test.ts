@@ -1,0 +1,258 @@
+import { expect } from 'chai';
+import fc from 'fast-check';
+
+import type {
+  Assignment,
+  AssignorInput,
+  AssignorMember,
+} from '../../../src/metadata/assignors/assignor.js';
+import { rangeAssignor } from '../../../src/metadata/assignors/range.js';
+import { assignorNames, chooseAssignor } from '../../../src/metadata/assignors/registry.js';
+import { rackAssignor, uniformAssignor } from '../../../src/metadata/assignors/sticky.js';
+import { slotKey, sortedSlots, type Slot } from '../../../src/metadata/consumer-group.js';
+import { show, slot } from './group-support.js';
+
+type Spec = Readonly<
+  Record<string, { readonly topics: string; readonly rack?: string; readonly instance?: string }>
+>;
+
+/** Topics by letter; `racks` are those of the partitions of every topic, in turn. */
+function inputOf(
+  topics: Readonly<Record<string, number>>,
+  members: Spec,
+  current: Assignment = new Map(),
+  racks: readonly string[] = [],
+): AssignorInput {
+  return {
+    members: Object.keys(members)
+      .sort()
+      .map((memberId): AssignorMember => {
+        const spec = members[memberId]!;
+        return {
+          memberId,
+          instanceId: spec.instance ?? '',
+          rack: spec.rack ?? '',
+          topics: Array.from(spec.topics).map((name) => slot(`${name}0`).topicId).sort(),
+          current: current.get(memberId) ?? [],
+        };
+      }),
+    topics: new Map(
+      Object.entries(topics).map(([name, partitions]) => {
+        const { topicId: id } = slot(`${name}0`);
+        const racksOf = (partition: number): Set<string> =>
+          new Set(racks.length === 0 ? [] : [racks[partition % racks.length]!]);
+        return [id, { id, partitions, racksOf }];
+      }),
+    ),
+  };
+}
+
+const shown = (assignment: Assignment): Record<string, string> =>
+  Object.fromEntries([...assignment].map(([id, slots]) => [id, show(sortedSlots(slots))]));
+
+function moved(before: Assignment, after: Assignment): number {
+  const owner = new Map<string, string>();
+  for (const [memberId, slots] of before)
+    for (const one of slots) owner.set(slotKey(one), memberId);
+  let count = 0;
+  for (const [memberId, slots] of after) {
+    for (const one of slots) {
+      const previous = owner.get(slotKey(one));
+      if (previous !== undefined && previous !== memberId && after.has(previous)) count += 1;
+    }
+  }
+  return count;
+}
+
+const sizes = (assignment: Assignment): number[] =>
+  [...assignment.values()].map((slots) => slots.length).sort((a, b) => a - b);
+
+describe('the range assignor', () => {
+  it('gives the same numbers of every topic to the same member', () => {
+    const input = inputOf({ a: 5, b: 5 }, { x: { topics: 'ab' }, y: { topics: 'ab' } });
+    expect(shown(rangeAssignor.assign(input))).to.eql({ x: 'a0 a1 b0 b1', y: 'a2 a3 a4 b2 b3 b4' });
+  });
+
+  it('asks only subscribers, and leaves some without when there are too few', () => {
+    const members = { x: { topics: 'a' }, y: { topics: 'ab' }, z: { topics: 'a' } };
+    expect(shown(rangeAssignor.assign(inputOf({ a: 2, b: 1 }, members)))).to.eql({
+      x: '',
+      y: 'a0 b0',
+      z: 'a1',
+    });
+  });
+
+  it('puts static members first, in the order of their instances', () => {
+    const members = {
+      x: { topics: 'a', instance: 'i2' },
+      y: { topics: 'a', instance: 'i1' },
+      b: { topics: 'a' },
+    };
+    expect(shown(rangeAssignor.assign(inputOf({ a: 3 }, members)))).to.eql({
+      y: 'a0',
+      x: 'a1',
+      b: 'a2',
+    });
+  });
+});
+
+describe('the uniform assignor', () => {
+  it('moves no more than it must when a member comes', () => {
+    const two = { x: { topics: 'a' }, y: { topics: 'a' } };
+    const before = uniformAssignor.assign(inputOf({ a: 12 }, two));
+    expect(sizes(before)).to.eql([6, 6]);
+    const after = uniformAssignor.assign(inputOf({ a: 12 }, { ...two, z: two.x }, before));
+    expect(sizes(after)).to.eql([4, 4, 4]);
+    expect(moved(before, after)).to.equal(4);
+  });
+
+  it('moves only what was left behind when a member goes', () => {
+    const two = { x: { topics: 'a' }, y: { topics: 'a' } };
+    const before = uniformAssignor.assign(inputOf({ a: 12 }, { ...two, z: two.x }));
+    const after = uniformAssignor.assign(inputOf({ a: 12 }, two, before));
+    expect(sizes(after)).to.eql([6, 6]);
+    expect(moved(before, after)).to.equal(0);
+  });
+
+  it('balances over all topics, not topic by topic', () => {
+    const members = { w: { topics: 'abc' }, x: { topics: 'abc' }, y: { topics: 'abc' } };
+    expect(sizes(uniformAssignor.assign(inputOf({ a: 1, b: 1, c: 1 }, members)))).to.eql([1, 1, 1]);
+  });
+
+  it('evens out members with different subscriptions as far as these allow', () => {
+    const members = { x: { topics: 'a' }, y: { topics: 'ab' }, z: { topics: 'b' } };
+    const all = uniformAssignor.assign(inputOf({ a: 4, b: 4 }, members));
+    expect(Math.max(...sizes(all)) - Math.min(...sizes(all))).to.be.at.most(1);
+    const greedy = new Map<string, Slot[]>([['y', ['a0', 'a1', 'b0', 'b1'].map(slot)]]);
+    const evened = uniformAssignor.assign(inputOf({ a: 2, b: 2 }, members, greedy));
+    expect(sizes(evened)).to.eql([1, 1, 2]);
+  });
+
+  it('forgets what is gone: topics, partitions, subscriptions', () => {
+    const current = new Map([['x', ['a0', 'a7', 'b0', 'c0'].map(slot)]]);
+    const input = inputOf({ a: 1, b: 1 }, { x: { topics: 'a' } }, current);
+    expect(shown(uniformAssignor.assign(input))).to.eql({ x: 'a0' });
+  });
+});
+
+describe('the rack assignor', () => {
+  const RACKS = ['r1', 'r2', 'r3'];
+
+  it('gives partitions to members near a replica', () => {
+    const members = {
+      x: { topics: 'a', rack: 'r1' },
+      y: { topics: 'a', rack: 'r2' },
+      z: { topics: 'a', rack: 'r3' },
+    };
+    const near = rackAssignor.assign(inputOf({ a: 9 }, members, new Map(), RACKS));
+    expect(shown(near)).to.eql({ x: 'a0 a3 a6', y: 'a1 a4 a7', z: 'a2 a5 a8' });
+    const far = new Map([
+      ['x', near.get('y')!],
+      ['y', near.get('z')!],
+      ['z', near.get('x')!],
+    ]);
+    expect(shown(rackAssignor.assign(inputOf({ a: 9 }, members, far, RACKS)))).to.eql(shown(near));
+  });
+
+  it('stays balanced and sticky where racks do not help', () => {
+    const members = { x: { topics: 'a', rack: 'r9' }, y: { topics: 'a' } };
+    const first = rackAssignor.assign(inputOf({ a: 6 }, members, new Map(), RACKS));
+    expect(sizes(first)).to.eql([3, 3]);
+    const again = rackAssignor.assign(inputOf({ a: 6 }, members, first, RACKS));
+    expect(shown(again)).to.eql(shown(first));
+  });
+});
+
+describe('every assignor', () => {
+  const letters = 'abcd';
+  const world = fc.record({
+    partitions: fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 1, maxLength: 4 }),
+    members: fc.array(
+      fc.record({
+        mask: fc.integer({ min: 0, max: 15 }),
+        rack: fc.constantFrom('', 'r1', 'r2', 'r3', 'r9'),
+      }),
+      { minLength: 1, maxLength: 7 },
+    ),
+    isSame: fc.boolean(),
+    leaver: fc.nat(6),
+  });
+
+  function build(one: {
+    readonly partitions: readonly number[];
+    readonly members: readonly { readonly mask: number; readonly rack: string }[];
+    readonly isSame: boolean;
+  }): {
+    topics: Record<string, number>;
+    members: Record<string, { topics: string; rack: string }>;
+  } {
+    const names = Array.from(letters).slice(0, one.partitions.length);
+    const topics = Object.fromEntries(names.map((name, i) => [name, one.partitions[i]!]));
+    const members = Object.fromEntries(
+      one.members.map(({ mask, rack }, i) => {
+        const some = names.filter((_, bit) => one.isSame || (mask & (1 << bit)) !== 0).join('');
+        return [`m${i}`, { topics: some, rack }];
+      }),
+    );
+    return { topics, members };
+  }
+
+  for (const name of assignorNames()) {
+    const assignor = chooseAssignor([name]);
+
+    it(`${name}: gives every partition to one subscriber, and repeats itself`, () => {
+      fc.assert(
+        fc.property(world, (one) => {
+          const { topics, members } = build(one);
+          const first = assignor.assign(inputOf(topics, members, new Map(), ['r1', 'r2', 'r3']));
+          const seen = new Set<string>();
+          for (const [memberId, slots] of first) {
+            for (const at of slots) {
+              expect(seen.has(slotKey(at)), slotKey(at)).to.equal(false);
+              seen.add(slotKey(at));
+              expect(members[memberId]!.topics).to.contain(show([at])[0]);
+            }
+          }
+          const wanted = Object.entries(topics)
+            .filter(([topic]) => Object.values(members).some((m) => m.topics.includes(topic)))
+            .reduce((sum, [, count]) => sum + count, 0);
+          expect(seen.size).to.equal(wanted);
+          const again = assignor.assign(inputOf(topics, members, first, ['r1', 'r2', 'r3']));
+          for (const memberId of Object.keys(members)) {
+            expect(shown(again)[memberId] ?? '').to.equal(shown(first)[memberId] ?? '');
+          }
+        }),
+        { numRuns: 300 },
+      );
+    });
+
+    if (name === 'range') continue;
+    it(`${name}: keeps shares of equal subscriptions even, whoever goes`, () => {
+      fc.assert(
+        fc.property(world, (given) => {
+          const one = { ...given, isSame: true };
+          const { topics, members } = build(one);
+          const racks = ['r1', 'r2', 'r3'];
+          const first = assignor.assign(inputOf(topics, members, new Map(), racks));
+          const all = sizes(first);
+          expect(all.at(-1)! - all[0]!).to.be.at.most(1);
+          const { [`m${given.leaver}`]: gone, ...rest } = members;
+          if (gone === undefined || Object.keys(rest).length === 0) return;
+          const after = assignor.assign(inputOf(topics, rest, first, racks));
+          const left = sizes(after);
+          expect(left.at(-1)! - left[0]!).to.be.at.most(1);
+          if (name === 'uniform') expect(moved(first, after)).to.equal(0);
+        }),
+        { numRuns: 300 },
+      );
+    });
+  }
+
+  it('is chosen by most members, else by name, else uniform', () => {
+    expect(chooseAssignor([]).name).to.equal('uniform');
+    expect(chooseAssignor(['', '', 'range']).name).to.equal('range');
+    expect(chooseAssignor(['uniform', 'range']).name).to.equal('range');
+    expect(chooseAssignor(['uniform', 'uniform', 'rack']).name).to.equal('uniform');
+    expect(chooseAssignor(['unheard-of']).name).to.equal('uniform');
+  });
+});
