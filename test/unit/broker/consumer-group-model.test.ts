@@ -9,7 +9,7 @@ import { MemberSession } from '../../../src/broker/member-session.js';
 import type { ParticipateResponse } from '../../../src/broker/group-types.js';
 import { slotsOf } from '../../../src/broker/topic-slots.js';
 import { GROUP, GroupLog, holders, profile, topicIdOf } from '../metadata/group-support.js';
-import { Log } from '../metadata/support.js';
+import { createTopic, Log } from '../metadata/support.js';
 
 /*
  * Members that hear of their assignments late, the log, and a coordinator that proposes with what it
@@ -98,6 +98,7 @@ class World {
   /** Decided, not yet applied. */
   queue: GroupEvent[] = [];
   private lives = 0;
+  private topicsMade = 0;
   private epochs = new Map<string, number>();
   private groupEpochs: readonly [number, number] = [0, 0];
   readonly names = ['a', 'b'];
@@ -307,9 +308,14 @@ class World {
 
   private toggleTopic(which: number): void {
     const name = this.names[which]!;
-    const id = topicIdOf(which + 1);
-    if (this.log.state.topicsById.has(id)) this.log.apply({ kind: 'deleteTopic', topicId: id });
-    else this.log.create(name, 3);
+    const existing = this.log.state.topicsByName.get(name);
+    if (existing !== undefined) {
+      this.log.apply({ kind: 'deleteTopic', topicId: existing.id });
+      return;
+    }
+    // As in a cluster, a recreated topic is another one.
+    this.topicsMade += 1;
+    this.log.apply(createTopic(name, [[1], [2], [3]], topicIdOf(100 + this.topicsMade)));
   }
 
   private commit(n: number, partition: number): void {

@@ -32,7 +32,9 @@ function inputOf(
           memberId,
           instanceId: spec.instance ?? '',
           rack: spec.rack ?? '',
-          topics: Array.from(spec.topics).map((name) => slot(`${name}0`).topicId).sort(),
+          topics: Array.from(spec.topics)
+            .map((name) => slot(`${name}0`).topicId)
+            .sort(),
           current: current.get(memberId) ?? [],
         };
       }),
