@@ -129,7 +129,9 @@ export interface AlterTopicRequest {
 export type OffsetAt =
   | { readonly kind: 'earliest' }
   | { readonly kind: 'latest' }
-  | { readonly kind: 'timestamp'; readonly timestampMs: number };
+  | { readonly kind: 'timestamp'; readonly timestampMs: number }
+  /** The first record at or after an offset: for its time. */
+  | { readonly kind: 'record'; readonly offset: number };
 
 export interface OffsetQuery extends TopicPartition {
   readonly at: OffsetAt;

@@ -4,7 +4,13 @@ import { BrokerError } from '../model/errors.js';
 import type { TopicPartition } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
 import type { World } from '../ports/world.js';
-import type { AdminService, CallOptions, OffsetAt, OffsetFound } from './admin-types.js';
+import type {
+  AdminService,
+  CallOptions,
+  OffsetAt,
+  OffsetFound,
+  OffsetQuery,
+} from './admin-types.js';
 import type { ControllerLink } from './controller-link.js';
 import { Deadline } from './deadline.js';
 import type { GroupCoordinator } from './group-coordinator.js';
@@ -68,9 +74,16 @@ export class GroupAdmin implements GroupService {
     const ends = withLag
       ? await this.#ends(partitions, Math.min(LAG_MS, deadline.remainingMs()))
       : new Map<string, Ends>();
+    const withLags = partitions.map((one) => withEnds(one, ends.get(keyOf(one))));
+    const times = await this.#timesOfNext(withLags, Math.min(LAG_MS, deadline.remainingMs()));
+    const nowMs = this.#deps.world.clock.nowMs();
     return {
       ...known,
-      partitions: partitions.map((one) => withEnds(one, ends.get(keyOf(one)))),
+      partitions: withLags.map((one) => {
+        const timestampMs = times.get(keyOf(one));
+        if (timestampMs === undefined) return one;
+        return { ...one, lagMs: Math.max(0, nowMs - timestampMs) };
+      }),
       lastCommitTimeMs: known.committed.reduce((last, c) => Math.max(last, c.commitTimeMs), 0),
     };
   }
@@ -184,6 +197,30 @@ export class GroupAdmin implements GroupService {
       }
     }
     return [...wanted.values()];
+  }
+
+  /** Times of the first records that the group has yet to read, where there are any. */
+  async #timesOfNext(
+    partitions: readonly GroupPartition[],
+    deadlineMs: number,
+  ): Promise<Map<string, number>> {
+    const queries = partitions.flatMap(({ topic, partition, ...known }): OffsetQuery[] => {
+      if (known.lagRecords < 1) return [];
+      const at = { kind: 'record', offset: Math.max(0, known.committedOffset) } as const;
+      return [{ topic, partition, at }];
+    });
+    const times = new Map<string, number>();
+    if (queries.length === 0) return times;
+    const answers = await this.#deps.admin.listOffsets(
+      { queries, linearizable: false },
+      { deadlineMs },
+    );
+    for (const one of answers) {
+      const { answer } = one;
+      if (answer instanceof BrokerError || answer.offset < 0) continue;
+      times.set(keyOf(one), answer.timestampMs);
+    }
+    return times;
   }
 
   async #offsetsAt(

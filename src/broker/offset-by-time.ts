@@ -35,6 +35,11 @@ export async function findOffsetByTime(
   }
 }
 
+/** The first record at or above `from`, with its time; of a compressed batch, its first time. */
+export function findRecord(reader: LogReader, from: Offset): Promise<TimedOffset> {
+  return findOffsetByTime(reader, Number.MIN_SAFE_INTEGER, from);
+}
+
 function findInBatch(
   header: RecordBatchHeader,
   batch: Uint8Array,

@@ -28,15 +28,17 @@ const facts = record<PartitionFacts>({
   sizeBytes: uint(),
 });
 
-const AT_CODES = { earliest: 0, latest: 1, timestamp: 2 } as const;
+const AT_CODES = { earliest: 0, latest: 1, timestamp: 2, record: 3 } as const;
 const offsetAt: Codec<OffsetAt> = {
   write(w, at) {
     w.u8(AT_CODES[at.kind]);
     if (at.kind === 'timestamp') w.i64(at.timestampMs);
+    if (at.kind === 'record') w.uvarint(at.offset);
   },
   read(r) {
     const code = r.u8();
     if (code === AT_CODES.timestamp) return { kind: 'timestamp', timestampMs: r.i64() };
+    if (code === AT_CODES.record) return { kind: 'record', offset: r.uvarint() };
     return { kind: code === AT_CODES.earliest ? 'earliest' : 'latest' };
   },
 };

@@ -17,7 +17,7 @@ import type { OffsetAt, OffsetFound, PartitionFacts } from './admin-types.js';
 import { CommitSamples, describePartition } from './describe-partition.js';
 import { outOfRange, LogReader } from './log-reader.js';
 import { LogTruncator, type Lane } from './log-truncator.js';
-import { findOffsetByTime } from './offset-by-time.js';
+import { findOffsetByTime, findRecord } from './offset-by-time.js';
 import { PartitionAppender } from './partition-appender.js';
 import { PendingCommand } from './pending-command.js';
 import type { PendingProduce, ProduceContext } from './pending-produce.js';
@@ -230,7 +230,10 @@ export class PartitionReplica implements RaftGroupOwner {
     if (at.kind === 'earliest')
       return { offset: logStartOffset, timestampMs: -1, leaderEpoch: term };
     if (at.kind === 'latest') return { offset: highWatermark, timestampMs: -1, leaderEpoch: term };
-    const found = await findOffsetByTime(reader, at.timestampMs, logStartOffset);
+    const found =
+      at.kind === 'record'
+        ? await findRecord(reader, offset(Math.max(at.offset, logStartOffset)))
+        : await findOffsetByTime(reader, at.timestampMs, logStartOffset);
     return { ...found, leaderEpoch: term };
   }
 

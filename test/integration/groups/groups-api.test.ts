@@ -205,6 +205,12 @@ describe('the Groups service', function () {
       [3, 10, 7],
       [-1, 10, 10],
     ]);
+    const ages = group.partitions.map((p) => Math.round((Date.now() - p.lagMs) / 1_000));
+    expect(
+      ages.filter((age) => age === 1),
+      'records are of the first seconds of 1970',
+    ).to.have.length(3);
+    expect(group.partitions.filter((p) => p.lagMs === 0)).to.have.length(1);
     const names = await answerOf<{ groups: { group: string; members: number }[] }>((done) =>
       groups.ListGroups({ prefix: 'fen' }, done),
     );
