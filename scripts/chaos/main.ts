@@ -131,7 +131,8 @@ try {
       bootstrap: cluster.bootstrap,
       topic: TOPIC,
       partitions,
-      producers: partitions * 2,
+      // Beside the members' processes every answer takes longer: more of them are under way.
+      producers: partitions * (groups === undefined ? 2 : 4),
       recordsPerSecond: Number(args['records-per-second']),
       valueBytes: Number(args['value-bytes']),
     },
