@@ -74,7 +74,9 @@ export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
         onOutOfRange: settings.onOutOfRange,
         unavailableTimeoutMs: options.unavailableTimeoutMs,
         isManaged: true,
-        isComplete: () => options.stopAtEnd === true && this.holdings.isSettled,
+        // Before the first epoch the coordinator is still thinking about who gets what.
+        isComplete: () =>
+          options.stopAtEnd === true && this.memberEpoch > 0 && this.holdings.isSettled,
       },
       deps,
     );
@@ -305,6 +307,8 @@ export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
 
   private watchProcessing(): void {
     const { member } = this;
+    // An epoch may have come without partitions: then there is nothing to wait for.
+    if (this.options.stopAtEnd === true) this.fetcher.wake();
     if (this.awaySinceMs === undefined || member === undefined) return;
     if (this.closing !== undefined) return;
     const { processingTimeoutMs } = this.settings;

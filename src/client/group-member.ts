@@ -110,7 +110,7 @@ export class GroupMember {
     this.joined.promise.catch(() => undefined);
   }
 
-  /** To be carried by commits. */
+  /** To be carried by commits; 0: the coordinator has not given this member a place yet. */
   get epoch(): number {
     return this.memberEpoch;
   }
@@ -131,7 +131,7 @@ export class GroupMember {
   async leave(isForAWhile: boolean): Promise<void> {
     if (this.phase === 'ended') return;
     if (this.phase !== 'leaving') {
-      const hasJoined = this.memberEpoch > 0 || this.unanswered.length > 0;
+      const hasJoined = this.phase === 'joined' || this.unanswered.length > 0;
       this.phase = 'leaving';
       this.leavesForAWhile = isForAWhile;
       this.heartbeatTimer?.();
@@ -296,6 +296,7 @@ export class GroupMember {
 
   private evicted(error: BrokerError): void {
     const isNew = this.memberEpoch === 0;
+    this.phase = 'joining';
     this.memberEpoch = 0;
     this.isolationTimer?.();
     if (isNew) {

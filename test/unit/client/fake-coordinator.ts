@@ -22,6 +22,8 @@ interface FakeMember {
   /** The last assignment and epoch sent on the link. */
   told: string;
   expiry: (() => void) | undefined;
+  /** A target was computed since it joined: until then its epoch is 0. */
+  isPlanned: boolean;
 }
 
 /**
@@ -33,6 +35,8 @@ export class FakeCoordinator {
   readonly members = new Map<string, FakeMember>();
   groupEpoch = 0;
   heartbeatMs = 500;
+  /** How long a target takes to compute for a newcomer. */
+  planMs = 1;
   /** Refuses the next join with this. */
   refusal: BrokerError | undefined;
   /** Takes requests and says nothing. */
@@ -163,10 +167,14 @@ export class FakeCoordinator {
     member = {
       ...{ id: memberId, join: request, epoch: 0, target: new Set() },
       ...{ assigned: new Map(), revoking: new Map(), link, isAway: false },
-      ...{ version: 0, told: '', expiry: undefined },
+      ...{ version: 0, told: '', expiry: undefined, isPlanned: false },
     };
     this.members.set(memberId, member);
-    this.rebalance();
+    // The next target takes a moment; until then the member has no place.
+    this.world.timers.after(this.planMs, () => {
+      this.rebalance();
+      this.pushAll();
+    });
     return undefined;
   }
 
@@ -211,6 +219,7 @@ export class FakeCoordinator {
       }
     }
     for (const m of members) {
+      m.isPlanned = true;
       for (const [p, epoch] of [...m.assigned]) {
         if (m.target.has(p)) continue;
         m.assigned.delete(p);
@@ -222,7 +231,7 @@ export class FakeCoordinator {
 
   private advance(): void {
     for (const m of this.members.values()) {
-      if (m.revoking.size > 0) continue;
+      if (m.revoking.size > 0 || !m.isPlanned) continue;
       m.epoch = this.groupEpoch;
       for (const p of m.target) {
         if (this.ownerOf(p) === undefined) m.assigned.set(p, m.epoch);

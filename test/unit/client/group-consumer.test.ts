@@ -469,6 +469,27 @@ describe('group consumer', () => {
     expect([again.isDone, again.got.length]).to.deep.equal([true, 0]);
   });
 
+  it('leaves even before it got a place', async () => {
+    const s = setup();
+    s.cluster.coordinator.planMs = 1_000;
+    const { consumer } = new Member(s);
+    await s.world.until(consumer.start());
+    expect([s.cluster.coordinator.members.size, consumer.memberEpoch]).to.deep.equal([1, 0]);
+    await s.world.until(consumer.close());
+    expect(s.cluster.coordinator.members.size).to.equal(0);
+  });
+
+  it('finishes where there are more members than partitions', async () => {
+    const s = setup(1);
+    const a = new Member(s).read();
+    await s.world.advance(200);
+    const b = new Member(s, { stopAtEnd: true }).read();
+    await s.world.advance(2_000);
+    expect([a.owned, b.owned, b.isDone]).to.satisfy(
+      ([x, y, isDone]: [number[], number[], boolean]) => x.length + y.length === 1 && isDone,
+    );
+  });
+
   it('throws at the next read what a callback threw', async () => {
     const s = setup(1);
     const a = new Member(s, {
