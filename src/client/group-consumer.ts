@@ -56,6 +56,8 @@ export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
   /** The application's callbacks run one after the other. */
   private callbacks: Promise<void> = Promise.resolve();
   private closing: Promise<void> | undefined;
+  /** Since when this member has no place in its group; undefined while it has. */
+  private outsideSinceMs: number | undefined;
   /** Since when the application is not waiting for records; undefined while it is. */
   private awaySinceMs: number | undefined;
   private readonly timers: Cancel[] = [];
@@ -106,11 +108,11 @@ export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
     const { timers } = this.deps.world;
     const { requestTimeoutMs } = this.settings;
     this.awaySinceMs ??= this.deps.world.clock.monotonicMs();
-    const joined = this.join().start();
+    const member = this.join();
+    const joined = member.start();
     await new Promise<void>((resolve, reject) => {
       const cancel = timers.after(requestTimeoutMs, () => {
-        const text = `the group's coordinator did not answer within ${requestTimeoutMs} ms`;
-        reject(new BrokerError('DEADLINE_EXCEEDED', text));
+        reject(unreachable(requestTimeoutMs, member.lastError));
       });
       joined.then(resolve, reject).finally(cancel);
     });
@@ -298,19 +300,37 @@ export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
     if (this.timers.length > 0) return;
     const { timers } = this.deps.world;
     const { autoCommitIntervalMs, processingTimeoutMs, isAutoCommitting } = this.settings;
-    const watchMs = Math.min(WATCH_MS, Math.max(10, processingTimeoutMs / 4));
-    this.timers.push(timers.every(watchMs, () => this.watchProcessing()));
+    const shortestMs = Math.min(processingTimeoutMs, this.options.unavailableTimeoutMs ?? Infinity);
+    const watchMs = Math.min(WATCH_MS, Math.max(10, shortestMs / 4));
+    this.timers.push(timers.every(watchMs, () => this.watch()));
     if (!isAutoCommitting) return;
     const commit = (): void => void this.commitProcessed(() => this.holdings.all()).catch(ignore);
     this.timers.push(timers.every(autoCommitIntervalMs, commit));
   }
 
-  private watchProcessing(): void {
-    const { member } = this;
+  private watch(): void {
+    if (this.closing !== undefined) return;
     // An epoch may have come without partitions: then there is nothing to wait for.
     if (this.options.stopAtEnd === true) this.fetcher.wake();
+    this.watchMembership();
+    this.watchProcessing();
+  }
+
+  /** Like a partition, a coordinator that cannot be reached for too long is an error, if one is set. */
+  private watchMembership(): void {
+    const nowMs = this.deps.world.clock.monotonicMs();
+    const limitMs = this.options.unavailableTimeoutMs ?? Infinity;
+    const { member } = this;
+    if (member === undefined || member.epoch > 0) this.outsideSinceMs = undefined;
+    else this.outsideSinceMs ??= nowMs;
+    if (nowMs - (this.outsideSinceMs ?? nowMs) < limitMs) return;
+    this.outsideSinceMs = undefined;
+    this.fetcher.raise(unreachable(limitMs, member?.lastError));
+  }
+
+  private watchProcessing(): void {
+    const { member } = this;
     if (this.awaySinceMs === undefined || member === undefined) return;
-    if (this.closing !== undefined) return;
     const { processingTimeoutMs } = this.settings;
     if (this.deps.world.clock.monotonicMs() - this.awaySinceMs < processingTimeoutMs) return;
     const text = `the application read nothing for ${processingTimeoutMs} ms (processingTimeoutMs)`;
@@ -459,6 +479,12 @@ export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
     if (memberEpoch > 0) return { memberId, memberEpoch };
     throw new BrokerError('UNKNOWN_MEMBER', 'this consumer is not in its group at the moment');
   }
+}
+
+function unreachable(withinMs: number, cause: BrokerError | undefined): BrokerError {
+  const why = cause === undefined ? '' : `: ${cause.message}`;
+  const text = `the group's coordinator gave this member no place within ${withinMs} ms${why}`;
+  return new BrokerError('DEADLINE_EXCEEDED', text, {}, { cause });
 }
 
 function partitionsOf(held: readonly TopicPartition[]): TopicPartition[] {

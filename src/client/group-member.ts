@@ -95,6 +95,7 @@ export class GroupMember {
   /** Hints of terms up to this one were followed since the coordinator last answered. */
   private hintTerm = 0;
   private failures = 0;
+  private trouble: BrokerError | undefined;
   private isIsolated = false;
   private heartbeatMs = HEARTBEAT_MS;
   private heartbeatTimer: Cancel | undefined;
@@ -113,6 +114,11 @@ export class GroupMember {
   /** To be carried by commits; 0: the coordinator has not given this member a place yet. */
   get epoch(): number {
     return this.memberEpoch;
+  }
+
+  /** Why the coordinator is not reached, or does not take the member; undefined: it answers. */
+  get lastError(): BrokerError | undefined {
+    return this.trouble;
   }
 
   /** Resolves once the coordinator has taken the member in; rejects if it never will. */
@@ -237,6 +243,7 @@ export class GroupMember {
 
   private received(response: MemberResponse): void {
     this.failures = 0;
+    this.trouble = undefined;
     this.hintTerm = 0;
     this.memberEpoch = response.memberEpoch;
     if (response.heartbeatIntervalMs > 0) this.heartbeatMs = response.heartbeatIntervalMs;
@@ -279,6 +286,7 @@ export class GroupMember {
   private fell(error: BrokerError): void {
     const isLeft = this.phase === 'leaving' && this.leaveSequence > 0 && !error.retriable;
     this.hangUp();
+    this.trouble = error;
     if (this.phase === 'ended') return;
     if (EVICTED.has(error.code)) {
       if (this.phase === 'leaving') this.end();

@@ -37,7 +37,7 @@ export interface GroupConsumerOptions {
   readonly prefetchBytesMax?: number | undefined;
   /** Bytes of one partition in one response. Default: 1 MiB. */
   readonly partitionBytesMax?: number | undefined;
-  /** Fail when a partition cannot be read for this long. Default: wait for ever. */
+  /** Fail when a partition, or the coordinator, cannot be reached for this long. Default: wait for ever. */
   readonly unavailableTimeoutMs?: number | undefined;
   /** Of looking up offsets, commits, and joining by `start`. Default: 30,000. */
   readonly requestTimeoutMs?: number | undefined;

@@ -132,6 +132,11 @@ function sourceOf(
   return client.consumer({ ...shared, topic, partitions, from, group });
 }
 
+async function mustExist(client: MillraceClient, topic: string): Promise<void> {
+  const { topics } = await client.admin.metadata({ topics: [topic] });
+  for (const { error } of topics) if (error !== undefined) throw error;
+}
+
 async function consume(
   io: Io,
   topic: string,
@@ -140,6 +145,8 @@ async function consume(
 ): Promise<void> {
   const writer = new StreamWriter(io.stdout);
   await withClient(io, options, async (client) => {
+    // A member would wait for a topic until it is created; a typing error is more likely.
+    if (isMember(options)) await mustExist(client, topic);
     const consumer = sourceOf(client, topic, options, from);
     // What fails in closing is told by the last line of this function.
     const unlisten = io.onInterrupt(() => void consumer.close().catch(() => undefined));

@@ -65,6 +65,11 @@ describe('millrace group', function () {
     );
   });
 
+  it('knows of no topic that there is not', async () => {
+    const { code, err } = await millrace('consume', 'odrers', '-g', 'once', '-e');
+    expect([code, err.includes('UNKNOWN_TOPIC')]).to.deep.equal([1, true]);
+  });
+
   it('commits exactly what was printed', async () => {
     const some = await millrace('consume', 'orders', '-g', 'some', '-m', '7');
     expect(some.out.trimEnd().split('\n')).to.have.length(7);

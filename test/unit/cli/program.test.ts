@@ -158,6 +158,10 @@ describe('millrace, the command line', () => {
     ['offsets', ['offsets', 'x', ...NOBODY]],
     ['cluster describe', ['cluster', 'describe', ...NOBODY]],
     ['consume', ['consume', 'x', ...NOBODY]],
+    ['consume --group', ['consume', 'x', '--group', 'g', ...NOBODY]],
+    ['group list', ['group', 'list', ...NOBODY]],
+    ['group describe', ['group', 'describe', 'g', ...NOBODY]],
+    ['group reset', ['group', 'reset', 'g', '--to-end', ...NOBODY]],
     ['produce', ['produce', 'x', '--delivery-timeout', '300', ...NOBODY]],
   ];
   for (const [name, args] of failing) {

@@ -432,7 +432,13 @@ describe('group consumer', () => {
     for (const p of upTo(4)) if (s.cluster.partition(p).leader === 1) s.cluster.moveLeader(p);
     const a = new Member(s, { requestTimeoutMs: 3_000 });
     const starting = a.consumer.start().catch((thrown: unknown) => thrown);
-    expect(await s.world.until(starting)).to.have.property('code', 'DEADLINE_EXCEEDED');
+    const late = await s.world.until(starting);
+    expect(late).to.have.property('code', 'DEADLINE_EXCEEDED');
+    expect((late as Error).message).to.match(/within 3000 ms: (refused|not the coordinator)/);
+    const impatient = new Member(s, { unavailableTimeoutMs: 2_000 }).read();
+    await s.world.advance(3_500);
+    expect(impatient.error).to.have.property('code', 'DEADLINE_EXCEEDED');
+    await s.world.until(impatient.consumer.close());
     a.read();
     await s.world.advance(2_000);
     s.cluster.moveController(2);
