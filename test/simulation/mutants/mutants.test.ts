@@ -1,5 +1,8 @@
 import { expect } from 'chai';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import process from 'node:process';
 import { MUTANTS } from './list.js';
 
 /** The sources move on: each planted bug must still find the one place it is planted in. */
@@ -11,6 +14,22 @@ describe('mutants', () => {
         expect(source.split(find).length - 1, `${file}: ${find}`).to.equal(1);
         expect(replace).to.not.equal(find);
       }
+    });
+  }
+
+  // Every one of them is caught by the first seed there is; `npm run mutants` plants them all.
+  for (const id of ['M1', 'M4', 'M5', 'M7', 'M8']) {
+    it(`${id} is caught by the simulator`, async function () {
+      this.timeout(120_000);
+      const args = ['scripts/mutants.ts', '--only', id, '--seeds', '1..1', '--workers', '1'];
+      const child = spawn(process.execPath, ['--import', 'tsx', ...args], { stdio: 'pipe' });
+      let output = '';
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      }
+      const [code] = (await once(child, 'close')) as [number | null];
+      expect(output).to.contain('caught by seed 1');
+      expect(code).to.equal(0);
     });
   }
 });
