@@ -173,7 +173,7 @@ export class ConsumerGroup implements ConsumerGroupView {
     }
   }
 
-  /** Makes everyone's way towards the target as short as it is: what has to go is being revoked. */
+  /** What a member has beyond its target is being revoked; one that is away holds nothing, really. */
   revokeSurplus(memberIds: readonly string[]): void {
     for (const memberId of memberIds) {
       const member = this.byId.get(memberId);
@@ -184,7 +184,7 @@ export class ConsumerGroup implements ConsumerGroupView {
       this.put({
         ...member,
         assigned: member.assigned.filter((slot) => wanted.has(slotKey(slot))),
-        revoking: sortedSlots([...member.revoking, ...surplus]),
+        revoking: member.isAway ? [] : sortedSlots([...member.revoking, ...surplus]),
       });
     }
   }

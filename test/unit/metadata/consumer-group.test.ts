@@ -138,6 +138,18 @@ describe('consumer groups', () => {
     expect(log.update('plain', { instanceId: 'i2' })).to.equal('INVALID_ARGUMENT');
   });
 
+  it('do not wait for a member that is away', () => {
+    const log = new GroupLog({ a: 4 });
+    log.join('m1', { instanceId: 'i1' });
+    log.settle();
+    log.event({ kind: 'away', group: GROUP, memberId: 'm1' });
+    log.join('m2');
+    log.plan();
+    expect(show(log.member('m2').assigned)).to.equal('a2 a3');
+    expect(show(log.member('m1').assigned)).to.equal('a0 a1');
+    expect(phaseOf(log.group)).to.equal('stable');
+  });
+
   it('free what a member that starts anew had yet to release', () => {
     const log = new GroupLog({ a: 2 });
     log.join('m1');
