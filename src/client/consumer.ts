@@ -43,6 +43,8 @@ export interface ConsumerDeps {
   readonly view: ClusterView;
   readonly codecs: Codecs;
   readonly crc32c: Crc32c;
+  /** Told when the consumer was closed. */
+  readonly closed?: (() => void) | undefined;
 }
 
 /**
@@ -185,6 +187,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     this.options.signal?.removeEventListener('abort', this.onAbort);
     this.lookup.close();
     this.fetcher.close();
+    this.deps.closed?.();
     return Promise.resolve();
   }
 

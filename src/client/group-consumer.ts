@@ -304,7 +304,14 @@ export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
     const watchMs = Math.min(WATCH_MS, Math.max(10, shortestMs / 4));
     this.timers.push(timers.every(watchMs, () => this.watch()));
     if (!isAutoCommitting) return;
-    const commit = (): void => void this.commitProcessed(() => this.holdings.all()).catch(ignore);
+    let isCommitting = false;
+    const commit = (): void => {
+      // While the coordinator is away, one commit waits for it, not one an interval.
+      if (isCommitting) return;
+      isCommitting = true;
+      const committing = this.commitProcessed(() => this.holdings.all());
+      void committing.catch(ignore).finally(() => (isCommitting = false));
+    };
     this.timers.push(timers.every(autoCommitIntervalMs, commit));
   }
 
@@ -404,6 +411,7 @@ export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
     const isStatic = (this.options.instanceId ?? '') !== '';
     await this.member?.leave(isStatic && !isForGood);
     this.member = undefined;
+    this.deps.closed?.();
     if (failure !== undefined) throw failure;
   }
 

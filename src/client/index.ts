@@ -68,16 +68,16 @@ export class MillraceClient {
   }
 
   producer(options: ProducerOptions = {}): Producer {
-    return this.keep(new Producer(options, this.deps));
+    return this.keep(() => new Producer(options, this.deps));
   }
 
   consumer(options: ConsumerOptions = {}): Consumer {
-    return this.keep(new Consumer(options, this.deps));
+    return this.keep((closed) => new Consumer(options, { ...this.deps, closed }));
   }
 
   /** Joins a group, whose members share the partitions of what they subscribe to. */
   groupConsumer(options: GroupConsumerOptions): GroupConsumer {
-    return this.keep(new GroupConsumer(options, this.deps));
+    return this.keep((closed) => new GroupConsumer(options, { ...this.deps, closed }));
   }
 
   /**
@@ -93,8 +93,15 @@ export class MillraceClient {
     for (const end of ended) if (end.status === 'rejected') throw end.reason;
   }
 
-  private keep<T extends { close(): Promise<void> }>(made: T): T {
-    this.open.add(made);
+  /** Remembers what was made until it is closed, which it may be from the start. */
+  private keep<T extends { close(): Promise<void> }>(make: (closed: () => void) => T): T {
+    const state: { made?: T; isClosed: boolean } = { isClosed: false };
+    const made = make(() => {
+      state.isClosed = true;
+      if (state.made !== undefined) this.open.delete(state.made);
+    });
+    state.made = made;
+    if (!state.isClosed) this.open.add(made);
     return made;
   }
 }

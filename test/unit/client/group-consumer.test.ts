@@ -352,6 +352,22 @@ describe('group consumer', () => {
     expect(s.cluster.commits).to.deep.equal([{ partition: 0, offset: 3 }]);
   });
 
+  it('does not heap up commits while the coordinator is away', async () => {
+    const s = setup(1);
+    const a = new Member(s, { autoCommitIntervalMs: 100 }).read();
+    await s.world.advance(50);
+    put(s.cluster, 0, 3);
+    s.cluster.onCall = (method) =>
+      method === 'commitOffsets' ? new BrokerError('NO_QUORUM', 'none') : undefined;
+    await s.world.advance(20_000);
+    const asked = s.cluster.calls.filter((c) => c === 'commitOffsets').length;
+    expect(asked, 'one commit with its retries').to.be.within(20, 120);
+    s.cluster.onCall = () => undefined;
+    await s.world.advance(1_000);
+    expect(s.cluster.commits).to.deep.equal([{ partition: 0, offset: 3 }]);
+    expect(a.error).to.equal(undefined);
+  });
+
   it('without autoCommit commits nothing by itself', async () => {
     const s = setup(1);
     put(s.cluster, 0, 5);
