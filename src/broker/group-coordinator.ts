@@ -126,7 +126,14 @@ export class GroupCoordinator implements GroupStreamOwner {
   groupsChanged(names: readonly string[]): void {
     const tenure = this.#tenure;
     if (tenure === undefined) return;
-    for (const name of names) this.#sync(tenure, name);
+    for (const name of names) {
+      try {
+        this.#sync(tenure, name);
+      } catch (error) {
+        // One group's failure must not reach the others, nor the metadata group that applies.
+        this.#deps.log.error({ group: name, err: error }, 'a consumer group was not followed');
+      }
+    }
   }
 
   /** Topics or brokers have changed. */

@@ -1,7 +1,8 @@
 import type { Rejection } from '../metadata/command.js';
+import type { ConsumerGroupView } from '../metadata/consumer-group.js';
 import type { GroupEvent } from '../metadata/group-event.js';
 import type { MetadataState } from '../metadata/metadata-state.js';
-import { planTarget, type MatchPattern } from '../metadata/plan-target.js';
+import { planTarget, type MatchPattern, type TargetEvent } from '../metadata/plan-target.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
 
@@ -72,13 +73,13 @@ export class TargetPlanner {
 
   #plan(name: string): void {
     this.#waiting.delete(name);
-    const { state, matches, world, log } = this.#deps;
+    const { state, world, log } = this.#deps;
     const group = state.consumerGroups.get(name);
     if (this.#isStopped || group === undefined) {
       this.#notBefore.delete(name);
       return;
     }
-    const target = planTarget(state, group, matches);
+    const target = this.#target(group);
     if (target === undefined) {
       this.#notBefore.delete(name);
       return;
@@ -105,5 +106,16 @@ export class TargetPlanner {
         if (this.#again.delete(name)) this.mark(name);
       })
       .catch(() => undefined);
+  }
+
+  /** An assignor that fails leaves its group as it is, and the broker running. */
+  #target(group: ConsumerGroupView): TargetEvent | undefined {
+    const { state, matches, log } = this.#deps;
+    try {
+      return planTarget(state, group, matches);
+    } catch (error) {
+      log.error({ group: group.name, err: error }, 'no target could be computed');
+      return undefined;
+    }
   }
 }
