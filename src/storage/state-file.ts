@@ -5,7 +5,7 @@ import { invariant } from '../base/assert.js';
 import type { Crc32c } from '../base/crc32c.js';
 import { deferred, type Deferred } from '../base/deferred.js';
 import { incarnation, logIndex, term } from '../model/ids.js';
-import { readFileIfThere, writeFileDurably } from './durable-files.js';
+import { errorCode, readFileIfThere, writeFileDurably } from './durable-files.js';
 import {
   decodeFacts,
   decodeStateHeader,
@@ -28,6 +28,8 @@ const datasync = promisify(fdatasync);
 const RECORDS_PER_GROWTH = 64;
 const WATERMARK_SYNC_MS = 100;
 const WATERMARK_AT = 2 * SLOT_BYTES;
+/** The volume, the quota, or the process's limit of a file's size. */
+const NO_ROOM: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** The state file is missing or damaged: what a replica promised is unknown, nothing may run. */
 export class StateFileError extends Error {
@@ -260,10 +262,8 @@ export class StateFile {
   private grow(): void {
     const first = this.all.length;
     const added = freeRecords(first, RECORDS_PER_GROWTH);
+    this.reserve(added);
     try {
-      for (const record of added) {
-        this.write(recordBytes(record, this.crc32c), recordAt(record.slot));
-      }
       fdatasyncSync(this.fd);
       this.headerSequence += 1;
       const header = { sequence: this.headerSequence, value: first + added.length };
@@ -276,6 +276,28 @@ export class StateFile {
       throw this.fail(error);
     }
     this.all.push(...added);
+  }
+
+  /**
+   * The new records' bytes, which nothing counts yet: without room for them, there is no new replica,
+   * and everything else goes on.
+   */
+  private reserve(added: readonly MutableRecord[]): void {
+    try {
+      for (const record of added) {
+        const bytes = recordBytes(record, this.crc32c);
+        const at = recordAt(record.slot);
+        // A write that is cut short is the last one that found room.
+        for (let done = 0; done < bytes.length;) {
+          const written = writeSync(this.fd, bytes, done, bytes.length - done, at + done);
+          invariant(written > 0, 'a write gets on');
+          done += written;
+        }
+      }
+    } catch (error) {
+      if (!NO_ROOM.has(errorCode(error) ?? '')) throw this.fail(error);
+      throw new StateFileError('there is no room for another replica', { cause: error });
+    }
   }
 
   private write(bytes: Uint8Array, at: number): void {

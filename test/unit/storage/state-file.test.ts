@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { writeSync } from 'node:fs';
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -11,6 +12,7 @@ import {
   type Watermark,
 } from '../../../src/storage/record-codec.js';
 import { StateFile } from '../../../src/storage/state-file.js';
+import { systemError, withPatchedFs } from '../../support/patched-fs.js';
 import { hardState, id, rejection, SPEC } from '../../conformance/broker-store.suite.js';
 
 function factsOf(groupId: number): ReplicaFacts {
@@ -112,6 +114,49 @@ describe('StateFile', () => {
     const again = await open();
     expect(again.records()).to.have.length(130);
     await again.close();
+  });
+
+  for (const code of ['ENOSPC', 'EDQUOT', 'EFBIG']) {
+    it(`takes no more replicas after ${code}, and serves those it has`, async () => {
+      const state = await open(true);
+      for (let i = 0; i < 64; i += 1) await state.allocate(factsOf(i));
+      const [first] = state.records();
+      if (first === undefined) throw new Error('there are records');
+      let written = 0;
+      const full =
+        (real: typeof writeSync) =>
+        (fd: number, bytes: Uint8Array, ...at: number[]) => {
+          written += 1;
+          // Cut short in the middle of a record, as a disk does.
+          if (written === 3) return real(fd, bytes, at[0] ?? 0, 100, at[2] ?? 0);
+          if (written > 3) throw systemError(code);
+          return real(fd, bytes, ...(at as [number, number, number]));
+        };
+      await withPatchedFs({ writeSync: full }, async () => {
+        const error = await rejection(state.allocate(factsOf(64)));
+        expect(error.name).to.equal('StateFileError');
+        expect(error.message).to.contain('no room');
+      });
+      await state.update(first, { hardState: hardState(9) });
+      expect(failures).to.deep.equal([]);
+      await state.allocate(factsOf(65));
+      await state.close();
+      const again = await open();
+      expect(again.records()).to.have.length(65);
+      expect(again.records()[0]?.facts.hardState.term).to.equal(9);
+      await again.close();
+    });
+  }
+
+  it('ends with any other error of its volume', async () => {
+    const state = await open(true);
+    for (let i = 0; i < 64; i += 1) await state.allocate(factsOf(i));
+    const broken = () => (): never => {
+      throw systemError('EIO');
+    };
+    await withPatchedFs({ writeSync: broken }, () => rejection(state.allocate(factsOf(64))));
+    expect(failures).to.have.length(1);
+    await state.close();
   });
 
   it('has watermarks on file as soon as they are written', async () => {
