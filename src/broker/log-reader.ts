@@ -121,14 +121,27 @@ export class LogReader {
   ): Promise<{ readonly header: RecordBatchHeader; readonly batch: Uint8Array } | undefined> {
     let at = this.readable(span.index);
     const last = this.state.appliedIndex;
+    let truncated = 0;
     while (at <= last) {
-      const entries = await this.group.read({ first: at, next: logIndex(last + 1) }, SEEK_BYTES);
+      let entries: readonly LogEntry[];
+      try {
+        entries = await this.group.read({ first: at, next: logIndex(last + 1) }, SEEK_BYTES);
+      } catch (error) {
+        if (!(error instanceof PrefixTruncatedError)) throw error;
+        // Retention was faster: what it dropped is not there to be found, what follows is.
+        truncated += 1;
+        if (truncated > TRUNCATED_RETRIES_MAX)
+          throw outOfRange(start, this.state, { cause: error });
+        at = this.readable(at);
+        continue;
+      }
       for (const entry of entries) {
         at = logIndex(entry.index + 1);
         if (entry.kind !== 'batch') continue;
         const header = readBatchHeader(entry.payload);
         if (header.baseOffset >= span.endOffset) return undefined;
-        const isIn = header.baseOffset + header.lastOffsetDelta >= start;
+        const from = Math.max(start, this.state.logStartOffset);
+        const isIn = header.baseOffset + header.lastOffsetDelta >= from;
         if (isIn && header.maxTimestamp >= timestamp) return { header, batch: entry.payload };
       }
     }

@@ -140,6 +140,19 @@ describe('PartitionHost', () => {
       expect(await find(0)).to.deep.equal([3, 3_001]);
     });
 
+    it('finds what is left when retention overtakes the search', async () => {
+      for (const timestampMs of [1_000, 2_000, 3_000, 4_000]) fill(1, { timestampMs });
+      const { read } = group;
+      let looked = 0;
+      group.read = (range, bytesMax) => {
+        looked += 1;
+        if (looked === 1) group.base = { index: logIndex(3), state: new Uint8Array() };
+        return read.call(group, range, bytesMax);
+      };
+      expect(await find(1_000)).to.deep.equal([4, 3_000]);
+      expect(looked).to.equal(2);
+    });
+
     it('says append time for a topic that has it', async () => {
       await fixture.open(0, { timestampType: 'append' });
       fill(1, { timestampMs: 5 });
