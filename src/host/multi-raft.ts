@@ -144,9 +144,7 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     const end = async (): Promise<void> => {
       await before?.catch(() => undefined);
       await replica?.close({ saveState: !isDeleted });
-      if (isDeleted && this.store.replicas().some((r) => r.spec.groupId === id)) {
-        await this.store.deleteReplica(id);
-      }
+      if (isDeleted) await this.store.deleteReplica(id);
     };
     const ending = end().finally(() => {
       if (this.#ending.get(id) === ending) this.#ending.delete(id);

@@ -527,8 +527,14 @@ export class RaftGroupDriver {
     return this.#reader.fencing(this.#store.snapshot());
   }
 
-  sizeBytes(): Promise<number> {
-    return this.#reader.fencing(this.#store.sizeBytes());
+  /** For people: what it meets on the way concerns who asks, not the replica. */
+  async sizeBytes(): Promise<number> {
+    try {
+      return await this.#store.sizeBytes();
+    } catch (error) {
+      const message = "the replica's files cannot be looked at";
+      throw new BrokerError('REPLICA_FENCED', message, {}, { cause: error });
+    }
   }
 
   /** Reads everything once, slowly; damage ends this life. */

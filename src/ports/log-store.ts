@@ -124,7 +124,10 @@ export interface BrokerStore {
   createReplica(spec: ReplicaSpec): Promise<void>;
   /** Opens, verifies and loads a replica that exists. At most one open store a replica. */
   openReplica(groupId: RaftGroupId): Promise<{ store: LogStore; loaded: LoadedReplica }>;
-  /** Forgets and deletes a closed replica: only after a committed delete. */
+  /**
+   * Forgets and deletes a closed replica: only after a committed delete. No-op if there is none; after
+   * a rejection the replica is forgotten all the same, and a repetition deletes what is left of it.
+   */
   deleteReplica(groupId: RaftGroupId): Promise<void>;
   freeBytes(): Promise<number>;
   close(): Promise<void>;

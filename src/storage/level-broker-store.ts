@@ -65,6 +65,8 @@ export class LevelBrokerStore implements BrokerStore {
   private readonly lock: LevelDb;
   private known: BrokerIdentity | undefined;
   private readonly records = new Map<RaftGroupId, ReplicaRecord>();
+  /** Deleted, but not all of their files are: nobody's replicas any more. */
+  private readonly deleting = new Map<RaftGroupId, ReplicaRecord>();
   private readonly open = new Map<RaftGroupId, LogStore | 'opening'>();
   private readonly openings = new Set<Promise<unknown>>();
   private readonly creating = new Set<RaftGroupId>();
@@ -81,7 +83,9 @@ export class LevelBrokerStore implements BrokerStore {
     this.lock = lock;
     this.known = known;
     for (const record of context.stateFile.records()) {
-      if (record.facts.use === 'used') this.records.set(record.facts.spec.groupId, record);
+      const { use, spec } = record.facts;
+      if (use === 'used') this.records.set(spec.groupId, record);
+      else if (use === 'deleting') this.deleting.set(spec.groupId, record);
     }
   }
 
@@ -160,6 +164,8 @@ export class LevelBrokerStore implements BrokerStore {
     invariant(!isTaken, 'a group id is used once', { groupId });
     this.creating.add(groupId);
     try {
+      // Its files would be taken for the new replica's, and the new one's for its.
+      await this.finishDeletion(groupId);
       const facts = { ...FREE_FACTS, use: 'used', spec, incarnation: newIncarnation() } as const;
       this.records.set(groupId, await this.context.stateFile.allocate(facts));
     } finally {
@@ -196,11 +202,14 @@ export class LevelBrokerStore implements BrokerStore {
 
   async deleteReplica(groupId: RaftGroupId): Promise<void> {
     this.assertOpen();
-    const record = this.mustFind(groupId);
     invariant(!this.open.has(groupId), 'a replica is closed before it is deleted', { groupId });
-    this.records.delete(groupId);
-    await this.context.stateFile.update(record, { use: 'deleting' });
-    await this.finishDeletion(record);
+    const record = this.records.get(groupId);
+    if (record !== undefined) {
+      this.records.delete(groupId);
+      this.deleting.set(groupId, record);
+      await this.context.stateFile.update(record, { use: 'deleting' });
+    }
+    await this.finishDeletion(groupId);
   }
 
   async freeBytes(): Promise<number> {
@@ -221,17 +230,29 @@ export class LevelBrokerStore implements BrokerStore {
     }
   }
 
+  /** What cannot be finished now is tried again by the next deletion or creation, or at a restart. */
   private async finishDeletions(): Promise<void> {
-    for (const record of this.context.stateFile.records()) {
-      if (record.facts.use === 'deleting') await this.finishDeletion(record);
+    for (const groupId of [...this.deleting.keys()]) {
+      try {
+        await this.finishDeletion(groupId);
+      } catch (error) {
+        const facts = { raftGroup: groupId, error: String(error) };
+        this.context.log?.warn(facts, 'the files of a deleted replica are still there');
+      }
     }
   }
 
-  private async finishDeletion(record: ReplicaRecord): Promise<void> {
-    const { groupId } = record.facts.spec;
-    await rm(replicaDirectory(this.context, groupId), { recursive: true, force: true });
-    await syncDirectory(this.context.replicasDirectory);
+  /** Known until its record is free, so that a failed deletion can be repeated. */
+  private async finishDeletion(groupId: RaftGroupId): Promise<void> {
+    const record = this.deleting.get(groupId);
+    if (record === undefined) return;
+    // Under the same number stands a replica made since: the files are its own.
+    if (!this.records.has(groupId)) {
+      await rm(replicaDirectory(this.context, groupId), { recursive: true, force: true });
+      await syncDirectory(this.context.replicasDirectory);
+    }
     await this.context.stateFile.update(record, FREE_FACTS);
+    this.deleting.delete(groupId);
   }
 
   private mustFind(groupId: RaftGroupId): ReplicaRecord {

@@ -159,14 +159,15 @@ export class LevelLogStore implements LogStore {
     const { snapshot } = this.map;
     if (snapshot.last.index === 0) return undefined;
     const file = snapshotFile(this.directory(), snapshot);
-    return this.reading(async () => {
+    const read = await this.reading(async () => {
       const bytes = await readFileIfThere(file);
-      // A newer one may have replaced it meanwhile.
-      if (bytes === undefined && this.map.snapshot !== snapshot) return this.snapshot();
+      if (bytes === undefined && this.map.snapshot !== snapshot) return 'replaced';
       const found = bytes && decodeSnapshot(bytes, this.context.crc32c);
       if (found === undefined) throw new StoreDamagedError(`${path.basename(file)} is damaged`);
       return found;
     });
+    // Not as a reader: an install that replaces it waits for readers, and this would wait for it.
+    return read === 'replaced' ? this.snapshot() : read;
   }
 
   async saveCheckpoint(checkpoint: Checkpoint): Promise<void> {

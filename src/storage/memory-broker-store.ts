@@ -86,7 +86,6 @@ export class MemoryBrokerStore implements BrokerStore {
 
   async deleteReplica(groupId: RaftGroupId): Promise<void> {
     this.assertOpen();
-    invariant(this.disk.replicas.has(groupId), 'the replica exists', { groupId });
     invariant(!this.open.has(groupId), 'a replica is closed before it is deleted', { groupId });
     this.disk.replicas.delete(groupId);
     await Promise.resolve();

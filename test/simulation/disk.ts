@@ -123,7 +123,8 @@ class SimBrokerStore implements BrokerStore {
 
   async deleteReplica(groupId: RaftGroupId): Promise<void> {
     await this.pause();
-    const replica = this.mustFind(groupId);
+    const replica = this.disk.replicas.get(groupId);
+    if (replica === undefined) return;
     invariant(replica.open === undefined, 'only a closed replica is deleted', { groupId });
     this.disk.deleted.set(groupId, replica);
     this.disk.replicas.delete(groupId);

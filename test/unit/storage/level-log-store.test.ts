@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { readFile } from 'node:fs/promises';
 import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
@@ -20,6 +21,7 @@ import {
   texts,
   write,
 } from '../../conformance/broker-store.suite.js';
+import { systemError, withPatchedFs } from '../../support/patched-fs.js';
 import { databaseOf, filesLike, filler, flipBit } from '../../damage/damage-kit.js';
 
 describe('LevelLogStore', function () {
@@ -97,6 +99,85 @@ describe('LevelLogStore', function () {
     broker = await LevelBrokerStore.open(directory);
     await broker.openReplica(SPEC.groupId);
     expect(await readdir(replica)).to.deep.equal(['2']);
+  });
+
+  it('gives the snapshot that replaced the one asked for, also while an install waits', async () => {
+    const { bootstrap } = SPEC;
+    await store.persist(append(id(0, 0), entries(1, 1, 20)));
+    await store.truncatePrefix(id(1, 5), new Uint8Array([5]), bootstrap);
+    const meta = { last: id(2, 500), chain: 99, timeMs: 1, membership: bootstrap };
+    let installed: Promise<void> | undefined;
+    // While the file is looked for, a truncation replaces it and an install comes.
+    const late = (real: typeof readFile) => async (file: string) => {
+      if (installed !== undefined || !path.basename(file).startsWith('snapshot')) {
+        return real(file);
+      }
+      installed = Promise.resolve();
+      await store.truncatePrefix(id(1, 9), new Uint8Array([9]), bootstrap);
+      installed = store.persist(write({ install: meta }), new Uint8Array([1, 2]));
+      return real(file);
+    };
+    await withPatchedFs({ readFile: late }, async () => {
+      const found = await store.snapshot();
+      expect(found?.meta.last).to.deep.equal(meta.last);
+      expect(found?.state).to.deep.equal(new Uint8Array([1, 2]));
+      await installed;
+    });
+  });
+
+  it('says how large it is only where its files can be looked at, and lives on', async () => {
+    const broken = () => (): never => {
+      throw systemError('EMFILE');
+    };
+    await withPatchedFs({ readdir: broken }, () => rejection(store.sizeBytes()));
+    await store.persist(append(id(0, 0), entries(1, 1, 3)));
+    expect(await store.sizeBytes()).to.be.greaterThan(0);
+  });
+
+  it('repeats a deletion that failed, and never takes a new replica for the old one', async () => {
+    await store.close();
+    const busy = () => (): never => {
+      throw systemError('EBUSY');
+    };
+    const { groupId } = SPEC;
+    const replica = path.join(directory, 'replicas', String(groupId));
+    const failing = withPatchedFs({ rm: busy }, () => rejection(broker.deleteReplica(groupId)));
+    expect((await failing).message).to.contain('EBUSY');
+    expect(broker.replicas()).to.deep.equal([]);
+    expect(await readdir(path.dirname(replica))).to.deep.equal([String(groupId)]);
+    await broker.deleteReplica(groupId);
+    expect(await readdir(path.dirname(replica))).to.deep.equal([]);
+
+    await broker.createReplica(SPEC);
+    ({ store } = await broker.openReplica(groupId));
+    await store.persist(append(id(0, 0), entries(1, 1, 3)));
+    await store.close();
+    await withPatchedFs({ rm: busy }, () => rejection(broker.deleteReplica(groupId)));
+    const refused = await withPatchedFs({ rm: busy }, () => rejection(broker.createReplica(SPEC)));
+    expect(refused.message).to.contain('EBUSY');
+    await broker.createReplica(SPEC);
+    const opened = await broker.openReplica(groupId);
+    expect(opened.loaded.raft.last.index).to.equal(0);
+    await opened.store.persist(append(id(0, 0), entries(1, 1, 2)));
+    await broker.close();
+    broker = await LevelBrokerStore.open(directory);
+    expect((await broker.openReplica(groupId)).loaded.raft.last.index).to.equal(2);
+  });
+
+  it('opens with deletions that cannot be finished', async () => {
+    await store.close();
+    const busy = () => (): never => {
+      throw systemError('EBUSY');
+    };
+    const { groupId } = SPEC;
+    await withPatchedFs({ rm: busy }, async () => {
+      await rejection(broker.deleteReplica(groupId));
+      await broker.close();
+      broker = await LevelBrokerStore.open(directory);
+    });
+    expect(broker.replicas()).to.deep.equal([]);
+    await broker.deleteReplica(groupId);
+    expect(await readdir(path.join(directory, 'replicas'))).to.deep.equal([]);
   });
 
   it('is fenced by a damaged read: nothing is written or read after it', async () => {
