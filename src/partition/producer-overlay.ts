@@ -57,17 +57,20 @@ export class ProducerOverlay<Token> {
   ): ProducerVerdict<Token> {
     const pending = this.pending.get(stamp.producerId);
     const applied = table.get(stamp.producerId);
+    const admit = (): ProducerVerdict<Token> =>
+      pending !== undefined || this.hasRoom(table, stamp.producerId, at.nowMs - at.keptMs)
+        ? ACCEPT
+        : LIMIT;
     if (pending === undefined && applied === undefined) {
-      if (stamp.baseSequence !== 0) return UNKNOWN_PRODUCER;
-      return this.hasRoom(table, at.nowMs - at.keptMs) ? ACCEPT : LIMIT;
+      return stamp.baseSequence === 0 ? admit() : UNKNOWN_PRODUCER;
     }
     const epoch = pending?.epoch ?? applied?.epoch ?? 0;
     if (stamp.producerEpoch < epoch) return { kind: 'fenced', epoch };
-    if (stamp.producerEpoch > epoch) return stamp.baseSequence === 0 ? ACCEPT : UNKNOWN_PRODUCER;
+    if (stamp.producerEpoch > epoch) return stamp.baseSequence === 0 ? admit() : UNKNOWN_PRODUCER;
     const lastSequence = pending?.lastSequence ?? applied?.batches.at(-1)?.lastSequence;
     invariant(lastSequence !== undefined, 'a known producer has a last sequence');
     const expected = nextSequence(lastSequence);
-    if (stamp.baseSequence === expected) return ACCEPT;
+    if (stamp.baseSequence === expected) return admit();
     return this.repetition(pending, applied, stamp) ?? { kind: 'outOfOrder', expected };
   }
 
@@ -135,18 +138,22 @@ export class ProducerOverlay<Token> {
   }
 
   /**
-   * Room for one more new producer: unused places, or producers of the table last used before
-   * `idleSinceMs` and not about to be used again.
+   * Whether the table holds this producer along with everything pending, forgetting none but those
+   * last used before `idleSinceMs` and not about to be used again. A known producer needs room, too:
+   * its place may be the one that was counted on for a new producer before it came back.
    */
-  private hasRoom(table: ProducerTable, idleSinceMs: number): boolean {
+  private hasRoom(table: ProducerTable, producerId: number, idleSinceMs: number): boolean {
     if (table.size + this.pending.size < table.producersMax) return true;
-    let missing = table.size + 1 - table.producersMax;
-    for (const producerId of this.pending.keys()) if (!table.has(producerId)) missing += 1;
-    for (const { producerId, lastUsedMs } of table.byAge()) {
-      if (missing <= 0) return true;
+    let missing = table.size - table.producersMax;
+    if (!table.has(producerId)) missing += 1;
+    for (const id of this.pending.keys()) if (!table.has(id)) missing += 1;
+    if (missing <= 0) return true;
+    for (const { producerId: id, lastUsedMs } of table.byAge()) {
       if (lastUsedMs >= idleSinceMs) return false;
-      if (!this.pending.has(producerId)) missing -= 1;
+      if (id === producerId || this.pending.has(id)) continue;
+      missing -= 1;
+      if (missing <= 0) return true;
     }
-    return missing <= 0;
+    return false;
   }
 }

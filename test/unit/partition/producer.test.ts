@@ -270,6 +270,20 @@ describe('idempotent producers', () => {
       expect(at(901)).to.equal('accept');
     });
 
+    it('takes a known producer back only with room, where its place was counted on for another', () => {
+      const overlay = new ProducerOverlay<string>();
+      const table = full();
+      const at = (nowMs: number): string =>
+        overlay.check(table, stamp(0, 1), { nowMs, keptMs: 500 }).kind;
+      expect(at(501)).to.equal('accept');
+      expect(overlay.check(table, newcomer, { nowMs: 501, keptMs: 500 }).kind).to.equal('accept');
+      overlay.append(newcomer, 'a');
+      expect(at(501)).to.equal('limit');
+      expect(at(901)).to.equal('accept');
+      const young = overlay.check(table, stamp(2, 1), { nowMs: 501, keptMs: 500 });
+      expect(young.kind).to.equal('accept');
+    });
+
     it('expires what is unused for longer than the expiry, by the time in the log', () => {
       const table = full();
       table.expire(10_000);
