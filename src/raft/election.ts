@@ -60,6 +60,11 @@ export class Election {
     this.timer.restart();
   }
 
+  /** Whoever speaks is there: a leader that came back counts as a voter like any other. */
+  heard(from: BrokerId): void {
+    if (from === this.lostLeader) this.lostLeader = undefined;
+  }
+
   /** The process of the leader is gone. Without any contact left, campaign by rank. */
   leaderLost(leader: BrokerId): void {
     const { replica } = this;

@@ -207,6 +207,7 @@ export class RaftCore implements RaftNode {
       replica.implausibleCount++;
       return;
     }
+    this.election.heard(m.from);
     switch (m.kind) {
       case 'preVoteRequest':
         this.election.onPreVoteRequest(m);

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { brokerId } from '../../../src/model/ids.js';
-import { base, heartbeat } from '../../support/raft-messages.js';
+import { base, heartbeat, heartbeatAnswer, voteAnswer } from '../../support/raft-messages.js';
 import { RaftNet } from '../../support/raft-net.js';
 
 describe('raft core, the main road', () => {
@@ -89,6 +89,26 @@ describe('raft core, who campaigns first', () => {
     });
     expect(heirs).deep.equal([2, 3, 2, 3]);
   });
+
+  for (const isBack of [false, true]) {
+    const what = isBack ? 'waits for the vote of' : 'does not wait for the vote of';
+    const who = isBack ? 'a lost leader that came back' : 'a leader whose process is gone';
+    it(`${what} ${who}`, () => {
+      const net = RaftNet.of(3, { rankSalt: 1 });
+      net.elect(1);
+      net.crash(1);
+      net.step(3, { kind: 'connectionLost', peer: brokerId(1) });
+      net.drop();
+      const refusal = voteAnswer('preVoteResponse', base(2, 3, 1), false);
+      net.step(3, { kind: 'message', message: refusal });
+      expect(net.node(3).status().role).equal('follower');
+      if (isBack) net.step(3, { kind: 'message', message: heartbeatAnswer(base(1, 3, 1, 2)) });
+      for (let i = 0; i < 19 && net.node(3).status().role === 'follower'; i++) net.tick(3);
+      expect(net.node(3).status().role).equal('preCandidate');
+      net.step(3, { kind: 'message', message: refusal });
+      expect(net.node(3).status().role).equal(isBack ? 'preCandidate' : 'follower');
+    });
+  }
 
   it('does not pile up terms while its own disk is stuck', () => {
     const net = RaftNet.of(3);
