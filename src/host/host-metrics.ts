@@ -11,6 +11,7 @@ export interface HostMetrics {
   readonly campaigns: Counter;
   readonly electionsWon: Counter;
   readonly fencings: Counter;
+  readonly stopped: Counter;
   readonly entriesApplied: Counter;
   readonly messagesSent: Counter;
   readonly messagesDropped: Counter;
@@ -35,6 +36,10 @@ export function hostMetrics(metrics: Metrics): HostMetrics {
     campaigns: metrics.counter('raft_campaigns_total', 'Elections this broker stood in.'),
     electionsWon: metrics.counter('raft_elections_won_total', 'Elections this broker won.'),
     fencings: metrics.counter('raft_fencings_total', 'Replicas fenced after an error.'),
+    stopped: metrics.counter(
+      'raft_replicas_stopped_total',
+      'Replicas stopped for good by a bug; they come back with a restart.',
+    ),
     entriesApplied: metrics.counter('raft_entries_applied_total', 'Entries applied.'),
     messagesSent: metrics.counter('raft_messages_sent_total', 'Raft messages given to peers.'),
     messagesDropped: metrics.counter(

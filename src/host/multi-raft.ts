@@ -21,6 +21,9 @@ import { RecentBudget } from './recent-budget.js';
 import { Slots } from './slots.js';
 import { SnapshotSender } from './snapshot-sender.js';
 
+/** More than one, so that a disk that hangs for one replica does not keep all others unverified. */
+const VERIFIED_AT_ONCE = 2;
+
 export function createMultiRaft(options: MultiRaftOptions): MultiRaft {
   return new MultiRaftHost(options);
 }
@@ -41,7 +44,7 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
   readonly createNode: CreateRaftNode;
   readonly config: RaftConfig;
   readonly openSlots: Slots;
-  readonly verifySlots = new Slots(1);
+  readonly verifySlots = new Slots(VERIFIED_AT_ONCE);
   readonly #options: MultiRaftOptions;
   readonly #transport: Transport;
   readonly #log: Logger;
@@ -385,6 +388,7 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
   }
 
   replicaStopped(group: RaftGroupId, error: unknown): void {
+    this.metrics.stopped.add(1);
     this.#options.replicaStopped?.(group, error);
   }
 

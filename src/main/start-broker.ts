@@ -24,6 +24,7 @@ import { createRaftNode } from '../raft/raft-core.js';
 import { PeerTransport } from '../rpc/peer-transport.js';
 import { LevelBrokerStore } from '../storage/level-broker-store.js';
 import { fastCrc32c } from './native-crc32c.js';
+import { StoppedReplicas } from './stopped-replicas.js';
 import { pinoTelemetry, type ProcessTelemetry } from './pino-telemetry.js';
 
 /** Calls under way when a stop begins may go on for this long. */
@@ -115,8 +116,9 @@ async function assemble(parts: Parts): Promise<RunningBroker> {
   });
   opened.push(() => transport.stop());
   const current: { broker: Broker | undefined } = { broker: undefined };
+  const stopped = new StoppedReplicas();
   const health = (): BrokerHealth =>
-    current.broker?.health() ?? { live: true, ready: false, reason: 'starting' };
+    stopped.tellIn(current.broker?.health() ?? { live: true, ready: false, reason: 'starting' });
   const services = (): BrokerServices | undefined => current.broker?.services();
   const { reflection } = config;
   const client = new ClientServer({ self, world, crc32c, telemetry, reflection, services, health });
@@ -139,7 +141,7 @@ async function assemble(parts: Parts): Promise<RunningBroker> {
     store,
     createMultiRaft: (identity) => {
       cluster.id = identity.clusterId;
-      return multiRaftFor(parts, transport, identity);
+      return multiRaftFor(parts, { transport, identity, stopped });
     },
     createPartitionFloor,
     telemetry,
@@ -174,7 +176,15 @@ async function stopAll(
   for (const close of [...opened].reverse()) await close();
 }
 
-function multiRaftFor(parts: Parts, transport: PeerTransport, identity: BrokerIdentity): MultiRaft {
+function multiRaftFor(
+  parts: Parts,
+  options: {
+    readonly transport: PeerTransport;
+    readonly identity: BrokerIdentity;
+    readonly stopped: StoppedReplicas;
+  },
+): MultiRaft {
+  const { transport, identity, stopped } = options;
   const { config, world, store, telemetry } = parts;
   return createMultiRaft({
     self: identity.brokerId,
@@ -189,6 +199,7 @@ function multiRaftFor(parts: Parts, transport: PeerTransport, identity: BrokerId
     },
     tickMs: config.raftTickMs,
     telemetry,
+    replicaStopped: (group) => stopped.add(group),
     tuning: { recentEntriesBytesMax: config.recentEntriesBytes },
   });
 }

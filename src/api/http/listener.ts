@@ -96,6 +96,9 @@ export class HttpListener {
       case '/health/live':
         return claim(health.live, 'live', health.reason);
       case '/health/ready':
+        if (health.ready && health.reason !== '') {
+          return { status: 200, type: PLAIN, body: `ready, but ${health.reason}\n` };
+        }
         return claim(health.ready, 'ready', health.reason);
       case '/metrics': {
         const { metrics } = this.options;

@@ -30,6 +30,8 @@ describe('HTTP: health and metrics', () => {
     expect(await get('/health/ready')).to.deep.equal([503, 'not ready: waits for broker 2\n']);
     health = { live: true, ready: true, reason: '' };
     expect(await get('/health/ready?x=1')).to.deep.equal([200, 'ready\n']);
+    health = { live: true, ready: true, reason: 'a replica was stopped' };
+    expect(await get('/health/ready')).to.deep.equal([200, 'ready, but a replica was stopped\n']);
     health = { live: false, ready: false, reason: 'gone' };
     expect(await get('/health/live')).to.deep.equal([503, 'not live: gone\n']);
   });

@@ -539,6 +539,7 @@ describe('the life of a replica', () => {
     await cluster.commit(leader, 1, 'a');
     await cluster.world.until(() => victim!.stopped.length > 0);
     await cluster.world.run(30_000);
+    expect(victim!.metrics.get('raft_replicas_stopped_total')).to.equal(1);
     expect(victim!.group(1).status()).to.equal(undefined);
     expect(victim!.owner(1).fencings).to.have.length(1);
     expect(victim!.disk(1).isOpen).to.equal(false);
