@@ -27,6 +27,8 @@ export class LogTruncator {
   private readonly lane: Lane;
   private readonly log: Logger;
   private isRunning = false;
+  /** Of the replica; what an earlier one left hanging is of no account. */
+  private life = 0;
   private isStopped = false;
   /** Bytes of batches that were dropped up to the base; undefined until it was read. */
   private baseBytes: number | undefined;
@@ -47,16 +49,25 @@ export class LogTruncator {
   maybeTruncate(): boolean {
     if (this.isRunning || this.isStopped || !this.isWorthIt()) return false;
     this.isRunning = true;
-    void this.lane(() => this.truncate())
+    const { life } = this;
+    void this.lane(() => this.truncate(life))
       .catch((error: unknown) => {
+        if (this.life !== life) return;
         // The replica was fenced, closed or given a snapshot meanwhile, and whoever did that said so.
         this.baseBytes = undefined;
         this.log.debug({ error }, 'log truncation put off');
       })
       .finally(() => {
-        this.isRunning = false;
+        if (this.life === life) this.isRunning = false;
       });
     return true;
+  }
+
+  /** This life of the replica is over: whatever it was asked may never be answered. */
+  lifeEnded(): void {
+    this.life += 1;
+    this.isRunning = false;
+    this.baseBytes = undefined;
   }
 
   stop(): void {
@@ -74,27 +85,29 @@ export class LogTruncator {
     return dropBytes >= CHUNK_BYTES || (isEverything && dropBytes > 0);
   }
 
-  private async truncate(): Promise<void> {
-    if (this.isStopped) return;
+  private async truncate(life: number): Promise<void> {
+    if (this.isOver(life)) return;
     const base = await this.group.baseState();
     const rolled = new PartitionState(this.limits);
     const baseIndex = base?.index ?? logIndex(0);
     rolled.restore(base?.state, baseIndex);
+    if (this.isOver(life)) return;
     this.baseBytes = rolled.index.bytesTotal;
     if (!this.isWorthIt()) return;
     const target = this.state.logStartOffset;
-    await this.roll(rolled, target);
+    await this.roll(rolled, target, life);
     const last = rolled.appliedIndex;
-    if (last <= baseIndex || this.stopped()) return;
+    if (last <= baseIndex || this.isOver(life)) return;
     await this.group.truncatePrefix(last, rolled.encode());
+    if (this.isOver(life)) return;
     this.baseBytes = rolled.index.bytesTotal;
     this.log.info({ lastIndex: last, logStartOffset: target }, 'log prefix truncated');
   }
 
   /** Applies entries to `rolled` up to the last before the first batch that is kept. */
-  private async roll(rolled: PartitionState, target: Offset): Promise<void> {
+  private async roll(rolled: PartitionState, target: Offset, life: number): Promise<void> {
     const end: LogIndex = this.state.appliedIndex;
-    while (rolled.appliedIndex < end && !this.stopped()) {
+    while (rolled.appliedIndex < end && !this.isOver(life)) {
       const range = { first: logIndex(rolled.appliedIndex + 1), next: logIndex(end + 1) };
       for (const entry of await this.group.read(range, READ_BYTES)) {
         if (isKept(entry, target)) return;
@@ -104,8 +117,8 @@ export class LogTruncator {
   }
 
   /** Read through a call: it changes while a truncation awaits. */
-  private stopped(): boolean {
-    return this.isStopped;
+  private isOver(life: number): boolean {
+    return this.isStopped || this.life !== life;
   }
 }
 

@@ -150,6 +150,7 @@ export class PartitionReplica implements RaftGroupOwner {
   }
 
   fenced(): void {
+    this.truncator?.lifeEnded();
     this.appender.step(false);
     this.wake();
   }

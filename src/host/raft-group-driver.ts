@@ -93,6 +93,7 @@ export class RaftGroupDriver {
   readonly #checkpointer: Checkpointer;
   readonly #reader: LogReader;
   readonly #abort = new AbortController();
+  readonly #ended = deferred<undefined>();
   #phase: 'running' | 'closing' | 'ended' = 'running';
   #role: Role = 'follower';
   #term: Term;
@@ -128,6 +129,10 @@ export class RaftGroupDriver {
 
   get isRunning(): boolean {
     return this.#phase === 'running';
+  }
+  /** Resolves with the end of this life: what its store still does by then is waited for no more. */
+  get ended(): Promise<undefined> {
+    return this.#ended.promise;
   }
   get isLeader(): boolean {
     return this.#role === 'leader';
@@ -589,6 +594,7 @@ export class RaftGroupDriver {
 
   #end(reason: BrokerError): void {
     this.#phase = 'ended';
+    this.#ended.resolve(undefined);
     this.#abort.abort();
     this.#persists.end();
     this.#install?.done.reject(reason);

@@ -24,7 +24,7 @@ export interface ReplicaHost extends DriverHost {
   readonly createNode: CreateRaftNode;
   /** Bounds how many replicas open side by side. */
   readonly openSlots: Slots;
-  /** One replica is verified at a time: it costs disk and a core. */
+  /** Few replicas are verified at a time: it costs disk and a core. */
   readonly verifySlots: Slots;
   /** What came for a replica that was not open yet. */
   takeEarly(group: RaftGroupId): readonly PreVoteRequest[];
@@ -235,7 +235,7 @@ export class RaftReplica implements RaftGroup {
     if (verifyBytesPerSecondMax === 0 || loaded.verdict.kind !== 'sound') return;
     if (loaded.wasCleanlyClosed === true) return;
     this.#host.verifySlots
-      .run(() => driver.verify(verifyBytesPerSecondMax))
+      .run(() => Promise.race([driver.verify(verifyBytesPerSecondMax), driver.ended]))
       .catch((error: unknown) => driver.fail(error));
   }
 

@@ -2,6 +2,7 @@ import { crc32c } from '../../../src/base/crc32c.js';
 import { createPartitionFloor } from '../../../src/broker/partition-floor.js';
 import {
   DEFAULT_BROKER_SETTINGS,
+  type BrokerSettings,
   type FetchedPartition,
   type FetchPartition,
   type FetchRequest,
@@ -148,6 +149,10 @@ export class FakeGroup implements RaftGroup {
     this.entries.length = this.applied;
     for (const observer of lost) observer.failed();
     this.owner.roleChanged({ role: 'follower', term: this.term, leader });
+  }
+
+  fence(): void {
+    this.owner.fenced(new Error('its disk'));
   }
 
   persist(): void {
@@ -394,8 +399,11 @@ export class FloorFixture {
   readonly groups = new Map<RaftGroupId, FakeGroup>();
   readonly deleted: RaftGroupId[] = [];
   readonly floor: PartitionFloor;
+  /** What the volume has left. */
+  freeBytes = 1e12;
+  handedOver = 0;
 
-  constructor(partitions = 2) {
+  constructor(partitions = 2, settings: Partial<BrokerSettings> = {}) {
     const multiRaft: MultiRaft = {
       start: nothing,
       open: (spec, owner) => {
@@ -408,20 +416,23 @@ export class FloorFixture {
         this.deleted.push(groupId);
         return Promise.resolve();
       },
-      transferAllLeaderships: () => Promise.resolve(),
+      transferAllLeaderships: () => {
+        this.handedOver += 1;
+        return Promise.resolve();
+      },
       stop: () => Promise.resolve(),
     };
     this.floor = createPartitionFloor({
       self: SELF,
       world: this.world,
       multiRaft,
-      store: {} as BrokerStore,
+      store: { freeBytes: () => Promise.resolve(this.freeBytes) } as BrokerStore,
       view: viewOfTopic(partitions),
       leaders: this.leaders,
       peers: this.peers,
       telemetry: silent,
       crc32c,
-      settings: { ...DEFAULT_BROKER_SETTINGS, retentionCheckMs: 1_000 },
+      settings: { ...DEFAULT_BROKER_SETTINGS, retentionCheckMs: 1_000, ...settings },
     });
     this.floor.start();
   }

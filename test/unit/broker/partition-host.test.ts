@@ -277,6 +277,30 @@ describe('PartitionHost', () => {
       expect(group.base?.state).to.deep.equal(replayed.encode());
     });
 
+    it('is not kept waiting by another replica whose disk hangs, nor by its own earlier life', async () => {
+      group.truncatePrefix = () => new Promise(() => undefined);
+      fill(8, BIG);
+      await trim(8);
+      await settled();
+      const stuck = group;
+      group = await fixture.open(1);
+      group.lead();
+      for (let i = 0; i < 8; i += 1) {
+        fixture.produce(producedBatch({ records: 2, ...BIG }), { partition: 1 });
+      }
+      group.commit();
+      await trim(8);
+      await settled();
+      expect(group.base?.index).to.equal(5);
+
+      Reflect.deleteProperty(stuck, 'truncatePrefix');
+      group = stuck;
+      group.fence();
+      fixture.world.advance(1_000);
+      await settled();
+      expect(group.base?.index).to.equal(5);
+    });
+
     it('tries again when a truncation failed', async () => {
       fill(8, BIG);
       const truncate = group.truncatePrefix.bind(group);
