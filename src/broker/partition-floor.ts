@@ -2,6 +2,7 @@ import { Slots } from '../host/slots.js';
 import { LIMITS } from '../model/limits.js';
 import type { World } from '../ports/world.js';
 import { ByteBudget } from './budget.js';
+import { DiskGuard } from './disk-guard.js';
 import { Deadlines } from './deadlines.js';
 import { BrokerFetchService } from './fetch-service.js';
 import { within } from './deadline.js';
@@ -30,6 +31,7 @@ export const createPartitionFloor: CreatePartitionFloor = (
     { self, world, leaders, crc32c, produce: produceContext, lane: createLane(world), log },
     settings,
   );
+  const disk = new DiskGuard({ ...deps, telemetry: { ...deps.telemetry, log } });
   const locator = new PartitionLocator(deps, manager.replicas);
   const produce = new BrokerProduceService({
     locator,
@@ -46,8 +48,10 @@ export const createPartitionFloor: CreatePartitionFloor = (
     fetch,
     start: () => {
       manager.start();
+      disk.start();
     },
     stop: () => {
+      disk.stop();
       produce.stop();
       fetch.stop();
       manager.stop();

@@ -1,6 +1,7 @@
 import { BrokerError } from '../model/errors.js';
 import type { RaftGroupId } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
+import type { DiskGuard } from './disk-guard.js';
 import { decodeProduceRequest, encodeProduceResult } from './forward-codec.js';
 import { throttled } from './partition-appender.js';
 import type { PartitionLocator } from './partition-locator.js';
@@ -29,9 +30,11 @@ export class BrokerProduceService implements ProduceService {
   private readonly context: ProduceContext;
   private readonly world: ForwarderDeps['world'];
   private readonly forwarder: ProduceForwarder;
+  private readonly disk: DiskGuard;
   private isStopped = false;
 
-  constructor(deps: ForwarderDeps) {
+  constructor(deps: ForwarderDeps & { readonly disk: DiskGuard }) {
+    this.disk = deps.disk;
     this.locator = deps.locator;
     this.context = deps.context;
     this.world = deps.world;
@@ -52,6 +55,11 @@ export class BrokerProduceService implements ProduceService {
     const located = this.locator.locate(request);
     if (located.kind === 'unknown') {
       done({ error: located.error });
+      return;
+    }
+    const full = this.disk.refusal();
+    if (full !== undefined && located.kind === 'here' && located.replica.leaderTerm !== undefined) {
+      done({ error: full });
       return;
     }
     const timeoutMs = Math.min(Math.max(1, request.timeoutMs), LIMITS.requestDeadlineMsMax);

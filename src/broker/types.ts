@@ -187,6 +187,8 @@ export interface BrokerSettings {
   readonly opensMax: number;
   readonly leaderBalanceMs: number;
   readonly retentionCheckMs: number;
+  /** With less room on the volume, no records are taken here; 0: never asked. */
+  readonly diskFreeMinBytes: number;
   /** The metadata log is truncated when it grew by this since the last time. */
   readonly metadataLogBytesMax: number;
   readonly metadataLogEntriesMax: number;
@@ -200,6 +202,7 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   opensMax: 16,
   leaderBalanceMs: 5_000,
   retentionCheckMs: 30_000,
+  diskFreeMinBytes: 0,
   metadataLogBytesMax: 4 * 1024 * 1024,
   metadataLogEntriesMax: 10_000,
   drainMs: 3_000,
@@ -244,7 +247,7 @@ export interface BrokerHealth {
   readonly live: boolean;
   /** It joined its cluster and its local replicas are open. */
   readonly ready: boolean;
-  /** Why not, in a few words; empty if ready. */
+  /** Why not, in a few words; if ready, what is wrong all the same, or empty. */
   readonly reason: string;
 }
 

@@ -59,6 +59,8 @@ export const brokerConfigSchema = z.strictObject({
   /** Recent log entries kept in memory for followers and readers. */
   recentEntriesBytes: whole(8 * MIB, 64 * 1024 * MIB).default(96 * MIB),
   retentionCheckMs: whole(100, 24 * 3_600_000).default(30_000),
+  /** With less room on the volume this broker takes no records and leads nothing; 0: never asked. */
+  diskFreeMinBytes: whole(0, 1024 * 1024 * MIB).default(64 * MIB),
   /** Bytes a second of all snapshots this broker sends to replicas that fell far behind. */
   snapshotBytesPerSecond: whole(64 * 1024, 1024 * 1024 * MIB).default(128 * MIB),
 
@@ -100,6 +102,7 @@ const TEXT_KINDS: Readonly<Record<Key, TextKind>> = {
   storeMemoryBytes: 'number',
   recentEntriesBytes: 'number',
   retentionCheckMs: 'number',
+  diskFreeMinBytes: 'number',
   snapshotBytesPerSecond: 'number',
   brokerSessionMs: 'number',
   brokerHeartbeatMs: 'number',

@@ -229,6 +229,7 @@ function brokerOptions(
       heartbeatMs: config.brokerHeartbeatMs,
       sessionMs: config.brokerSessionMs,
       retentionCheckMs: config.retentionCheckMs,
+      diskFreeMinBytes: config.diskFreeMinBytes,
       drainMs: config.drainMs,
     },
   };
