@@ -142,12 +142,12 @@ describe('PartitionHost', () => {
 
     it('finds what is left when retention overtakes the search', async () => {
       for (const timestampMs of [1_000, 2_000, 3_000, 4_000]) fill(1, { timestampMs });
-      const { read } = group;
+      const read = group.read.bind(group);
       let looked = 0;
       group.read = (range, bytesMax) => {
         looked += 1;
         if (looked === 1) group.base = { index: logIndex(3), state: new Uint8Array() };
-        return read.call(group, range, bytesMax);
+        return read(range, bytesMax);
       };
       expect(await find(1_000)).to.deep.equal([4, 3_000]);
       expect(looked).to.equal(2);
