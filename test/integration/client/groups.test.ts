@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import {
   MillraceClient,
@@ -227,6 +228,93 @@ describe('consumer groups on a real cluster', function () {
       expect(await starting).to.have.property('code', code);
     });
   }
+
+  it('stays a member while the application is slow and its streams are held back', async () => {
+    const topic = 'slow';
+    await admin.admin.createTopic({ topic });
+    const producer = admin.producer();
+    const value = new Uint8Array(512 * 1024);
+    await producer.sendMany(
+      topic,
+      Array.from({ length: 40 }, () => ({ value })),
+    );
+    const lost: unknown[] = [];
+    const consumer = admin.groupConsumer({
+      group: 'slow',
+      topics: [topic],
+      sessionTimeoutMs: 2_000,
+      prefetchBytesMax: 1024 * 1024,
+      onLost: (_, error) => lost.push(error),
+    });
+    let count = 0;
+    for await (const record of consumer) {
+      count += 1;
+      // Longer than the session timeout on one record.
+      if (record.offset === 0) await pause(5_000);
+      if (count === 40) break;
+    }
+    await consumer.commit();
+    expect(lost).to.deep.equal([]);
+    await consumer.close();
+  });
+
+  it('keeps the place of a static member that restarts, and refuses another of its name', async () => {
+    const topic = 'static';
+    const group = 'static';
+    await admin.admin.createTopic({ topic, partitions: 4 });
+    const one = new Member(cluster, { group, topics: [topic], instanceId: 'one' });
+    const two = new Member(cluster, { group, topics: [topic], instanceId: 'two' });
+    await eventually('shared', () => one.owned.length === 2 && two.owned.length === 2, 20_000);
+    const { owned } = one;
+    const before = await admin.admin.describeGroup(group, { lag: false });
+    await one.leave();
+    const away = await admin.admin.describeGroup(group, { lag: false });
+    expect(away.members.map((m) => [m.instanceId, m.isAway]).sort()).to.deep.equal([
+      ['one', true],
+      ['two', false],
+    ]);
+    const again = new Member(cluster, { group, topics: [topic], instanceId: 'one' });
+    await eventually('its place', () => again.owned.length === 2, 20_000);
+    expect(again.owned).to.deep.equal(owned);
+    const after = await admin.admin.describeGroup(group, { lag: false });
+    expect(after.groupEpoch).to.equal(before.groupEpoch);
+    const taken = admin.groupConsumer({ group, topics: [topic], instanceId: 'two' });
+    const refused = await taken.start().catch((e: unknown) => e);
+    expect(refused).to.have.property('code', 'UNRELEASED_INSTANCE_ID');
+    await again.consumer.close({ leave: true });
+    await eventually('the rest', () => two.owned.length === 4, 20_000);
+    await Promise.all([again.leave(), two.leave(), taken.close()]);
+  });
+
+  it('gives up what is not processed in time, and reads on after the error', async () => {
+    const topic = 'late';
+    await admin.admin.createTopic({ topic });
+    const producer = admin.producer();
+    await producer.sendMany(
+      topic,
+      Array.from({ length: 3 }, (_, i) => ({ value: String(i) })),
+    );
+    const consumer = admin.groupConsumer({
+      group: 'late',
+      topics: [topic],
+      processingTimeoutMs: 500,
+    });
+    const got: number[] = [];
+    const read = async (): Promise<void> => {
+      for await (const record of consumer) {
+        got.push(record.offset);
+        if (got.length === 2) {
+          await eventually('evicted', () => consumer.assignment().length === 0, 10_000);
+        }
+        if (record.offset === 2) break;
+      }
+    };
+    const error = await read().catch((e: unknown) => e);
+    expect(error).to.have.property('code', 'PROCESSING_TIMEOUT');
+    await read();
+    expect(got, 'the second was processed too late').to.deep.equal([0, 1, 1, 2]);
+    await consumer.close();
+  });
 
   it('goes on without a rebalance when the coordinator ends', async () => {
     const topic = 'survivors';
