@@ -225,6 +225,7 @@ class MillraceBroker implements Broker {
       world,
       state,
       log,
+      metrics: telemetry.metrics,
       hint: () => leaders.hint(METADATA_GROUP),
     });
     const controller = new Controller({

@@ -12,7 +12,7 @@ import type { GroupEvent } from '../metadata/group-event.js';
 import type { MetadataState } from '../metadata/metadata-state.js';
 import { BrokerError, type LeaderHint } from '../model/errors.js';
 import type { BrokerId } from '../model/ids.js';
-import type { Logger } from '../ports/telemetry.js';
+import type { Counter, Gauge, Logger, Metrics } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
 import { Deadlines } from './deadlines.js';
 import { GroupEventBatcher } from './group-event-batcher.js';
@@ -55,6 +55,7 @@ export interface GroupCoordinatorDeps {
   readonly world: World;
   readonly state: MetadataState;
   readonly log: Logger;
+  readonly metrics: Metrics;
   /** Leader of the metadata group, as far as it is known. */
   hint(): LeaderHint | undefined;
 }
@@ -70,11 +71,27 @@ export class GroupCoordinator implements GroupStreamOwner {
   readonly #deps: GroupCoordinatorDeps;
   readonly #patterns = new TopicPatterns();
   readonly #streams = new Set<GroupStream>();
+  readonly #connected: Gauge;
+  readonly #evictions: Counter;
+  readonly #targets: Counter;
   #tenure: Tenure | undefined;
   #isStopped = false;
 
   constructor(deps: GroupCoordinatorDeps) {
     this.#deps = deps;
+    const { metrics } = deps;
+    this.#connected = metrics.gauge(
+      'group_members_connected',
+      'Streams of members of consumer groups to this broker',
+    );
+    this.#evictions = metrics.counter(
+      'group_evictions_total',
+      'Members evicted by this broker: silent, or late to release',
+    );
+    this.#targets = metrics.counter(
+      'group_targets_total',
+      'Target assignments that this broker computed',
+    );
   }
 
   activate(group: RaftGroup): void {
@@ -95,7 +112,10 @@ export class GroupCoordinator implements GroupStreamOwner {
         state,
         log,
         matches: (pattern, name) => this.#patterns.matches(pattern, name),
-        submit: (events) => batcher.submit(events),
+        submit: (events) => {
+          this.#targets.add(1);
+          return batcher.submit(events);
+        },
       }),
       cancelTick: world.timers.every(TICK_MS, () => void lived.nowMs()),
     };
@@ -144,6 +164,7 @@ export class GroupCoordinator implements GroupStreamOwner {
   participate(sink: ParticipationSink, clientHost: string): Participation {
     const stream = new GroupStream(sink, this, clientHost);
     this.#streams.add(stream);
+    this.#connected.set(this.#streams.size);
     if (this.#isStopped) {
       stream.end(new BrokerError('SHUTTING_DOWN', 'this broker is shutting down'));
     } else if (this.#streams.size > STREAMS_MAX) {
@@ -179,6 +200,7 @@ export class GroupCoordinator implements GroupStreamOwner {
 
   streamOver(stream: GroupStream): void {
     this.#streams.delete(stream);
+    this.#connected.set(this.#streams.size);
     if (stream.session?.stream === stream) stream.session.detach();
   }
 
@@ -389,6 +411,7 @@ export class GroupCoordinator implements GroupStreamOwner {
     const { group, memberId } = session;
     session.isEnding = true;
     session.endReason = why;
+    this.#evictions.add(1);
     tenure.batcher.submit([{ kind: 'leave', group, memberId }]).then(
       () => this.#deps.log.info({ group, memberId, why }, 'evicted a member of a consumer group'),
       (error: unknown) => {
