@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- produce|fetch|latency [--record-bytes N] [--batch-bytes N] [--partitions N]
- *   [--compression C] [--seconds N] [--rate N] [--rtt-ms N] [--no-floor] [--floor-share-min N]
- *   [--json]`
+ *   [--compression C] [--value-file FILE] [--retention-bytes N] [--seconds N] [--rate N]
+ *   [--rtt-ms N] [--no-floor] [--floor-share-min N] [--json]`
  *
  * Three broker processes and this client on one machine, data in a temporary folder; the floor (the
  * same stack with nothing of Millrace in it) is measured in the same call. Compare ratios, not
@@ -25,6 +25,10 @@ const { values: args, positionals } = parseArgs({
     'batch-bytes': { type: 'string', default: '262144' },
     partitions: { type: 'string', default: '12' },
     compression: { type: 'string', default: 'none' },
+    /** Cut the records from this file instead of taking random bytes. */
+    'value-file': { type: 'string' },
+    /** Of each partition: long runs would fill the disk. */
+    'retention-bytes': { type: 'string', default: '-1' },
     seconds: { type: 'string', default: '10' },
     rate: { type: 'string', default: '0' },
     'rtt-ms': { type: 'string', default: '0' },
@@ -113,13 +117,14 @@ try {
     compression: args.compression as Compression,
     seconds: number('seconds'),
     recordsPerSecond: number('rate'),
+    valueFile: args['value-file'],
   };
   const client = new MillraceClient({ bootstrap: cluster.bootstrap });
   await client.admin.createTopic({
     topic: TOPIC,
     partitions: options.partitions,
     replicationFactor: 3,
-    config: { 'max.batch.bytes': '8388608' },
+    config: { 'max.batch.bytes': '8388608', 'retention.bytes': args['retention-bytes'] },
   });
   await client.close();
   const rows: Row[] = [];

@@ -1,5 +1,6 @@
 import { build as buildHistogram, type Histogram } from 'hdr-histogram-js';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { crc32c } from '@node-rs/crc32';
@@ -21,6 +22,8 @@ export interface BenchOptions {
   readonly compression: Compression;
   readonly seconds: number;
   readonly recordsPerSecond: number;
+  /** Values are cut from this file; undefined: random bytes. */
+  readonly valueFile: string | undefined;
 }
 
 export interface BenchResult {
@@ -62,11 +65,13 @@ function checksum(bytes: Uint8Array): number {
   return crc32c(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }
 
-/** Values that no codec shrinks; many, so that none is all in a cache. */
-function incompressible(recordBytes: number): Uint8Array[] {
-  const pool = randomBytes(1 << 20);
-  const count = 1024;
-  return Array.from({ length: count }, (_, i) => {
+const VALUES = 1024;
+
+/** Values of the size asked for, cut from the file, or such as no codec shrinks. */
+function valuesOf({ recordBytes, valueFile }: BenchOptions): Uint8Array[] {
+  const pool = valueFile === undefined ? randomBytes(1 << 20) : readFileSync(valueFile);
+  if (pool.length <= recordBytes) throw new Error(`${String(valueFile)} is shorter than a record`);
+  return Array.from({ length: VALUES }, (_, i) => {
     const from = (i * 997) % (pool.length - recordBytes);
     return pool.subarray(from, from + recordBytes);
   });
@@ -88,7 +93,7 @@ export async function produce(options: BenchOptions): Promise<BenchResult> {
       note(histogram, report.elapsedMs);
     },
   });
-  const values = incompressible(options.recordBytes);
+  const values = valuesOf(options);
   const startedAt = performance.now();
   const endAt = startedAt + options.seconds * 1000;
   let sent = 0;
@@ -96,7 +101,7 @@ export async function produce(options: BenchOptions): Promise<BenchResult> {
     for (;;) {
       // Asking the clock for every record would be measured too.
       if ((sent & 1023) === 0 && performance.now() >= endAt) return;
-      const value = values[sent & 1023];
+      const value = values[sent & (VALUES - 1)];
       sent += 1;
       yield { value };
     }
@@ -117,13 +122,13 @@ export async function produce(options: BenchOptions): Promise<BenchResult> {
 export async function latency(options: BenchOptions): Promise<BenchResult> {
   const client = connectBench(options);
   const producer = client.producer({ lingerMs: 0 });
-  const values = incompressible(options.recordBytes);
+  const values = valuesOf(options);
   const histogram = newHistogram();
   const send = (i: number): Promise<unknown> =>
     producer.send({
       topic: options.topic,
       partition: i % options.partitions,
-      value: values[i & 1023],
+      value: values[i & (VALUES - 1)],
     });
   for (let i = 0; i < 200; i += 1) await send(i);
   const startedAt = performance.now();
