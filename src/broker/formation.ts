@@ -91,7 +91,10 @@ export class Formation {
         `the data directory belongs to broker ${known.brokerId}, not ${self.id}`,
       );
     }
-    if (known?.isFormed === true) return known;
+    if (known?.isFormed === true) {
+      await this.#refuseStrangeSeeds(known);
+      return known;
+    }
     const isJoining =
       known === undefined ? bootstrap.founders.length === 0 : known.founders.length === 0;
     if (isJoining) return this.#join();
@@ -274,6 +277,29 @@ export class Formation {
     };
     await this.#deps.store.saveIdentity(identity);
     return identity;
+  }
+
+  /**
+   * Who is pointed at a cluster through seeds must not go on in another one instead, as a broker that
+   * is a majority by itself could. Seeds that do not answer say nothing; one of this cluster is enough.
+   */
+  async #refuseStrangeSeeds({ clusterId }: BrokerIdentity): Promise<void> {
+    const seeds = this.#deps.bootstrap.seeds.filter((seed) => seed.id !== this.#deps.self.id);
+    const answers = await Promise.all(
+      seeds.map((seed) => this.#ask(seed, FORMATION_OPS.status, undefined)),
+    );
+    const strangers: string[] = [];
+    for (const answer of answers) {
+      if (answer instanceof BrokerError) {
+        if (answer.code === 'WRONG_CLUSTER') strangers.push(answer.message);
+      } else if (answer.clusterId === clusterId) {
+        return;
+      } else if (answer.state === 'formed') {
+        const theirs = `broker ${answer.brokerId} is of cluster ${answer.clusterId}`;
+        strangers.push(`${theirs}; this data directory is of ${clusterId}`);
+      }
+    }
+    if (strangers.length > 0) throw new BrokerError('WRONG_CLUSTER', strangers.join('; '));
   }
 
   // ---- Joining ----

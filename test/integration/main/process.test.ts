@@ -30,6 +30,9 @@ function lineOf(process: Process, text: string): Line | undefined {
   return lines.map((line) => JSON.parse(line) as Line).find(({ msg }) => msg === text);
 }
 
+const OF_ANOTHER_CLUSTER =
+  /^cannot (?:go on in|be part of) the cluster: [^\n]*of cluster [^\n]*\n$/;
+
 describe('a broker process', function () {
   this.timeout(30_000);
   let directory: string;
@@ -144,7 +147,12 @@ describe('a broker process', function () {
     await lone.ended;
     const stray = start({ brokerId: '2', dataDir: path.join(directory, '2'), ...founders });
     expect(await stray.ended).to.equal(1);
-    expect(stray.output.err).to.match(/^cannot go on in the cluster: [^\n]*of cluster [^\n]*\n$/);
+    expect(stray.output.err).to.match(OF_ANOTHER_CLUSTER);
+    // A seed that does not answer, or is this broker itself, hides nothing.
+    const seeds = `${founders.seeds},2@127.0.0.1:1,3@127.0.0.1:1`;
+    const again = start({ brokerId: '2', dataDir: path.join(directory, '2'), ...founders, seeds });
+    expect(await again.ended).to.equal(1);
+    expect(again.output.err).to.match(OF_ANOTHER_CLUSTER);
   });
 
   it('says in one line what is wrong with its configuration', async () => {
