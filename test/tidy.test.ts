@@ -17,15 +17,16 @@ describe('house rules', () => {
   );
   const text = (file: string): string => readFileSync(file, 'utf8');
   const offending = (among: readonly string[], pattern: RegExp): string[] =>
-    among.filter((file) => file !== 'test/tidy.test.ts' && pattern.test(text(file)));
+    among.filter((file) => pattern.test(text(file)));
 
   it('finds the sources it judges', () => {
     expect(sources.length).to.be.greaterThan(30);
   });
 
   it('has no unfinished work, focused or skipped tests, or silenced checks', () => {
+    // The brackets keep the pattern from finding itself: this file is judged, too.
     const banned =
-      /\b(TODO|FIXME|XXX|HACK)\b|\b(describe|it)\.(only|skip)\(|@ts-(ignore|nocheck|expect-error)|eslint-disable|\bas any\b/;
+      /\b(TOD[O]|FIXM[E]|XX[X]|HAC[K])\b|\b(describe|it)\.(only|skip)\(|@ts-(ignore|nocheck|expect-error)|eslint-disabl[e]|\bas any\b/;
     expect(offending(sources, banned)).to.deep.equal([]);
   });
 
@@ -35,7 +36,7 @@ describe('house rules', () => {
   });
 
   it('keeps files short enough to be read', () => {
-    const long = sources.filter((f) => f.startsWith('src/') && text(f).split('\n').length > 700);
+    const long = sources.filter((f) => f.startsWith('src/') && text(f).split('\n').length > 600);
     expect(long).to.deep.equal([]);
   });
 

@@ -35,7 +35,7 @@ export interface ProduceHandlers {
 
 /** A produce stream to one broker. Handlers are never called inside `openProduce` or `send`. */
 export interface ProduceLink {
-  /** Only after `ready`. The batch's bytes are copied before it returns. False: wait for `drained`. */
+  /** Only after `ready`. The batch's bytes must not change any more. False: wait for `drained`. */
   send(call: ProduceCall): boolean;
   /** Breaks the stream; no handler is called any more. */
   close(): void;

@@ -1,50 +1,23 @@
-import type { Crc32c } from '../base/crc32c.js';
 import { BrokerError } from '../model/errors.js';
-import { LIMITS } from '../model/limits.js';
-import type { World } from '../ports/world.js';
-import type { ClusterView } from './cluster-view.js';
-import type { Codecs } from './compression/codecs.js';
-import type { ClientTransport } from './connection.js';
-import { Fetcher, PartitionCursor } from './fetcher.js';
-import { OffsetLookup, type StartAt } from './offset-lookup.js';
-import { RecordReader, type ConsumedBatch, type ConsumedRecord } from './record-reader.js';
+import { checkArgument } from './check-argument.js';
+import type { StartAt } from './offset-lookup.js';
+import { PartitionConsumer, type ConsumerDeps } from './partition-consumer.js';
+import { PartitionCursor } from './partition-cursor.js';
+import { readSettingsOf, type ReadOptions, type ReadSettings } from './read-options.js';
+import type { ConsumedBatch, ConsumedRecord } from './record-reader.js';
 import type { CommittedOffset, TopicPartition } from './types.js';
 
 export type { StartAt } from './offset-lookup.js';
 export type { ConsumedBatch, ConsumedRecord } from './record-reader.js';
 
-export interface ConsumerOptions {
+export interface ConsumerOptions extends ReadOptions {
   /** All partitions of this topic, unless `partitions` says which. */
   readonly topic?: string | undefined;
   readonly partitions?: readonly (number | TopicPartition)[] | undefined;
   /** Default: 'beginning', or with a group where it stands, else the beginning. */
   readonly from?: StartAt | undefined;
-  /** Read to the ends of the partitions as they are at the start, then finish. */
-  readonly stopAtEnd?: boolean | undefined;
   /** Whose committed offsets `commit` and `committed` mean. */
   readonly group?: string | undefined;
-  /** When the offset to read is not there any more. Default: error. */
-  readonly onOutOfRange?: 'error' | 'beginning' | 'end' | undefined;
-  /** Bytes fetched ahead. Default: 16 MiB. */
-  readonly prefetchBytesMax?: number | undefined;
-  /** Bytes of one partition in one response. Default: 1 MiB. */
-  readonly partitionBytesMax?: number | undefined;
-  /** Fail when a partition cannot be read for this long. Default: wait for ever. */
-  readonly unavailableTimeoutMs?: number | undefined;
-  /** Of the calls that look up offsets. Default: 30,000. */
-  readonly requestTimeoutMs?: number | undefined;
-  /** Ends the loops, as `close` does. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface ConsumerDeps {
-  readonly transport: ClientTransport;
-  readonly world: World;
-  readonly view: ClusterView;
-  readonly codecs: Codecs;
-  readonly crc32c: Crc32c;
-  /** Told when the consumer was closed. */
-  readonly closed?: (() => void) | undefined;
 }
 
 /**
@@ -55,36 +28,17 @@ export interface ConsumerDeps {
  * leader is no event at all. Invariant: `position` of a partition is the offset after the last record
  * that was handed out.
  */
-export class Consumer implements AsyncIterable<ConsumedRecord> {
+export class Consumer extends PartitionConsumer implements AsyncIterable<ConsumedRecord> {
   private readonly options: ConsumerOptions;
-  private readonly deps: ConsumerDeps;
-  private readonly fetcher: Fetcher;
-  private readonly reader: RecordReader;
-  private readonly lookup: OffsetLookup;
+  private readonly settings: ReadSettings;
   private readonly onAbort = (): void => void this.close();
   private starting: Promise<void> | undefined;
 
   constructor(options: ConsumerOptions, deps: ConsumerDeps) {
+    const settings = readSettingsOf(options);
+    super(settings, deps);
     this.options = options;
-    this.deps = deps;
-    const prefetchBytesMax = options.prefetchBytesMax ?? 16 * 1024 * 1024;
-    const partitionBytesMax = options.partitionBytesMax ?? 1024 * 1024;
-    check(prefetchBytesMax > 0, 'prefetchBytesMax must be positive');
-    check(
-      partitionBytesMax > 0 && partitionBytesMax <= LIMITS.fetchBytesMax,
-      `partitionBytesMax must be 1 to ${LIMITS.fetchBytesMax}`,
-    );
-    this.fetcher = new Fetcher(
-      {
-        prefetchBytesMax,
-        partitionBytesMax,
-        onOutOfRange: options.onOutOfRange ?? 'error',
-        unavailableTimeoutMs: options.unavailableTimeoutMs,
-      },
-      deps,
-    );
-    this.reader = new RecordReader(this.fetcher, deps.codecs);
-    this.lookup = new OffsetLookup(deps.view, deps.world, this.requestTimeoutMs);
+    this.settings = settings;
     if (options.signal?.aborted === true) this.onAbort();
     else options.signal?.addEventListener('abort', this.onAbort, { once: true });
   }
@@ -120,7 +74,6 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     }
   }
 
-  /** Partitions that are read. */
   assignment(): TopicPartition[] {
     return this.fetcher.all().map(({ topic, partition }) => ({ topic, partition }));
   }
@@ -142,26 +95,6 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     this.fetcher.seek(cursor, offset ?? 0);
   }
 
-  /** Hands out nothing of these (or any) partitions until they are resumed; keeps their places. */
-  pause(partitions: readonly TopicPartition[] = this.assignment()): void {
-    for (const at of partitions) this.fetcher.pause(this.mustGet(at));
-  }
-
-  resume(partitions: readonly TopicPartition[] = this.assignment()): void {
-    for (const at of partitions) this.fetcher.resume(this.mustGet(at));
-  }
-
-  /** The offset after the last record handed out. */
-  position(at: TopicPartition): number {
-    return this.mustGet(at).position;
-  }
-
-  /** The offset after the last committed record, as last heard; undefined: nothing heard yet. */
-  highWatermark(at: TopicPartition): number | undefined {
-    const { highWatermark } = this.mustGet(at);
-    return highWatermark < 0 ? undefined : highWatermark;
-  }
-
   /** Commits where this consumer stands, or the given offsets, for its group. */
   async commit(offsets?: readonly (TopicPartition & { readonly offset: number })[]): Promise<void> {
     const group = this.mustHaveGroup();
@@ -170,7 +103,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     const answers = await this.deps.view.call(
       'commitOffsets',
       { group, offsets: all },
-      { deadlineMs: this.requestTimeoutMs, retryUnknown: true },
+      { deadlineMs: this.settings.requestTimeoutMs, retryUnknown: true },
     );
     const refused = answers.find((a) => a.error !== undefined);
     if (refused?.error !== undefined) throw refused.error;
@@ -189,10 +122,6 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     this.fetcher.close();
     this.deps.closed?.();
     return Promise.resolve();
-  }
-
-  private get requestTimeoutMs(): number {
-    return this.options.requestTimeoutMs ?? 30_000;
   }
 
   private async advance(): Promise<boolean> {
@@ -217,7 +146,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   private stopAt(cursor: PartitionCursor, end: number): void {
     cursor.end = end;
     if (cursor.position <= end) return;
-    const policy = this.options.onOutOfRange ?? 'error';
+    const policy = this.settings.onOutOfRange;
     if (policy === 'error') {
       const text = `offset ${cursor.position} of ${cursor.topic}/${cursor.partition} is beyond the end, ${end}`;
       throw new BrokerError('OFFSET_OUT_OF_RANGE', text, { highWatermark: end });
@@ -231,12 +160,12 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     if (partitions !== undefined) {
       return partitions.map((p) => {
         if (typeof p !== 'number') return keyOf(p);
-        check(topic !== undefined, 'partition numbers need a topic');
+        checkArgument(topic !== undefined, 'partition numbers need a topic');
         return { topic: topic ?? '', partition: p };
       });
     }
     if (topic === undefined) return [];
-    const info = await this.deps.view.loadTopic(topic, this.requestTimeoutMs);
+    const info = await this.deps.view.loadTopic(topic, this.settings.requestTimeoutMs);
     return info.partitions.map(({ partition }) => ({ topic, partition }));
   }
 
@@ -246,7 +175,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
   ): Promise<PartitionCursor[]> {
     const ids = new Map<string, string>();
     for (const topic of new Set(partitions.map((p) => p.topic))) {
-      const info = await this.deps.view.loadTopic(topic, this.requestTimeoutMs);
+      const info = await this.deps.view.loadTopic(topic, this.settings.requestTimeoutMs);
       ids.set(topic, info.topicId);
       for (const p of partitions) {
         if (p.topic !== topic || (p.partition >= 0 && p.partition < info.partitions.length))
@@ -262,7 +191,7 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
     );
   }
 
-  private mustGet(at: TopicPartition): PartitionCursor {
+  protected mustGet(at: TopicPartition): PartitionCursor {
     const cursor = this.fetcher.get(at);
     if (cursor !== undefined) return cursor;
     const text = `partition ${at.topic}/${at.partition} is not assigned to this consumer`;
@@ -280,8 +209,4 @@ export class Consumer implements AsyncIterable<ConsumedRecord> {
 
 function keyOf({ topic, partition }: TopicPartition): TopicPartition {
   return { topic, partition };
-}
-
-function check(holds: boolean, text: string): void {
-  if (!holds) throw new BrokerError('INVALID_ARGUMENT', text);
 }

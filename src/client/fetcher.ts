@@ -4,72 +4,17 @@ import { BrokerError, type ErrorCode } from '../model/errors.js';
 import { splitBatches, type RawBatch } from '../model/record.js';
 import type { Cancel, World } from '../ports/world.js';
 import { RETRY_BACKOFF, backoffMs } from './backoff.js';
-import type { ClusterView, KnownLeader } from './cluster-view.js';
+import type { ClusterView } from './cluster-view.js';
 import {
   addressKey,
   partitionKey,
   type ClientTransport,
-  type FetchLink,
   type FetchedPartition,
 } from './connection.js';
-import type { BrokerAddress, TopicPartition } from './types.js';
-
-/**
- * One partition that is read.
- *
- * Invariants: position ≤ every buffered batch's last offset < nextFetch; batches in `buffered` follow
- * each other without a gap. `failure` holds until the next seek.
- */
-export class PartitionCursor implements TopicPartition {
-  readonly topic: string;
-  readonly partition: number;
-  topicId: string;
-  /** Next offset to hand out. */
-  position: number;
-  /** Where the next fetched batch must start (the first may start before). */
-  nextFetch: number;
-  /** Do not read this offset or any after it. */
-  end: number;
-  leaderEpoch = 0;
-  highWatermark = -1;
-  logStartOffset = -1;
-  isPaused = false;
-  /** Rises whenever what was fetched ahead is forgotten. */
-  generation = 0;
-  failure: BrokerError | undefined;
-  lastError: BrokerError | undefined;
-  /** Since when nothing good was heard. */
-  silentSinceMs: number;
-  failures = 0;
-  /** Answers in a row that were damaged or had a gap. */
-  spoilt = 0;
-  notBeforeMs = 0;
-  readonly buffered: RawBatch[] = [];
-  stream: LeaderStream | undefined;
-
-  constructor(at: TopicPartition, topicId: string, position: number, nowMs: number) {
-    this.topic = at.topic;
-    this.partition = at.partition;
-    this.topicId = topicId;
-    this.position = position;
-    this.nextFetch = position;
-    this.end = Infinity;
-    this.silentSinceMs = nowMs;
-  }
-
-  get wantsData(): boolean {
-    return !this.isPaused && this.failure === undefined && this.nextFetch < this.end;
-  }
-}
-
-/** A fetch stream from one leader, for the cursors that point at it. */
-export interface LeaderStream {
-  readonly address: BrokerAddress;
-  readonly link: FetchLink;
-  lastHeardMs: number;
-  /** A partition that it still serves is not wanted from it any more: only a new call ends that. */
-  isOverfull: boolean;
-}
+import { LeaderStreams, type LeaderShare, type LeaderStream } from './leader-streams.js';
+import type { PartitionCursor } from './partition-cursor.js';
+import { Prefetched } from './prefetched.js';
+import type { TopicPartition } from './types.js';
 
 export interface FetcherOptions {
   /** Bytes fetched ahead of the application, over all partitions. */
@@ -78,10 +23,13 @@ export interface FetcherOptions {
   readonly onOutOfRange: 'error' | 'beginning' | 'end';
   /** Give up a partition that could not be read for this long. */
   readonly unavailableTimeoutMs: number | undefined;
-  /** Others say what is read: having nothing to read is no end, and a deleted topic is their affair. */
-  readonly isManaged?: boolean | undefined;
-  /** With `isManaged`: is nothing to come that is not there yet? */
-  readonly isComplete?: (() => boolean) | undefined;
+  readonly management: Management | undefined;
+}
+
+/** Others say what is read: having nothing to read is no end, and a deleted topic is their affair. */
+export interface Management {
+  /** Is nothing to come that is not there yet? */
+  isComplete(): boolean;
 }
 
 export interface FetcherDeps {
@@ -91,15 +39,7 @@ export interface FetcherDeps {
   readonly crc32c: Crc32c;
 }
 
-/** The broker says something at least this often, records or not. */
-const MAX_WAIT_MS = 1_000;
-const SILENCE_MS = 4_000;
 const SWEEP_MS = 250;
-/** gRPC reads some sixteen responses ahead of a stream that is paused: what it holds is bounded by this. */
-const RESPONSE_BYTES_MAX = 1024 * 1024;
-const RESPONSE_BYTES_MIN = 64 * 1024;
-/** Of the bytes to fetch ahead, one response has at most this part. */
-const RESPONSES_AHEAD = 16;
 /** Answers that are damaged or have a gap this often in a row are not the network's fault. */
 const SPOILT_MAX = 5;
 const TOPIC_CHECK_MS = 10_000;
@@ -114,11 +54,9 @@ export class Fetcher {
   private readonly options: FetcherOptions;
   private readonly deps: FetcherDeps;
   private readonly cursors = new Map<string, PartitionCursor>();
-  private readonly streams = new Map<string, LeaderStream>();
-  /** Cursors with batches to hand out, the next one first. */
-  private readonly ready = new Set<PartitionCursor>();
+  private readonly streams: LeaderStreams;
+  private readonly prefetched = new Prefetched();
   private readonly unlisten: Cancel;
-  private bufferedBytes = 0;
   private isHeldBack = false;
   private isDue = false;
   private closed = false;
@@ -133,6 +71,13 @@ export class Fetcher {
   constructor(options: FetcherOptions, deps: FetcherDeps) {
     this.options = options;
     this.deps = deps;
+    this.streams = new LeaderStreams({
+      transport: deps.transport,
+      prefetchBytesMax: options.prefetchBytesMax,
+      partitionBytesMax: options.partitionBytesMax,
+      received: (stream, fetched) => this.received(stream, fetched),
+      fell: (stream, error) => this.fell(stream, error),
+    });
     this.unlisten = deps.view.onChange({
       leaderChanged: (topic, partition) => {
         const cursor = this.cursors.get(partitionKey(topic, partition));
@@ -198,18 +143,14 @@ export class Fetcher {
 
   /** Reads exactly these from now on. */
   assign(cursors: readonly PartitionCursor[]): void {
-    // Closed while the start was looked up: nothing may be begun that nobody would end.
-    if (this.closed) return;
     for (const cursor of this.cursors.values()) this.drop(cursor);
     this.cursors.clear();
-    for (const c of cursors) this.cursors.set(partitionKey(c.topic, c.partition), c);
-    this.sweeper ??= this.deps.world.timers.every(SWEEP_MS, () => this.sweep());
-    this.schedule();
-    this.wake();
+    this.add(cursors);
   }
 
   /** Reads these as well; the others are not disturbed. */
   add(cursors: readonly PartitionCursor[]): void {
+    // Closed while the start was looked up: nothing may be begun that nobody would end.
     if (this.closed) return;
     const nowMs = this.deps.world.clock.monotonicMs();
     for (const cursor of cursors) {
@@ -279,7 +220,8 @@ export class Fetcher {
       if (this.closed) return undefined;
       this.rethrow();
       if (!this.halted) {
-        const next = this.shift();
+        const next = this.prefetched.shift();
+        this.regulate();
         if (next !== undefined) return next;
         if (!this.hasMore()) return undefined;
       }
@@ -294,35 +236,20 @@ export class Fetcher {
     this.unlisten();
     this.sweeper?.();
     this.retryTimer?.();
-    for (const stream of this.streams.values()) stream.link.close();
-    this.streams.clear();
+    this.streams.close();
     for (const cursor of this.cursors.values()) {
       this.deps.view.settle(cursor.topic, cursor.partition);
     }
     this.wake();
   }
 
-  private shift(): { cursor: PartitionCursor; batch: RawBatch } | undefined {
-    for (const cursor of this.ready) {
-      const batch = cursor.buffered.shift();
-      this.ready.delete(cursor);
-      if (batch === undefined) continue;
-      // To the end of the line: every partition gets its turn.
-      if (cursor.buffered.length > 0) this.ready.add(cursor);
-      this.bufferedBytes -= batch.bytes.length;
-      this.regulate();
-      return { cursor, batch };
-    }
-    return undefined;
-  }
-
   /** Is anything to come? Throws the failure of a cursor that would have to bring it. */
   private hasMore(): boolean {
-    const { isManaged = false, isComplete } = this.options;
-    let hasMore = isManaged && isComplete?.() !== true;
+    const { management } = this.options;
+    let hasMore = management?.isComplete() === false;
     for (const cursor of this.cursors.values()) {
       const { failure } = cursor;
-      const isGone = failure !== undefined && GONE.has(failure.code) && isManaged;
+      const isGone = failure !== undefined && GONE.has(failure.code) && management !== undefined;
       if (failure !== undefined && !cursor.isPaused && !isGone) throw failure;
       if (isGone) continue;
       if (cursor.nextFetch < cursor.end || cursor.buffered.length > 0) hasMore = true;
@@ -334,8 +261,7 @@ export class Fetcher {
   private drop(cursor: PartitionCursor): void {
     this.leave(cursor);
     cursor.generation += 1;
-    for (const batch of cursor.buffered.splice(0)) this.bufferedBytes -= batch.bytes.length;
-    this.ready.delete(cursor);
+    this.prefetched.forget(cursor);
     this.deps.view.settle(cursor.topic, cursor.partition);
     this.regulate();
   }
@@ -355,18 +281,13 @@ export class Fetcher {
   /** Pauses all streams while too much is held, resumes when half of it is gone. */
   private regulate(): void {
     const { prefetchBytesMax } = this.options;
-    if (!this.isHeldBack && this.bufferedBytes >= prefetchBytesMax) {
-      this.isHeldBack = true;
-      for (const stream of this.streams.values()) stream.link.pause();
-    } else if (this.isHeldBack && this.bufferedBytes <= prefetchBytesMax / 2) {
-      this.isHeldBack = false;
-      const nowMs = this.deps.world.clock.monotonicMs();
-      for (const cursor of this.cursors.values()) cursor.silentSinceMs = nowMs;
-      for (const stream of this.streams.values()) {
-        stream.lastHeardMs = nowMs;
-        stream.link.resume();
-      }
-    }
+    const { bytes } = this.prefetched;
+    const isTooMuch = this.isHeldBack ? bytes > prefetchBytesMax / 2 : bytes >= prefetchBytesMax;
+    if (isTooMuch === this.isHeldBack) return;
+    this.isHeldBack = isTooMuch;
+    const nowMs = this.deps.world.clock.monotonicMs();
+    this.streams.hold(isTooMuch, nowMs);
+    for (const cursor of this.cursors.values()) cursor.silentSinceMs = nowMs;
   }
 
   /** Brings the streams in line with the cursors, once per turn. */
@@ -381,7 +302,7 @@ export class Fetcher {
 
   private reconcile(): void {
     const nowMs = this.deps.world.clock.monotonicMs();
-    const wanted = new Map<string, { leader: KnownLeader; cursors: PartitionCursor[] }>();
+    const shares = new Map<string, LeaderShare>();
     let retryAtMs = Infinity;
     for (const cursor of this.cursors.values()) {
       if (!cursor.wantsData) continue;
@@ -395,20 +316,11 @@ export class Fetcher {
         continue;
       }
       const key = addressKey(leader.address);
-      const entry = wanted.get(key) ?? { leader, cursors: [] };
-      entry.cursors.push(cursor);
-      wanted.set(key, entry);
+      const share = shares.get(key) ?? { address: leader.address, cursors: [] };
+      share.cursors.push(cursor);
+      shares.set(key, share);
     }
-    for (const [key, stream] of this.streams) {
-      if (wanted.has(key)) continue;
-      stream.link.close();
-      this.streams.delete(key);
-    }
-    for (const [key, { leader, cursors }] of wanted) {
-      const stream = this.streams.get(key);
-      const isComplete = stream?.isOverfull === false && cursors.every((c) => c.stream === stream);
-      if (!isComplete) this.open(key, leader.address, cursors, nowMs);
-    }
+    this.streams.align(shares.values(), nowMs);
     this.retryAt(retryAtMs, nowMs);
   }
 
@@ -419,34 +331,6 @@ export class Fetcher {
       atMs === Infinity
         ? undefined
         : this.deps.world.timers.after(atMs - nowMs, () => this.schedule());
-  }
-
-  private open(
-    key: string,
-    address: BrokerAddress,
-    cursors: readonly PartitionCursor[],
-    nowMs: number,
-  ): void {
-    this.streams.get(key)?.link.close();
-    const partitions = cursors.map((c) => ({
-      topic: c.topic,
-      partition: c.partition,
-      topicId: c.topicId,
-      offset: c.nextFetch,
-      maxBytes: this.options.partitionBytesMax,
-      leaderEpoch: c.leaderEpoch,
-    }));
-    const share = Math.ceil(this.options.prefetchBytesMax / RESPONSES_AHEAD);
-    const maxBytes = Math.min(RESPONSE_BYTES_MAX, Math.max(RESPONSE_BYTES_MIN, share));
-    const call = { partitions, maxBytes, maxWaitMs: MAX_WAIT_MS };
-    const link = this.deps.transport.openFetch(address, call, {
-      response: (fetched) => this.received(stream, fetched),
-      closed: (error) => this.fell(key, stream, error),
-    });
-    const stream: LeaderStream = { address, link, lastHeardMs: nowMs, isOverfull: false };
-    for (const cursor of cursors) cursor.stream = stream;
-    this.streams.set(key, stream);
-    if (this.isHeldBack) link.pause();
   }
 
   private received(stream: LeaderStream, fetched: readonly FetchedPartition[]): void {
@@ -491,9 +375,7 @@ export class Fetcher {
       throw new BrokerError('DATA_DAMAGED', text, { topic: cursor.topic });
     }
     cursor.nextFetch = next;
-    cursor.buffered.push(batch);
-    this.bufferedBytes += batch.bytes.length;
-    if (!cursor.isPaused) this.ready.add(cursor);
+    this.prefetched.add(cursor, batch);
   }
 
   /** The bytes are damaged or do not follow: read again, but not for ever. */
@@ -529,12 +411,6 @@ export class Fetcher {
       case 'UNKNOWN_TOPIC':
       case 'UNKNOWN_PARTITION':
         void this.checkTopic(cursor, error);
-        break;
-      case 'CORRUPT_BATCH':
-        if (cursor.failures >= SPOILT_MAX) {
-          this.fail(cursor, error);
-          return;
-        }
         break;
       default:
         if (!error.retriable) {
@@ -579,8 +455,7 @@ export class Fetcher {
     }
   }
 
-  private fell(key: string, stream: LeaderStream, error: BrokerError): void {
-    if (this.streams.get(key) === stream) this.streams.delete(key);
+  private fell(stream: LeaderStream, error: BrokerError): void {
     if (error.code === 'BROKER_UNAVAILABLE') this.deps.view.markDown(stream.address);
     for (const cursor of this.cursors.values()) {
       if (cursor.stream !== stream) continue;
@@ -597,10 +472,8 @@ export class Fetcher {
   private sweep(): void {
     const nowMs = this.deps.world.clock.monotonicMs();
     if (this.isHeldBack) return;
-    for (const [key, stream] of this.streams) {
-      if (nowMs - stream.lastHeardMs < SILENCE_MS) continue;
-      stream.link.close();
-      this.fell(key, stream, new BrokerError('BROKER_UNAVAILABLE', 'the broker fell silent'));
+    for (const stream of this.streams.endSilent(nowMs)) {
+      this.fell(stream, new BrokerError('BROKER_UNAVAILABLE', 'the broker fell silent'));
     }
     const limit = this.options.unavailableTimeoutMs;
     if (limit === undefined || this.halted) return;

@@ -1,19 +1,13 @@
 import { BrokerError } from '../model/errors.js';
 import type { Cancel } from '../ports/world.js';
-import type { ConsumerDeps } from './consumer.js';
-import { Fetcher } from './fetcher.js';
 import { CommitQueue, isFenced } from './group-commits.js';
 import { GroupHoldings, type Held, type StartOfPartition } from './group-holdings.js';
 import { GroupMember } from './group-member.js';
 import { settingsOf, type GroupConsumerOptions, type GroupSettings } from './group-options.js';
 import type { MemberIdentity } from './group-types.js';
-import { OffsetLookup, type StartAt } from './offset-lookup.js';
-import {
-  RecordReader,
-  type ConsumedBatch,
-  type ConsumedRecord,
-  type CurrentBatch,
-} from './record-reader.js';
+import type { StartAt } from './offset-lookup.js';
+import { PartitionConsumer, type ConsumerDeps } from './partition-consumer.js';
+import type { ConsumedBatch, ConsumedRecord, CurrentBatch } from './record-reader.js';
 import type { CommittedOffset, OffsetToCommit, TopicPartition } from './types.js';
 
 export type { GroupConsumerOptions } from './group-options.js';
@@ -39,15 +33,11 @@ const WATCH_MS = 1_000;
  * Invariants: nothing is handed out of a partition once its release has begun, nor while the
  * coordinator was silent for a session timeout; one membership at a time is joining, in or leaving.
  */
-export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
+export class GroupConsumer extends PartitionConsumer implements AsyncIterable<ConsumedRecord> {
   /** Names this member to the coordinator; chosen at random. */
   readonly memberId: string;
   private readonly options: GroupConsumerOptions;
   private readonly settings: GroupSettings;
-  private readonly deps: ConsumerDeps;
-  private readonly fetcher: Fetcher;
-  private readonly reader: RecordReader;
-  private readonly lookup: OffsetLookup;
   private readonly commits: CommitQueue;
   private readonly holdings: GroupHoldings;
   private member: GroupMember | undefined;
@@ -64,26 +54,15 @@ export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
   private readonly onAbort = (): void => void this.close().catch(() => undefined);
 
   constructor(options: GroupConsumerOptions, deps: ConsumerDeps) {
-    this.options = options;
-    this.deps = deps;
     const settings = settingsOf(options);
+    super(settings, deps, {
+      // Before the first epoch the coordinator is still thinking about who gets what.
+      isComplete: () =>
+        options.stopAtEnd === true && this.memberEpoch > 0 && this.holdings.isSettled,
+    });
+    this.options = options;
     this.settings = settings;
     this.memberId = hexOf(deps.world.random.bytes(16));
-    this.fetcher = new Fetcher(
-      {
-        prefetchBytesMax: settings.prefetchBytesMax,
-        partitionBytesMax: settings.partitionBytesMax,
-        onOutOfRange: settings.onOutOfRange,
-        unavailableTimeoutMs: options.unavailableTimeoutMs,
-        isManaged: true,
-        // Before the first epoch the coordinator is still thinking about who gets what.
-        isComplete: () =>
-          options.stopAtEnd === true && this.memberEpoch > 0 && this.holdings.isSettled,
-      },
-      deps,
-    );
-    this.reader = new RecordReader(this.fetcher, deps.codecs);
-    this.lookup = new OffsetLookup(deps.view, deps.world, settings.requestTimeoutMs);
     this.commits = new CommitQueue(deps.view, deps.world, options.group);
     const { world } = deps;
     this.holdings = new GroupHoldings(
@@ -164,17 +143,6 @@ export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
     return this.member?.epoch ?? 0;
   }
 
-  /** The offset after the last record handed out. */
-  position(at: TopicPartition): number {
-    return this.mustGet(at).position;
-  }
-
-  /** The offset after the last committed record, as last heard; undefined: nothing heard yet. */
-  highWatermark(at: TopicPartition): number | undefined {
-    const { highWatermark } = this.mustGet(at);
-    return highWatermark < 0 ? undefined : highWatermark;
-  }
-
   /** Goes on reading a partition elsewhere; what is committed next follows. */
   async seek(at: TopicPartition, to: StartAt): Promise<void> {
     const cursor = this.mustGet(at);
@@ -182,15 +150,6 @@ export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
     if (this.holdings.get(at)?.cursor !== cursor) this.mustGet(at);
     this.reader.forget(cursor);
     this.fetcher.seek(cursor, offset ?? 0);
-  }
-
-  /** Hands out nothing of these (or any) partitions until they are resumed, moved, or lost. */
-  pause(partitions: readonly TopicPartition[] = this.assignment()): void {
-    for (const at of partitions) this.fetcher.pause(this.mustGet(at));
-  }
-
-  resume(partitions: readonly TopicPartition[] = this.assignment()): void {
-    for (const at of partitions) this.fetcher.resume(this.mustGet(at));
   }
 
   /**
@@ -245,7 +204,7 @@ export class GroupConsumer implements AsyncIterable<ConsumedRecord> {
     this.holdings.handedOut(held, from);
   }
 
-  private mustGet(at: TopicPartition): NonNullable<Held['cursor']> {
+  protected mustGet(at: TopicPartition): NonNullable<Held['cursor']> {
     const cursor = this.holdings.get(at)?.cursor;
     if (cursor !== undefined) return cursor;
     const text = `partition ${at.topic}/${at.partition} is not held by this member`;

@@ -1,9 +1,11 @@
 import { BrokerError } from '../model/errors.js';
 import { LIMITS } from '../model/limits.js';
+import { checkArgument } from './check-argument.js';
 import type { Assignor, CommitReport, Subscription } from './group-types.js';
+import { readSettingsOf, type ReadOptions, type ReadSettings } from './read-options.js';
 import type { TopicPartition } from './types.js';
 
-export interface GroupConsumerOptions {
+export interface GroupConsumerOptions extends ReadOptions {
   /** Members of one group share the partitions of what they subscribe to. */
   readonly group: string;
   readonly topics?: readonly string[] | undefined;
@@ -29,20 +31,6 @@ export interface GroupConsumerOptions {
   readonly autoCommit?: boolean | undefined;
   /** Default: 5,000. */
   readonly autoCommitIntervalMs?: number | undefined;
-  /** Read to the ends as they were when the partitions came, then finish. */
-  readonly stopAtEnd?: boolean | undefined;
-  /** When the offset to read is not there any more. Default: error. */
-  readonly onOutOfRange?: 'error' | 'beginning' | 'end' | undefined;
-  /** Bytes fetched ahead. Default: 16 MiB. */
-  readonly prefetchBytesMax?: number | undefined;
-  /** Bytes of one partition in one response. Default: 1 MiB. */
-  readonly partitionBytesMax?: number | undefined;
-  /** Fail when a partition, or the coordinator, cannot be reached for this long. Default: wait for ever. */
-  readonly unavailableTimeoutMs?: number | undefined;
-  /** Of looking up offsets, commits, and joining by `start`. Default: 30,000. */
-  readonly requestTimeoutMs?: number | undefined;
-  /** Ends the loops, commits and leaves, as `close` does. */
-  readonly signal?: AbortSignal | undefined;
   /** These partitions came; reading them starts when it is done. It may seek. */
   readonly onAssigned?: ((partitions: readonly TopicPartition[]) => unknown) | undefined;
   /** These go to other members when it is done; it may still commit for them. */
@@ -55,27 +43,22 @@ export interface GroupConsumerOptions {
 }
 
 /** The options with their defaults, checked. */
-export interface GroupSettings {
+export interface GroupSettings extends ReadSettings {
   readonly subscription: Subscription;
   readonly sessionTimeoutMs: number;
   readonly rebalanceTimeoutMs: number;
   readonly processingTimeoutMs: number;
   readonly isAutoCommitting: boolean;
   readonly autoCommitIntervalMs: number;
-  readonly onOutOfRange: 'error' | 'beginning' | 'end';
-  readonly prefetchBytesMax: number;
-  readonly partitionBytesMax: number;
-  readonly requestTimeoutMs: number;
 }
 
-const MIB = 1024 * 1024;
 const TIMEOUT_MS_MIN = 1_000;
 const TIMEOUT_MS_MAX = 3_600_000;
 
 /** Throws INVALID_ARGUMENT, or INVALID_SUBSCRIPTION, and names the option. */
 export function settingsOf(options: GroupConsumerOptions): GroupSettings {
   const { topics = [], pattern = '', group } = options;
-  check(
+  checkArgument(
     group.length > 0 && group.length <= LIMITS.groupNameLengthMax,
     `group must have 1 to ${LIMITS.groupNameLengthMax} characters`,
   );
@@ -83,39 +66,23 @@ export function settingsOf(options: GroupConsumerOptions): GroupSettings {
     throw new BrokerError('INVALID_SUBSCRIPTION', 'give topics or a pattern to subscribe to');
   }
   const settings: GroupSettings = {
+    ...readSettingsOf(options),
     subscription: { topics: [...new Set(topics)], pattern },
     sessionTimeoutMs: options.sessionTimeoutMs ?? 45_000,
     rebalanceTimeoutMs: options.rebalanceTimeoutMs ?? 60_000,
     processingTimeoutMs: options.processingTimeoutMs ?? 300_000,
     isAutoCommitting: options.autoCommit ?? true,
     autoCommitIntervalMs: options.autoCommitIntervalMs ?? 5_000,
-    onOutOfRange: options.onOutOfRange ?? 'error',
-    prefetchBytesMax: options.prefetchBytesMax ?? 16 * MIB,
-    partitionBytesMax: options.partitionBytesMax ?? MIB,
-    requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
   };
   for (const name of ['sessionTimeoutMs', 'rebalanceTimeoutMs'] as const) {
     const value = settings[name];
-    check(
+    checkArgument(
       Number.isInteger(value) && value >= TIMEOUT_MS_MIN && value <= TIMEOUT_MS_MAX,
       `${name} must be a whole number, ${TIMEOUT_MS_MIN} to ${TIMEOUT_MS_MAX}`,
     );
   }
-  for (const name of [
-    'processingTimeoutMs',
-    'autoCommitIntervalMs',
-    'prefetchBytesMax',
-    'requestTimeoutMs',
-  ] as const) {
-    check(settings[name] > 0, `${name} must be positive`);
+  for (const name of ['processingTimeoutMs', 'autoCommitIntervalMs'] as const) {
+    checkArgument(settings[name] > 0, `${name} must be positive`);
   }
-  check(
-    settings.partitionBytesMax > 0 && settings.partitionBytesMax <= LIMITS.fetchBytesMax,
-    `partitionBytesMax must be 1 to ${LIMITS.fetchBytesMax}`,
-  );
   return settings;
-}
-
-function check(holds: boolean, text: string): void {
-  if (!holds) throw new BrokerError('INVALID_ARGUMENT', text);
 }

@@ -1,35 +1,26 @@
-import { connectivityState, type ServiceError } from '@grpc/grpc-js';
+import { connectivityState } from '@grpc/grpc-js';
 import { BrokerError } from '../model/errors.js';
 import { connectBroker, formatAddress, type BrokerConnection } from '../rpc/channel.js';
-import type { FetchResponse__Output } from '../rpc/gen/millrace/broker/v1/FetchResponse.js';
-import type { ProduceResponse__Output } from '../rpc/gen/millrace/broker/v1/ProduceResponse.js';
-import { ERROR_TRAILER, errorFromStatus } from '../rpc/status.js';
-import type { ParticipateResponse__Output } from '../rpc/gen/millrace/broker/v1/ParticipateResponse.js';
 import { CLUSTER_CALLS } from './cluster-codec.js';
 import type {
   ClientTransport,
   FetchCall,
   FetchHandlers,
   FetchLink,
-  FetchedPartition,
   MembershipHandlers,
   MembershipLink,
-  ProduceAnswer,
-  ProduceCall,
   ProduceHandlers,
   ProduceLink,
 } from './connection.js';
-import { memberRequestToWire, memberResponseOf } from './group-codec.js';
-import type { MemberRequest } from './group-types.js';
+import { failureOf } from './grpc-failure.js';
+import { GrpcFetchLink, GrpcMembershipLink, GrpcProduceLink } from './grpc-links.js';
 import type { BrokerAddress, ClusterMethods } from './types.js';
-import { maybeError, safe, type Cancellable, type UnaryRunner } from './wire.js';
+import type { Cancellable, UnaryRunner } from './wire.js';
 
 /** A broker that cannot be connected to within this time counts as unreachable. */
 const CONNECT_MS = 1_500;
 /** The broker answers with its own deadline first; this only ends what would hang for ever. */
 const DEADLINE_SLACK_MS = 250;
-
-const ACKS = { quorum: 'ACKS_QUORUM', leader: 'ACKS_LEADER', none: 'ACKS_NONE' } as const;
 
 /**
  * The client's half that speaks gRPC: one connection per broker, shared by its streams and calls.
@@ -127,216 +118,4 @@ async function changed(
       resolve(error === undefined),
     );
   });
-}
-
-function failureOf(error: Error, isWrite: boolean, address?: string): BrokerError {
-  if (error instanceof BrokerError) return error;
-  const failure = errorFromStatus(error as ServiceError, { isWrite });
-  const isBare = (error as ServiceError).metadata.get(ERROR_TRAILER).length === 0;
-  if (!isBare || address === undefined || failure.code !== 'DEADLINE_EXCEEDED') return failure;
-  // gRPC's own text is of no use to anybody.
-  return new BrokerError(failure.code, `no answer from ${address} in time`, {}, { cause: error });
-}
-
-type ProduceStream = ReturnType<BrokerConnection['records']['produceStream']>;
-
-/** See {@link ProduceLink}. Once closed, by either side, it calls no handler any more. */
-class GrpcProduceLink implements ProduceLink {
-  private readonly handlers: ProduceHandlers;
-  private stream: ProduceStream | undefined;
-  private isClosed = false;
-
-  constructor(connected: Promise<BrokerConnection>, handlers: ProduceHandlers) {
-    this.handlers = handlers;
-    connected.then(
-      (connection) => this.open(connection),
-      (thrown: unknown) => this.fell(BrokerError.from(thrown)),
-    );
-  }
-
-  send(call: ProduceCall): boolean {
-    if (this.stream === undefined) return false;
-    return this.stream.write({
-      correlationId: call.correlationId,
-      topic: call.topic,
-      partition: call.partition,
-      topicId: call.topicId,
-      acks: ACKS[call.acks],
-      batch: call.batch,
-      timeoutMs: call.timeoutMs,
-    });
-  }
-
-  close(): void {
-    this.isClosed = true;
-    this.stream?.cancel();
-  }
-
-  private open(connection: BrokerConnection): void {
-    if (this.isClosed) return;
-    const stream = connection.records.produceStream();
-    this.stream = stream;
-    stream.on('data', (wire: ProduceResponse__Output) => {
-      if (!this.isClosed) this.handlers.answer(produceAnswerOf(wire));
-    });
-    stream.on('drain', () => {
-      if (!this.isClosed) this.handlers.drained();
-    });
-    stream.on('error', (error: Error) => this.fell(failureOf(error, true)));
-    stream.on('end', () => {
-      this.fell(new BrokerError('UNKNOWN_OUTCOME', 'the broker ended the stream'));
-    });
-    this.handlers.ready();
-  }
-
-  private fell(error: BrokerError): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
-    this.stream?.cancel();
-    this.handlers.closed(error);
-  }
-}
-
-type FetchStream = ReturnType<BrokerConnection['records']['fetchStream']>;
-
-/** See {@link FetchLink}. Once closed, by either side, it calls no handler any more. */
-class GrpcFetchLink implements FetchLink {
-  private readonly handlers: FetchHandlers;
-  private stream: FetchStream | undefined;
-  private isPaused = false;
-  private isClosed = false;
-
-  constructor(connected: Promise<BrokerConnection>, call: FetchCall, handlers: FetchHandlers) {
-    this.handlers = handlers;
-    connected.then(
-      (connection) => this.open(connection, call),
-      (thrown: unknown) => this.fell(BrokerError.from(thrown)),
-    );
-  }
-
-  pause(): void {
-    this.isPaused = true;
-    this.stream?.pause();
-  }
-
-  resume(): void {
-    this.isPaused = false;
-    this.stream?.resume();
-  }
-
-  close(): void {
-    this.isClosed = true;
-    this.stream?.cancel();
-  }
-
-  private open(connection: BrokerConnection, call: FetchCall): void {
-    if (this.isClosed) return;
-    const stream = connection.records.fetchStream({
-      partitions: call.partitions.map((p) => ({ ...p })),
-      maxBytes: call.maxBytes,
-      maxWaitMs: call.maxWaitMs,
-    });
-    this.stream = stream;
-    stream.on('data', (wire: FetchResponse__Output) => this.received(wire));
-    if (this.isPaused) stream.pause();
-    stream.on('error', (error: Error) => this.fell(failureOf(error, false)));
-    stream.on('end', () => {
-      this.fell(new BrokerError('BROKER_UNAVAILABLE', 'the broker ended the stream'));
-    });
-  }
-
-  private received(wire: FetchResponse__Output): void {
-    if (this.isClosed) return;
-    try {
-      this.handlers.response(wire.partitions.map(fetchedOf));
-    } catch (thrown) {
-      this.fell(BrokerError.from(thrown));
-    }
-  }
-
-  private fell(error: BrokerError): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
-    this.stream?.cancel();
-    this.handlers.closed(error);
-  }
-}
-
-type MembershipStream = ReturnType<BrokerConnection['groups']['participate']>;
-
-/** See {@link MembershipLink}. Once closed, by either side, it calls no handler any more. */
-class GrpcMembershipLink implements MembershipLink {
-  private readonly handlers: MembershipHandlers;
-  private stream: MembershipStream | undefined;
-  private isClosed = false;
-
-  constructor(connected: Promise<BrokerConnection>, handlers: MembershipHandlers) {
-    this.handlers = handlers;
-    connected.then(
-      (connection) => this.open(connection),
-      (thrown: unknown) => this.fell(BrokerError.from(thrown)),
-    );
-  }
-
-  send(request: MemberRequest): void {
-    this.stream?.write(memberRequestToWire(request));
-  }
-
-  close(): void {
-    this.isClosed = true;
-    this.stream?.cancel();
-  }
-
-  private open(connection: BrokerConnection): void {
-    if (this.isClosed) return;
-    const stream = connection.groups.participate();
-    this.stream = stream;
-    stream.on('data', (wire: ParticipateResponse__Output) => this.received(wire));
-    stream.on('error', (error: Error) => this.fell(failureOf(error, false)));
-    stream.on('end', () => {
-      this.fell(new BrokerError('BROKER_UNAVAILABLE', 'the coordinator ended the stream'));
-    });
-    this.handlers.ready();
-  }
-
-  private received(wire: ParticipateResponse__Output): void {
-    if (this.isClosed) return;
-    try {
-      this.handlers.response(memberResponseOf(wire));
-    } catch (thrown) {
-      this.fell(BrokerError.from(thrown));
-    }
-  }
-
-  private fell(error: BrokerError): void {
-    if (this.isClosed) return;
-    this.isClosed = true;
-    this.stream?.cancel();
-    this.handlers.closed(error);
-  }
-}
-
-function produceAnswerOf(wire: ProduceResponse__Output): ProduceAnswer {
-  return {
-    correlationId: wire.correlationId,
-    error: maybeError(wire.error),
-    baseOffset: wire.baseOffset,
-    appendTimeMs: wire.appendTimeMs,
-    leaderEpoch: wire.leaderEpoch,
-    brokerId: wire.brokerId,
-    isDuplicate: wire.duplicate,
-  };
-}
-
-function fetchedOf(wire: FetchResponse__Output['partitions'][number]): FetchedPartition {
-  return {
-    topic: wire.topic,
-    partition: wire.partition,
-    error: maybeError(wire.error),
-    batches: wire.batches,
-    highWatermark: safe(wire.highWatermark),
-    logStartOffset: safe(wire.logStartOffset),
-    leaderEpoch: wire.leaderEpoch,
-    nextOffset: safe(wire.nextOffset),
-  };
 }

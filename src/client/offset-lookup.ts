@@ -1,6 +1,7 @@
 import { deferred } from '../base/deferred.js';
 import { BrokerError } from '../model/errors.js';
 import type { World } from '../ports/world.js';
+import { checkArgument } from './check-argument.js';
 import type { ClusterView } from './cluster-view.js';
 import type { CommittedOffset, OffsetAt, OffsetQuery, TopicPartition } from './types.js';
 
@@ -48,14 +49,14 @@ export class OffsetLookup {
     if (to === 'beginning') return await this.listOffsets(partitions, 'earliest');
     if (to === 'end') return await this.listOffsets(partitions, 'latest');
     if ('offset' in to) {
-      check(Number.isSafeInteger(to.offset) && to.offset >= 0, 'offset must be 0 or more');
+      checkArgument(Number.isSafeInteger(to.offset) && to.offset >= 0, 'offset must be 0 or more');
       return partitions.map(() => to.offset);
     }
     if ('timestampMs' in to) {
       return await this.listOffsets(partitions, { timestampMs: to.timestampMs });
     }
     if ('last' in to) {
-      check(Number.isSafeInteger(to.last) && to.last >= 0, 'last must be 0 or more');
+      checkArgument(Number.isSafeInteger(to.last) && to.last >= 0, 'last must be 0 or more');
       const first = await this.listOffsets(partitions, 'earliest');
       const end = await this.listOffsets(partitions, 'latest');
       return end.map((e, i) => Math.max(first[i] ?? 0, e - to.last));
@@ -141,10 +142,6 @@ export class OffsetLookup {
 
 function keyOf({ topic, partition }: TopicPartition): string {
   return `${topic}/${partition}`;
-}
-
-function check(holds: boolean, text: string): void {
-  if (!holds) throw new BrokerError('INVALID_ARGUMENT', text);
 }
 
 /** Of two errors, the one that asking again will not cure. */

@@ -1,7 +1,7 @@
-import { BrokerError } from '../model/errors.js';
 import { LIMITS } from '../model/limits.js';
 import type { Compression } from '../model/record-batch.js';
 import type { BatchReport } from './accumulator.js';
+import { checkArgument } from './check-argument.js';
 import type { Acks } from './types.js';
 
 /** A record to be produced. Strings are written as UTF-8. */
@@ -82,26 +82,22 @@ export function settingsOf(options: ProducerOptions): ProducerSettings {
     onBatch: options.onBatch,
   };
   const { window, batchBytes, deliveryTimeoutMs, requestTimeoutMs } = settings;
-  check(!isIdempotent || acks === 'quorum', 'an idempotent producer needs acks quorum');
-  check(window >= 1 && window <= 5, 'inflightBatchesMax must be 1 to 5');
-  check(
+  checkArgument(!isIdempotent || acks === 'quorum', 'an idempotent producer needs acks quorum');
+  checkArgument(window >= 1 && window <= 5, 'inflightBatchesMax must be 1 to 5');
+  checkArgument(
     batchBytes > 0 && batchBytes <= LIMITS.batchBytesMax,
     `batchBytes must be 1 to ${LIMITS.batchBytesMax}`,
   );
-  check(settings.lingerMs >= 0, 'lingerMs must not be negative');
-  check(settings.bufferBytesMax > 0, 'bufferBytesMax must be positive');
-  check(
+  checkArgument(settings.lingerMs >= 0, 'lingerMs must not be negative');
+  checkArgument(settings.bufferBytesMax > 0, 'bufferBytesMax must be positive');
+  checkArgument(
     deliveryTimeoutMs > 0 && deliveryTimeoutMs <= LIMITS.deliveryTimeoutMsMax,
     `deliveryTimeoutMs must be 1 to ${LIMITS.deliveryTimeoutMsMax}`,
   );
-  check(settings.topicTimeoutMs > 0, 'topicTimeoutMs must be positive');
-  check(
+  checkArgument(settings.topicTimeoutMs > 0, 'topicTimeoutMs must be positive');
+  checkArgument(
     requestTimeoutMs > 0 && requestTimeoutMs <= LIMITS.requestDeadlineMsMax,
     `requestTimeoutMs must be 1 to ${LIMITS.requestDeadlineMsMax}`,
   );
   return settings;
-}
-
-function check(holds: boolean, text: string): void {
-  if (!holds) throw new BrokerError('INVALID_ARGUMENT', text);
 }

@@ -6,6 +6,7 @@ import { BATCH_HEADER_BYTES } from '../model/record-batch.js';
 import type { RecordFields } from '../model/record.js';
 import type { World } from '../ports/world.js';
 import { PartitionQueue, ProducerBatch, type RecordGroup, type Settler } from './accumulator.js';
+import { checkArgument } from './check-argument.js';
 import type { ClusterView } from './cluster-view.js';
 import { StickyPartitioner, partitionForKey } from './partitioner.js';
 import type { ProducerRecord, ProducerSettings } from './producer-options.js';
@@ -407,13 +408,19 @@ function topicBatchBytesMax(info: TopicInfo): number {
 /** The record itself where it already is what a batch takes: most are, and cost no object. */
 function fieldsOf(record: TopicRecord): RecordFields {
   const { key, value, headers, timestampMs: at } = record;
-  check(at === undefined || (Number.isInteger(at) && Math.abs(at) < 2 ** 50), 'bad timestampMs');
+  checkArgument(
+    at === undefined || (Number.isInteger(at) && Math.abs(at) < 2 ** 50),
+    'bad timestampMs',
+  );
   const isBare = (key === undefined || key instanceof Uint8Array) && value instanceof Uint8Array;
   if (isBare && headers === undefined) return record as RecordFields;
   const fields = { key: bytesOf(key, 'key'), value: bytesOf(value, 'value') };
   if (headers === undefined) return fields;
   const entries = Object.entries(headers);
-  check(entries.length <= LIMITS.recordHeadersMax, `more than ${LIMITS.recordHeadersMax} headers`);
+  checkArgument(
+    entries.length <= LIMITS.recordHeadersMax,
+    `more than ${LIMITS.recordHeadersMax} headers`,
+  );
   const encoded = entries.map(([name, bytes]) => ({ key: name, value: bytesOf(bytes, 'header') }));
   return { ...fields, headers: encoded };
 }
@@ -421,10 +428,6 @@ function fieldsOf(record: TopicRecord): RecordFields {
 function bytesOf(value: unknown, what: string): Uint8Array | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'string') return utf8Encode(value);
-  check(value instanceof Uint8Array, `a record's ${what} must be bytes or a string`);
+  checkArgument(value instanceof Uint8Array, `a record's ${what} must be bytes or a string`);
   return value as Uint8Array;
-}
-
-function check(holds: boolean, text: string): void {
-  if (!holds) throw new BrokerError('INVALID_ARGUMENT', text);
 }

@@ -7,7 +7,8 @@ import {
 } from '../model/record-batch.js';
 import { decodeRecords, type RawBatch, type StoredRecord } from '../model/record.js';
 import type { Codecs } from './compression/codecs.js';
-import type { Fetcher, PartitionCursor } from './fetcher.js';
+import type { Fetcher } from './fetcher.js';
+import type { PartitionCursor } from './partition-cursor.js';
 import type { TopicPartition } from './types.js';
 
 export interface ConsumedRecord extends StoredRecord, TopicPartition {}

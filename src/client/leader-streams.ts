@@ -1,0 +1,126 @@
+import type { BrokerError } from '../model/errors.js';
+import {
+  addressKey,
+  type ClientTransport,
+  type FetchLink,
+  type FetchedPartition,
+} from './connection.js';
+import type { PartitionCursor } from './partition-cursor.js';
+import type { BrokerAddress } from './types.js';
+
+/** A fetch stream from one leader, for the cursors that point at it. */
+export interface LeaderStream {
+  readonly address: BrokerAddress;
+  readonly link: FetchLink;
+  lastHeardMs: number;
+  /** A partition that it still serves is not wanted from it any more: only a new call ends that. */
+  isOverfull: boolean;
+}
+
+/** What one leader is to be asked for. */
+export interface LeaderShare {
+  readonly address: BrokerAddress;
+  readonly cursors: PartitionCursor[];
+}
+
+export interface LeaderStreamsOptions {
+  readonly transport: ClientTransport;
+  /** Of all partitions together. */
+  readonly prefetchBytesMax: number;
+  readonly partitionBytesMax: number;
+  received(stream: LeaderStream, fetched: readonly FetchedPartition[]): void;
+  /** The stream ended by itself and is none of these any more. */
+  fell(stream: LeaderStream, error: BrokerError): void;
+}
+
+/** The broker says something at least this often, records or not. */
+const MAX_WAIT_MS = 1_000;
+const SILENCE_MS = 4_000;
+/** gRPC reads some sixteen responses ahead of a stream that is paused: what it holds is bounded by this. */
+const RESPONSE_BYTES_MAX = 1024 * 1024;
+const RESPONSE_BYTES_MIN = 64 * 1024;
+/** Of the bytes to fetch ahead, one response has at most this part. */
+const RESPONSES_AHEAD = 16;
+
+/** The open fetch streams, at most one to each leader. */
+export class LeaderStreams {
+  private readonly options: LeaderStreamsOptions;
+  private readonly maxBytes: number;
+  private readonly streams = new Map<string, LeaderStream>();
+  private isHeldBack = false;
+
+  constructor(options: LeaderStreamsOptions) {
+    this.options = options;
+    const share = Math.ceil(options.prefetchBytesMax / RESPONSES_AHEAD);
+    this.maxBytes = Math.min(RESPONSE_BYTES_MAX, Math.max(RESPONSE_BYTES_MIN, share));
+  }
+
+  /** Opens and closes streams so that exactly these cursors are read. */
+  align(shares: Iterable<LeaderShare>, nowMs: number): void {
+    const wanted = new Map<string, LeaderShare>();
+    for (const share of shares) wanted.set(addressKey(share.address), share);
+    for (const [key, stream] of this.streams) {
+      if (!wanted.has(key)) this.end(stream);
+    }
+    for (const [key, share] of wanted) {
+      const stream = this.streams.get(key);
+      const isComplete =
+        stream?.isOverfull === false && share.cursors.every((c) => c.stream === stream);
+      if (isComplete) continue;
+      if (stream !== undefined) this.end(stream);
+      this.open(key, share, nowMs);
+    }
+  }
+
+  /** While held back nothing is taken, and flow control holds the brokers back, too. */
+  hold(isHeldBack: boolean, nowMs: number): void {
+    this.isHeldBack = isHeldBack;
+    for (const stream of this.streams.values()) {
+      if (isHeldBack) {
+        stream.link.pause();
+      } else {
+        stream.lastHeardMs = nowMs;
+        stream.link.resume();
+      }
+    }
+  }
+
+  /** Streams on which nothing was heard for too long, now ended. */
+  endSilent(nowMs: number): LeaderStream[] {
+    const silent = [...this.streams.values()].filter((s) => nowMs - s.lastHeardMs >= SILENCE_MS);
+    for (const stream of silent) this.end(stream);
+    return silent;
+  }
+
+  close(): void {
+    for (const stream of [...this.streams.values()]) this.end(stream);
+  }
+
+  private end(stream: LeaderStream): void {
+    stream.link.close();
+    this.streams.delete(addressKey(stream.address));
+  }
+
+  private open(key: string, { address, cursors }: LeaderShare, nowMs: number): void {
+    const partitions = cursors.map((c) => ({
+      topic: c.topic,
+      partition: c.partition,
+      topicId: c.topicId,
+      offset: c.nextFetch,
+      maxBytes: this.options.partitionBytesMax,
+      leaderEpoch: c.leaderEpoch,
+    }));
+    const call = { partitions, maxBytes: this.maxBytes, maxWaitMs: MAX_WAIT_MS };
+    const link = this.options.transport.openFetch(address, call, {
+      response: (fetched) => this.options.received(stream, fetched),
+      closed: (error) => {
+        this.streams.delete(key);
+        this.options.fell(stream, error);
+      },
+    });
+    const stream: LeaderStream = { address, link, lastHeardMs: nowMs, isOverfull: false };
+    for (const cursor of cursors) cursor.stream = stream;
+    this.streams.set(key, stream);
+    if (this.isHeldBack) link.pause();
+  }
+}

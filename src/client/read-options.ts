@@ -1,0 +1,51 @@
+import { LIMITS } from '../model/limits.js';
+import { checkArgument } from './check-argument.js';
+
+/** What all consumers can be told. */
+export interface ReadOptions {
+  /** Read to the ends as they are when reading of a partition starts, then finish. */
+  readonly stopAtEnd?: boolean | undefined;
+  /** When the offset to read is not there any more. Default: error. */
+  readonly onOutOfRange?: 'error' | 'beginning' | 'end' | undefined;
+  /** Bytes fetched ahead. Default: 16 MiB. */
+  readonly prefetchBytesMax?: number | undefined;
+  /** Bytes of one partition in one response. Default: 1 MiB. */
+  readonly partitionBytesMax?: number | undefined;
+  /** Fail when a partition, or the group's coordinator, cannot be reached for this long. Default: wait for ever. */
+  readonly unavailableTimeoutMs?: number | undefined;
+  /** Of looking up offsets, commits, and joining a group. Default: 30,000. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** Does what `close` does. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The options with their defaults, checked. */
+export interface ReadSettings {
+  readonly onOutOfRange: 'error' | 'beginning' | 'end';
+  readonly prefetchBytesMax: number;
+  readonly partitionBytesMax: number;
+  readonly unavailableTimeoutMs: number | undefined;
+  readonly requestTimeoutMs: number;
+}
+
+const MIB = 1024 * 1024;
+
+/** Throws INVALID_ARGUMENT, and names the option. */
+export function readSettingsOf(options: ReadOptions): ReadSettings {
+  const settings: ReadSettings = {
+    onOutOfRange: options.onOutOfRange ?? 'error',
+    prefetchBytesMax: options.prefetchBytesMax ?? 16 * MIB,
+    partitionBytesMax: options.partitionBytesMax ?? MIB,
+    unavailableTimeoutMs: options.unavailableTimeoutMs,
+    requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
+  };
+  const { partitionBytesMax } = settings;
+  for (const name of ['prefetchBytesMax', 'requestTimeoutMs'] as const) {
+    checkArgument(settings[name] > 0, `${name} must be positive`);
+  }
+  checkArgument(
+    partitionBytesMax > 0 && partitionBytesMax <= LIMITS.fetchBytesMax,
+    `partitionBytesMax must be 1 to ${LIMITS.fetchBytesMax}`,
+  );
+  return settings;
+}
