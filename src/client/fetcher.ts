@@ -11,8 +11,8 @@ import {
   type ClientTransport,
   type FetchedPartition,
 } from './connection.js';
-import { LeaderStreams, type LeaderShare, type LeaderStream } from './leader-streams.js';
-import type { PartitionCursor } from './partition-cursor.js';
+import { LeaderStreams, type LeaderShare } from './leader-streams.js';
+import type { LeaderStream, PartitionCursor } from './partition-cursor.js';
 import { Prefetched } from './prefetched.js';
 import type { TopicPartition } from './types.js';
 

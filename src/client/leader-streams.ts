@@ -1,21 +1,7 @@
 import type { BrokerError } from '../model/errors.js';
-import {
-  addressKey,
-  type ClientTransport,
-  type FetchLink,
-  type FetchedPartition,
-} from './connection.js';
-import type { PartitionCursor } from './partition-cursor.js';
+import { addressKey, type ClientTransport, type FetchedPartition } from './connection.js';
+import type { LeaderStream, PartitionCursor } from './partition-cursor.js';
 import type { BrokerAddress } from './types.js';
-
-/** A fetch stream from one leader, for the cursors that point at it. */
-export interface LeaderStream {
-  readonly address: BrokerAddress;
-  readonly link: FetchLink;
-  lastHeardMs: number;
-  /** A partition that it still serves is not wanted from it any more: only a new call ends that. */
-  isOverfull: boolean;
-}
 
 /** What one leader is to be asked for. */
 export interface LeaderShare {

@@ -1,7 +1,16 @@
 import type { BrokerError } from '../model/errors.js';
 import type { RawBatch } from '../model/record.js';
-import type { LeaderStream } from './leader-streams.js';
-import type { TopicPartition } from './types.js';
+import type { FetchLink } from './connection.js';
+import type { BrokerAddress, TopicPartition } from './types.js';
+
+/** A fetch stream from one leader, for the cursors that point at it. */
+export interface LeaderStream {
+  readonly address: BrokerAddress;
+  readonly link: FetchLink;
+  lastHeardMs: number;
+  /** A partition that it still serves is not wanted from it any more: only a new call ends that. */
+  isOverfull: boolean;
+}
 
 /**
  * One partition that is read.
