@@ -1,25 +1,32 @@
 import type { LogIndex } from '../model/ids.js';
+import type { LogStore } from '../ports/log-store.js';
+import type { StateMachine } from '../ports/state-machine.js';
+import type { Counter } from '../ports/telemetry.js';
 import type { HostTuning } from './host-options.js';
 
+export interface CheckpointerDeps {
+  readonly store: Pick<LogStore, 'saveCheckpoint'>;
+  readonly machine: Pick<StateMachine, 'encode'>;
+  readonly saved: Counter;
+  readonly tuning: Pick<HostTuning, 'checkpointBytes' | 'checkpointEntries'>;
+}
+
 /**
- * Decides when a replica's next checkpoint is due. A checkpoint makes a restart quick; losing one
- * costs only time.
+ * Saves a replica's checkpoints. A checkpoint makes a restart quick; losing one costs only time.
  *
- * Invariant: at most one is being saved.
+ * Invariants: at most one is being saved; none stands above what is durable here, as it would outlive
+ * the entries it stands on.
  */
 export class Checkpointer {
-  readonly #tuning: Pick<HostTuning, 'checkpointBytes' | 'checkpointEntries'>;
+  readonly #deps: CheckpointerDeps;
   #savedIndex: LogIndex;
   #entries = 0;
   #bytes = 0;
   #saving: Promise<void> | undefined;
 
-  constructor(
-    savedIndex: LogIndex,
-    tuning: Pick<HostTuning, 'checkpointBytes' | 'checkpointEntries'>,
-  ) {
+  constructor(savedIndex: LogIndex, deps: CheckpointerDeps) {
     this.#savedIndex = savedIndex;
-    this.#tuning = tuning;
+    this.#deps = deps;
   }
 
   applied(entries: number, bytes: number): void {
@@ -34,29 +41,33 @@ export class Checkpointer {
     this.#bytes = 0;
   }
 
-  isDue(): boolean {
-    if (this.#saving !== undefined) return false;
-    return (
-      this.#entries >= this.#tuning.checkpointEntries || this.#bytes >= this.#tuning.checkpointBytes
-    );
+  /** The machine's state, which stands at `applied`, if it is time. Rejects as the store does. */
+  async saveWhenDue(applied: LogIndex, durable: LogIndex): Promise<void> {
+    const { checkpointBytes, checkpointEntries } = this.#deps.tuning;
+    const isDue = this.#entries >= checkpointEntries || this.#bytes >= checkpointBytes;
+    if (isDue && this.#saving === undefined && durable >= applied) await this.#save(applied);
   }
 
-  isAt(index: LogIndex): boolean {
-    return this.#savedIndex === index;
-  }
-
-  async save(index: LogIndex, write: () => Promise<void>): Promise<void> {
-    this.restored(index);
-    this.#saving = write();
-    try {
-      await this.#saving;
-    } finally {
-      this.#saving = undefined;
-    }
+  /** The same at the end, whether or not it is time. */
+  async saveLast(applied: LogIndex, durable: LogIndex): Promise<void> {
+    if (this.#savedIndex !== applied && durable >= applied) await this.#save(applied);
   }
 
   /** Waits for the save under way; its failure is its own caller's to handle. */
   async idle(): Promise<void> {
     await this.#saving?.catch(() => undefined);
+  }
+
+  async #save(index: LogIndex): Promise<void> {
+    const { machine, store, saved } = this.#deps;
+    const state = machine.encode();
+    this.restored(index);
+    this.#saving = store.saveCheckpoint({ index, state });
+    try {
+      await this.#saving;
+      saved.add(1);
+    } finally {
+      this.#saving = undefined;
+    }
   }
 }

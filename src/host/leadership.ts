@@ -1,5 +1,6 @@
+import { BrokerError } from '../model/errors.js';
 import type { BrokerId, RaftGroupId } from '../model/ids.js';
-import type { RaftStatus } from '../raft/io.js';
+import type { ProposeResult, RaftStatus } from '../raft/io.js';
 
 /**
  * Who could take over from this leader, best first: voters that are there and whole, those that keep
@@ -35,4 +36,22 @@ export function campaignRank(
   const preferred = voters.findIndex((id) => id === group.preferredLeader);
   const turn = preferred >= 0 ? voters.length - preferred : group.id;
   return (at + turn) % voters.length;
+}
+
+/** Why the core does not change members now. */
+export function membershipRefused({
+  reason,
+  leader,
+}: Extract<ProposeResult, { readonly accepted: false }>): BrokerError {
+  const facts = { reason, leaderId: leader };
+  switch (reason) {
+    case 'notLeader':
+      return new BrokerError('NOT_LEADER', 'only the leader changes members', facts);
+    case 'invalidMembership':
+      return new BrokerError('INVALID_ARGUMENT', 'these members cannot be changed to', facts);
+    case 'transferring':
+    case 'tailFull':
+    case 'membershipBusy':
+      return new BrokerError('THROTTLED', 'members cannot be changed now', facts);
+  }
 }

@@ -1,73 +1,30 @@
 import { InvariantError, invariant } from '../base/assert.js';
-import { deferred, type Deferred } from '../base/deferred.js';
+import { deferred } from '../base/deferred.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId, Term } from '../model/ids.js';
 import { entryBytes, type IndexRange, type LogEntry } from '../model/log-entry.js';
 import { decodeMembership, type Membership } from '../model/membership.js';
-import type { Checkpoint, LogStore, Snapshot } from '../ports/log-store.js';
+import type { LogStore } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { SnapshotHeader } from '../ports/transport.js';
-import type { World } from '../ports/world.js';
-import type {
-  Persist,
-  ProposeResult,
-  RaftStatus,
-  Ready,
-  Role,
-  RoleChange,
-  SnapshotMeta,
-} from '../raft/io.js';
+import type { Persist, ProposeResult, RaftStatus, Ready, Role, RoleChange } from '../raft/io.js';
 import type { Message } from '../raft/message.js';
-import type { RaftConfig } from '../raft/config.js';
 import type { RaftNode } from '../raft/raft-node.js';
 import { Checkpointer } from './checkpointer.js';
 import { CommittedEntries } from './committed-entries.js';
-import type { HostMetrics } from './host-metrics.js';
-import type { HostTuning } from './host-options.js';
-import { transferTargets } from './leadership.js';
+import { membershipRefused, transferTargets } from './leadership.js';
 import { LogReader } from './log-reader.js';
+import type { DriverHost, DriverStart } from './driver-host.js';
+import { LogUpkeep } from './log-upkeep.js';
 import type { MembershipHistory } from './membership-history.js';
 import type { Outbox } from './outbox.js';
 import { PersistTracker } from './persist-tracker.js';
 import { Proposals } from './proposals.js';
 import type { ProposalObserver, ProposeOutcome, RaftGroupOwner } from './raft-group.js';
+import { SnapshotIntake, type IncomingSnapshot } from './snapshot-intake.js';
 import { isExactly, Waiters } from './waiters.js';
 
 const TICK = { kind: 'tick' } as const;
-
-/** What a driver asks of the host it runs in. */
-export interface DriverHost {
-  readonly self: BrokerId;
-  readonly world: World;
-  readonly tuning: HostTuning;
-  readonly metrics: HostMetrics;
-  readonly config: RaftConfig;
-  /** There may be something to collect or to apply: take it in the coming turn. */
-  markDirty(driver: RaftGroupDriver): void;
-  sendSnapshot(driver: RaftGroupDriver, peer: BrokerId, repairTarget: LogIndex | undefined): void;
-}
-
-/** What a driver starts from: an open store and what it held. */
-export interface DriverStart {
-  readonly id: RaftGroupId;
-  readonly node: RaftNode;
-  readonly store: LogStore;
-  readonly owner: RaftGroupOwner;
-  readonly log: Logger;
-  /** The machine's state stands here. */
-  readonly applied: LogIndex;
-  readonly snapshot: SnapshotMeta;
-  readonly memberships: MembershipHistory;
-  /** Called once, when this life of the replica ends by an error. */
-  readonly failed: (error: unknown, isBug: boolean) => void;
-}
-
-interface Install {
-  readonly meta: SnapshotMeta;
-  readonly state: Uint8Array;
-  readonly done: Deferred<undefined>;
-  isStarted: boolean;
-}
 
 /**
  * One life of one replica: feeds its core, carries out what the core wants, applies what is committed.
@@ -79,7 +36,8 @@ interface Install {
  */
 export class RaftGroupDriver {
   readonly id: RaftGroupId;
-  readonly #host: DriverHost;
+  readonly upkeep: LogUpkeep;
+  readonly #host: DriverHost<RaftGroupDriver>;
   readonly #node: RaftNode;
   readonly #store: LogStore;
   readonly #owner: RaftGroupOwner;
@@ -92,16 +50,15 @@ export class RaftGroupDriver {
   readonly #entries: CommittedEntries;
   readonly #checkpointer: Checkpointer;
   readonly #reader: LogReader;
-  readonly #abort = new AbortController();
+  readonly #incoming = new SnapshotIntake();
   readonly #ended = deferred<undefined>();
   #phase: 'running' | 'closing' | 'ended' = 'running';
   #role: Role = 'follower';
   #term: Term;
   #leaderReadyTerm: Term | undefined;
-  #install: Install | undefined;
   #stallHandledMs = 0;
 
-  constructor(host: DriverHost, start: DriverStart) {
+  constructor(host: DriverHost<RaftGroupDriver>, start: DriverStart) {
     this.id = start.id;
     this.#host = host;
     this.#node = start.node;
@@ -111,9 +68,16 @@ export class RaftGroupDriver {
     this.#failed = start.failed;
     this.#memberships = start.memberships;
     this.#waiters = new Waiters(host.world.timers);
-    this.#checkpointer = new Checkpointer(start.applied, host.tuning);
+    this.#checkpointer = new Checkpointer(start.applied, {
+      store: start.store,
+      machine: start.owner.machine,
+      saved: host.metrics.checkpointsSaved,
+      tuning: host.tuning,
+    });
     const fail = (error: unknown): void => this.fail(error);
     this.#reader = new LogReader(start.node, start.store, start.snapshot, fail);
+    const { store, log } = start;
+    this.upkeep = new LogUpkeep({ store, log, reader: this.#reader, failed: fail });
     this.#entries = new CommittedEntries({
       node: start.node,
       store: start.store,
@@ -212,17 +176,16 @@ export class RaftGroupDriver {
 
   /** Resolves once the snapshot is installed or refused; rejects if the sender should try again. */
   receiveSnapshot(from: BrokerId, header: SnapshotHeader, state: Uint8Array): Promise<void> {
-    if (this.#install !== undefined) {
+    if (this.#incoming.isBusy) {
       return Promise.reject(new BrokerError('THROTTLED', 'another snapshot is being installed'));
     }
-    const install = { meta: header.meta, state, done: deferred<undefined>(), isStarted: false };
-    this.#install = install;
     const { term, meta: snapshot, repairTarget } = header;
+    const done = this.#incoming.offer({ meta: snapshot, state });
     this.#guard(() => {
       this.#node.step({ kind: 'snapshotReceived', from, term, snapshot, repairTarget });
       this.#host.markDirty(this);
     });
-    return install.done.promise;
+    return done;
   }
 
   snapshotReported(peer: BrokerId, lastIndex: LogIndex, ok: boolean): void {
@@ -287,17 +250,7 @@ export class RaftGroupDriver {
       await this.#waiters.membership(result.first.index, target, deadlineMs);
       return;
     }
-    const facts = { reason: result.reason, leaderId: result.leader };
-    switch (result.reason) {
-      case 'notLeader':
-        throw new BrokerError('NOT_LEADER', 'only the leader changes members', facts);
-      case 'invalidMembership':
-        throw new BrokerError('INVALID_ARGUMENT', 'these members cannot be changed to', facts);
-      case 'transferring':
-      case 'tailFull':
-      case 'membershipBusy':
-        throw new BrokerError('THROTTLED', 'members cannot be changed now', facts);
-    }
+    throw membershipRefused(result);
   }
 
   transferLeadership(to: BrokerId, deadlineMs: number): Promise<void> {
@@ -327,11 +280,7 @@ export class RaftGroupDriver {
   collect(outbox: Outbox): void {
     if (this.#phase !== 'running') return;
     if (this.#node.hasReady()) this.#carryOut(this.#node.ready(), outbox);
-    // The core takes a snapshot at once or never.
-    const install = this.#install;
-    if (install === undefined || install.isStarted) return;
-    this.#install = undefined;
-    install.done.resolve(undefined);
+    this.#incoming.dropUnlessStarted();
   }
 
   #carryOut(ready: Ready, outbox: Outbox): void {
@@ -381,13 +330,8 @@ export class RaftGroupDriver {
   // Persisting.
 
   #startPersist(write: Persist): void {
-    let install: Install | undefined;
-    if (write.install !== undefined) {
-      install = this.#install;
-      invariant(install?.meta.last.index === write.install.last.index, 'the snapshot is at hand');
-      install.isStarted = true;
-      this.#entries.installing(install.meta.last.index);
-    }
+    const install = write.install && this.#incoming.start(write.install);
+    if (install !== undefined) this.#entries.installing(install.meta.last.index);
     this.#persists.started(write, this.#host.world.clock.monotonicMs());
     this.#store.persist(write, install?.state).then(
       () => this.#guard(() => this.#persisted(write, install)),
@@ -395,7 +339,7 @@ export class RaftGroupDriver {
     );
   }
 
-  #persisted(write: Persist, install: Install | undefined): void {
+  #persisted(write: Persist, install: IncomingSnapshot | undefined): void {
     this.#persists.finished(write.ticket, this.#host.world.clock.monotonicMs());
     if (install !== undefined) this.#restore(install);
     this.#node.step({ kind: 'persisted', ticket: write.ticket });
@@ -407,24 +351,23 @@ export class RaftGroupDriver {
   }
 
   /** Before the core hears that the snapshot is durable: what it does next builds on that state. */
-  #restore(install: Install): void {
+  #restore(install: IncomingSnapshot): void {
     const { index } = install.meta.last;
     this.#owner.machine.restore(install.state, index);
     this.#entries.installed(index);
     this.#reader.prefixMoved(install.meta);
     this.#memberships.installed(index, install.meta.membership);
     this.#checkpointer.restored(index);
-    this.#install = undefined;
     // Those it covers were committed, but what they returned is lost with the entries.
     this.#proposals.failAll();
     this.#waiters.membershipApplied(index, install.meta.membership);
   }
 
-  #installed(install: Install): void {
+  #installed(install: IncomingSnapshot): void {
     const { index } = install.meta.last;
     this.#host.metrics.snapshotsInstalled.add(1);
     this.#log.info({ index, term: this.#term }, 'installed a snapshot');
-    install.done.resolve(undefined);
+    this.#incoming.finish();
     this.#owner.applied(index);
     this.#waiters.applied(index);
   }
@@ -468,19 +411,10 @@ export class RaftGroupDriver {
   }
 
   #saveCheckpointWhenDue(): void {
-    if (!this.isRunning || !this.#checkpointer.isDue() || this.#install !== undefined) return;
-    // A checkpoint above what is durable here would outlive entries it stands on.
-    if (this.#node.status().durable < this.#entries.applied) return;
-    this.#saveCheckpoint(this.#freeze()).catch((error: unknown) => this.fail(error));
-  }
-
-  #freeze(): Checkpoint {
-    return { index: this.#entries.applied, state: this.#owner.machine.encode() };
-  }
-
-  async #saveCheckpoint(frozen: Checkpoint): Promise<void> {
-    await this.#checkpointer.save(frozen.index, () => this.#store.saveCheckpoint(frozen));
-    this.#host.metrics.checkpointsSaved.add(1);
+    if (!this.isRunning || this.#incoming.isBusy) return;
+    this.#checkpointer
+      .saveWhenDue(this.#entries.applied, this.#node.status().durable)
+      .catch((error: unknown) => this.fail(error));
   }
 
   // Reading.
@@ -508,8 +442,6 @@ export class RaftGroupDriver {
     );
   }
 
-  // Snapshots and the store's other work.
-
   async truncatePrefix(last: LogIndex, state: Uint8Array): Promise<void> {
     if (last < this.#reader.firstIndex) return;
     invariant(last <= this.#entries.applied, 'only what is applied is truncated', { last });
@@ -526,33 +458,6 @@ export class RaftGroupDriver {
       this.#node.step({ kind: 'prefixMoved', snapshot: meta });
       this.#host.markDirty(this);
     });
-  }
-
-  snapshot(): Promise<Snapshot | undefined> {
-    return this.#reader.fencing(this.#store.snapshot());
-  }
-
-  /** For people: what it meets on the way concerns who asks, not the replica. */
-  async sizeBytes(): Promise<number> {
-    try {
-      return await this.#store.sizeBytes();
-    } catch (error) {
-      const message = "the replica's files cannot be looked at";
-      throw new BrokerError('REPLICA_FENCED', message, {}, { cause: error });
-    }
-  }
-
-  /** Reads everything once, slowly; damage ends this life. */
-  async verify(bytesPerSecondMax: number): Promise<void> {
-    if (!this.isRunning) return;
-    try {
-      const { signal } = this.#abort;
-      const entries = await this.#store.verifyAll({ bytesPerSecondMax, signal });
-      this.#log.debug({ entries }, 'verified the log');
-    } catch (error) {
-      // Closing aborts it.
-      if (!this.#abort.signal.aborted) this.fail(error);
-    }
   }
 
   // The end.
@@ -572,7 +477,7 @@ export class RaftGroupDriver {
   async close(options: { readonly saveState: boolean }): Promise<void> {
     if (this.#phase === 'running') {
       this.#phase = 'closing';
-      this.#abort.abort();
+      this.upkeep.stop();
       this.#failAllWaiting(new BrokerError('BROKER_UNAVAILABLE', 'the replica was closed'));
       await this.#persists.idle();
       await this.#checkpointer.idle();
@@ -583,10 +488,9 @@ export class RaftGroupDriver {
   }
 
   async #saveFinalCheckpoint(): Promise<void> {
-    if (this.#phase !== 'closing' || this.#checkpointer.isAt(this.#entries.applied)) return;
-    if (this.#node.status().durable < this.#entries.applied) return;
+    if (this.#phase !== 'closing') return;
     try {
-      await this.#saveCheckpoint(this.#freeze());
+      await this.#checkpointer.saveLast(this.#entries.applied, this.#node.status().durable);
     } catch (error) {
       this.#log.warn({ error }, 'could not save a checkpoint while closing');
     }
@@ -595,10 +499,9 @@ export class RaftGroupDriver {
   #end(reason: BrokerError): void {
     this.#phase = 'ended';
     this.#ended.resolve(undefined);
-    this.#abort.abort();
+    this.upkeep.stop();
     this.#persists.end();
-    this.#install?.done.reject(reason);
-    this.#install = undefined;
+    this.#incoming.fail(reason);
     try {
       this.#failAllWaiting(reason);
     } catch (error) {

@@ -12,14 +12,15 @@ import type { PreVoteRequest } from '../raft/message.js';
 import type { CreateRaftNode } from '../raft/raft-node.js';
 import { MembershipHistory } from './membership-history.js';
 import { campaignRank } from './leadership.js';
-import { RaftGroupDriver, type DriverHost } from './raft-group-driver.js';
+import type { DriverHost } from './driver-host.js';
+import { RaftGroupDriver } from './raft-group-driver.js';
 import type { ProposalObserver, ProposeOutcome, RaftGroup, RaftGroupOwner } from './raft-group.js';
 import type { Slots } from './slots.js';
 
 const UNAVAILABLE: ProposeOutcome = { accepted: false, reason: 'unavailable', leader: undefined };
 
 /** What a replica needs of the host it lives in. */
-export interface ReplicaHost extends DriverHost {
+export interface ReplicaHost extends DriverHost<RaftGroupDriver> {
   readonly store: BrokerStore;
   readonly createNode: CreateRaftNode;
   /** Bounds how many replicas open side by side. */
@@ -235,7 +236,7 @@ export class RaftReplica implements RaftGroup {
     if (verifyBytesPerSecondMax === 0 || loaded.verdict.kind !== 'sound') return;
     if (loaded.wasCleanlyClosed === true) return;
     this.#host.verifySlots
-      .run(() => Promise.race([driver.verify(verifyBytesPerSecondMax), driver.ended]))
+      .run(() => Promise.race([driver.upkeep.verify(verifyBytesPerSecondMax), driver.ended]))
       .catch((error: unknown) => driver.fail(error));
   }
 
@@ -340,12 +341,12 @@ export class RaftReplica implements RaftGroup {
   }
 
   async baseState(): Promise<{ readonly index: LogIndex; readonly state: Uint8Array } | undefined> {
-    const snapshot = await this.#serving().snapshot();
+    const snapshot = await this.#serving().upkeep.snapshot();
     return snapshot && { index: snapshot.meta.last.index, state: snapshot.state };
   }
 
   async sizeBytes(): Promise<number> {
-    return await this.#serving().sizeBytes();
+    return await this.#serving().upkeep.sizeBytes();
   }
 
   #serving(): RaftGroupDriver {

@@ -62,7 +62,7 @@ export class SnapshotSender {
     peer: BrokerId,
     repairTarget: LogIndex | undefined,
   ): Promise<LogIndex> {
-    const snapshot = driver.isRunning ? await driver.snapshot() : undefined;
+    const snapshot = driver.isRunning ? await driver.upkeep.snapshot() : undefined;
     if (!driver.isRunning || !driver.isLeader) {
       throw new BrokerError('NOT_LEADER', 'leadership went away before the snapshot was sent');
     }

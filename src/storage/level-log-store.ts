@@ -3,13 +3,7 @@ import path from 'node:path';
 import { invariant } from '../base/assert.js';
 import { deferred } from '../base/deferred.js';
 import { logIndex, term, type LogIndex } from '../model/ids.js';
-import {
-  entryBytes,
-  type EntryId,
-  type IndexRange,
-  type LogEntry,
-  type LogSlice,
-} from '../model/log-entry.js';
+import { type EntryId, type IndexRange, type LogEntry, type LogSlice } from '../model/log-entry.js';
 import type { Membership } from '../model/membership.js';
 import {
   PrefixTruncatedError,
@@ -35,6 +29,7 @@ import { LogMap, tailOf, type LogTail } from './log-map.js';
 import { LogReader } from './log-reader.js';
 import type { MemoryShare } from './memory-budget.js';
 import { PrefixCleaner } from './prefix-cleaner.js';
+import { scrub, type ScrubPace } from './scrub.js';
 import type { ReplicaRecord } from './state-file.js';
 import { decodeSnapshot, encodeCheckpoint, encodeSnapshot } from './state-files.js';
 import type { StoreContext } from './store-context.js';
@@ -42,11 +37,6 @@ import { WriteQueue, type ForgetJob, type WriteJob } from './write-queue.js';
 
 /** One LevelDB batch; a single write may exceed it alone. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
-/** A slice of a scrub, between two rests: small entries cost more than their bytes say. */
-const VERIFY_SLICE_BYTES = 128 * 1024;
-/** Of a scrub's time: what it verifies takes no more of the machine than this, however small it is. */
-const VERIFY_TIME_SHARE_MAX = 0.1;
-
 /**
  * The log of one replica in its own LevelDB, beside its record in the broker's state file.
  *
@@ -182,42 +172,26 @@ export class LevelLogStore implements LogStore {
     await this.reading(() => writeFileDurably(checkpointFile(this.directory()), parts));
   }
 
-  async verifyAll(options: {
-    readonly bytesPerSecondMax: number;
-    readonly signal?: AbortSignal;
-  }): Promise<number> {
+  async verifyAll(pace: ScrubPace): Promise<number> {
     this.assertUsable();
     await this.settled();
-    const upTo = this.map.tail.last.index;
-    let at = this.map.first;
-    let verified = 0;
-    for (;;) {
-      options.signal?.throwIfAborted();
-      if (upTo >= this.pendingFrom) await this.settled();
-      // A new leader may have truncated the tail meanwhile: what it wrote instead was checked then.
-      if (at > upTo || at >= this.readableNext) break;
-      const began = performance.now();
-      let entries: readonly LogEntry[];
-      try {
-        const next = logIndex(upTo + 1);
-        entries = await this.read({ first: at, next }, { bytesMax: VERIFY_SLICE_BYTES });
-      } catch (error) {
-        if (!(error instanceof PrefixTruncatedError)) throw error;
-        at = this.map.first;
-        continue;
-      }
-      verified += entries.length;
-      at = logIndex(at + entries.length);
-      const bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
-      const tookMs = performance.now() - began;
-      const restMs = Math.max(
-        (bytes / options.bytesPerSecondMax) * 1000 - tookMs,
-        tookMs * (1 / VERIFY_TIME_SHARE_MAX - 1),
-      );
-      if (at <= upTo) await pause(restMs, options.signal);
-    }
+    const verified = await scrub(this.map.tail.last.index, pace, {
+      first: () => this.map.first,
+      read: (from, last, bytesMax) => this.readSettled(from, last, bytesMax),
+    });
     await this.snapshot();
     return verified;
+  }
+
+  /** What is there once everything given so far is written, and is not about to be replaced. */
+  private async readSettled(
+    first: LogIndex,
+    last: LogIndex,
+    bytesMax: number,
+  ): Promise<readonly LogEntry[]> {
+    await this.settled();
+    const next = logIndex(Math.min(last + 1, this.pendingFrom, this.readableNext));
+    return first < next ? await this.read({ first, next }, { bytesMax }) : [];
   }
 
   async sizeBytes(): Promise<number> {
@@ -576,16 +550,3 @@ export class LevelLogStore implements LogStore {
 }
 
 const NOTHING: EntryId = { term: term(0), index: logIndex(0) };
-
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  if (ms <= 0) return;
-  await new Promise<void>((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal?.addEventListener('abort', end, { once: true });
-  });
-}
