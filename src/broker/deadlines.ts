@@ -1,3 +1,4 @@
+import { invariant } from '../base/assert.js';
 import { lowerBound } from '../base/collections.js';
 import type { Cancel, World } from '../ports/world.js';
 
@@ -25,7 +26,7 @@ export abstract class Timeout {
  * Deadlines of all produces and long polls of a broker: slots of one grain, each a list, and one timer
  * for the earliest. Adding and cancelling cost a few pointers.
  *
- * Invariant: the timer is set for the earliest slot or before it.
+ * Invariants: what waits is in one list, once; the timer is set for the earliest slot or before it.
  */
 export class Deadlines {
   private readonly world: Pick<World, 'clock' | 'timers'>;
@@ -40,6 +41,7 @@ export class Deadlines {
   }
 
   add(timeout: Timeout, afterMs: number): void {
+    invariant(timeout.link === undefined, 'a deadline is added once');
     const due = Math.ceil((this.world.clock.monotonicMs() + afterMs) / GRAIN_MS);
     const slot = this.slots.get(due) ?? this.open(due);
     const next = slot.first;

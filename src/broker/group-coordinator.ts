@@ -120,7 +120,7 @@ export class GroupCoordinator implements GroupStreamOwner {
       cancelTick: world.timers.every(TICK_MS, () => void lived.nowMs()),
     };
     this.#tenure = tenure;
-    for (const name of state.consumerGroups.names()) this.#sync(tenure, name);
+    this.groupsChanged([...state.consumerGroups.names()]);
     tenure.planner.markAll();
   }
 
@@ -231,7 +231,9 @@ export class GroupCoordinator implements GroupStreamOwner {
     session.detach();
     before?.end(new BrokerError('FENCED_MEMBER_EPOCH', 'the member has opened another stream'));
     session.attach(stream, owned);
-    this.#heard(tenure, session, member);
+    session.heardAtMs = tenure.lived.nowMs();
+    // Not only prolonged: it may have joined with shorter timeouts.
+    if (!session.isEnding) this.#arm(tenure, session, member);
     this.#answer(session, request.sequence);
   }
 
@@ -257,10 +259,10 @@ export class GroupCoordinator implements GroupStreamOwner {
     const decision = decideHeartbeat(member, { group, memberEpoch, owned, profile }, (slot) =>
       session.knewOfRevoking(slot, assignmentVersion),
     );
-    this.#heard(tenure, session, member);
+    session.heardAtMs = tenure.lived.nowMs();
     await this.#submit(tenure, decision);
-    session.owned = owned;
     if (stream.isOver || session.stream !== stream) return;
+    session.owned = owned;
     this.#answer(session, request.sequence);
   }
 
@@ -273,7 +275,7 @@ export class GroupCoordinator implements GroupStreamOwner {
     const { group, memberId } = session;
     const member = this.#mustBeMember(group, memberId);
     const decision = decideLeave(member, { group, isTemporary });
-    this.#heard(tenure, session, member);
+    session.heardAtMs = tenure.lived.nowMs();
     // From here on the stream hears of this answer alone.
     session.detach();
     await this.#submit(tenure, decision);
@@ -334,7 +336,8 @@ export class GroupCoordinator implements GroupStreamOwner {
       const session = this.#session(tenure, member, name);
       const before = session.revokingSinceMs();
       session.follow(member, nowMs);
-      if (session.revokingSinceMs() !== before) this.#arm(tenure, session, member);
+      const hasNewTime = session.revokingSinceMs() !== before;
+      if (hasNewTime && !session.isEnding) this.#arm(tenure, session, member);
       this.#push(session);
     }
     if (isOutdated(group)) tenure.planner.mark(name);
@@ -368,11 +371,6 @@ export class GroupCoordinator implements GroupStreamOwner {
     stream?.end(new BrokerError('UNKNOWN_MEMBER', `member ${memberId} was evicted: ${why}`));
   }
 
-  #heard(tenure: Tenure, session: MemberSession, member: GroupMember): void {
-    session.heardAtMs = tenure.lived.nowMs();
-    if (session.link === undefined) this.#arm(tenure, session, member);
-  }
-
   #arm(tenure: Tenure, session: MemberSession, member: GroupMember): void {
     tenure.deadlines.cancel(session);
     tenure.deadlines.add(session, this.#remainingMs(tenure, session, member).leastMs);
@@ -393,7 +391,7 @@ export class GroupCoordinator implements GroupStreamOwner {
   /** The session's timer fired: its time may be up, or have been prolonged. */
   #check(tenure: Tenure, session: MemberSession): void {
     const member = this.#member(session.group, session.memberId);
-    if (this.#tenure !== tenure || member === undefined || session.isEnding) return;
+    if (!this.#isCurrent(session) || member === undefined || session.isEnding) return;
     const { leastMs, sessionMs } = this.#remainingMs(tenure, session, member);
     if (leastMs > 1) {
       tenure.deadlines.add(session, leastMs);
@@ -409,17 +407,36 @@ export class GroupCoordinator implements GroupStreamOwner {
 
   #evict(tenure: Tenure, session: MemberSession, why: string): void {
     const { group, memberId } = session;
+    const { log } = this.#deps;
     session.isEnding = true;
     session.endReason = why;
-    this.#evictions.add(1);
     tenure.batcher.submit([{ kind: 'leave', group, memberId }]).then(
-      () => this.#deps.log.info({ group, memberId, why }, 'evicted a member of a consumer group'),
-      (error: unknown) => {
-        this.#deps.log.debug({ group, memberId, err: error }, 'an eviction was not committed');
-        session.isEnding = false;
-        if (this.#tenure === tenure) tenure.deadlines.add(session, EVICT_RETRY_MS);
+      ([refusal]) => {
+        if (refusal !== undefined) {
+          this.#stays(tenure, session, refusal.message);
+          return;
+        }
+        this.#evictions.add(1);
+        log.info({ group, memberId, why }, 'evicted a member of a consumer group');
       },
+      (error: unknown) => this.#stays(tenure, session, error),
     );
+  }
+
+  /** An eviction came to nothing: whether the member is still silent is looked at again. */
+  #stays(tenure: Tenure, session: MemberSession, reason: unknown): void {
+    const { group, memberId } = session;
+    this.#deps.log.debug({ group, memberId, err: reason }, 'an eviction was not committed');
+    if (!this.#isCurrent(session)) return;
+    session.isEnding = false;
+    session.endReason = '';
+    tenure.deadlines.cancel(session);
+    tenure.deadlines.add(session, EVICT_RETRY_MS);
+  }
+
+  /** Neither its leadership nor its member's place has gone to another one. */
+  #isCurrent(session: MemberSession): boolean {
+    return this.sessionOf(session.group, session.memberId) === session;
   }
 
   // ---- Helpers ----

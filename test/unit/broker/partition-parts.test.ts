@@ -66,6 +66,19 @@ describe('Deadlines', () => {
     expect(fired).to.deep.equal([1, 2]);
   });
 
+  it('refuse what waits already, and take it again once it was cancelled', () => {
+    const world = new ManualWorld();
+    const deadlines = new Deadlines(world);
+    const fired: number[] = [];
+    const probe = new Probe(fired, 10);
+    deadlines.add(probe, 10);
+    expect(() => deadlines.add(probe, 10)).to.throw(/added once/);
+    deadlines.cancel(probe);
+    deadlines.add(probe, 30);
+    world.advance(100);
+    expect(fired).to.deep.equal([10]);
+  });
+
   it('is quiet after it stopped', () => {
     const world = new ManualWorld();
     const deadlines = new Deadlines(world);

@@ -1,0 +1,102 @@
+import { expect } from 'chai';
+
+import { GROUP } from '../metadata/group-support.js';
+import { CoordinatorBench } from './support/coordinator-bench.js';
+
+const EVICTIONS = 'group_evictions_total';
+
+describe("the group coordinator's sessions", () => {
+  let bench: CoordinatorBench;
+
+  beforeEach(() => {
+    bench = new CoordinatorBench();
+    bench.activate();
+  });
+  afterEach(() => bench.coordinator.stop());
+
+  const isMember = (memberId: string): boolean =>
+    bench.log.state.consumerGroups.get(GROUP)?.members.has(memberId) === true;
+
+  it('go on after an eviction that failed, also for a member that was heard meanwhile', async () => {
+    const m1 = await bench.join('m1');
+    const m2 = await bench.join('m2');
+    bench.outcome = 'held';
+    await bench.world.run(10_500);
+    await bench.heartbeat(m1);
+    // Shares a place in the list of deadlines with whatever else falls due then.
+    await bench.heartbeat(m2);
+    await bench.letGo('failed');
+    expect(bench.metrics.get(EVICTIONS) ?? 0).to.equal(0);
+    bench.outcome = 'applied';
+    await bench.world.run(8_000);
+    expect([isMember('m1'), isMember('m2')]).to.eql([true, true]);
+    await bench.world.run(5_000);
+    expect([isMember('m1'), isMember('m2')]).to.eql([false, false]);
+    expect(bench.metrics.get(EVICTIONS)).to.equal(2);
+    expect(m1.error?.message).to.match(/silent/);
+  });
+
+  it('try an eviction again that failed', async () => {
+    await bench.join('m1');
+    bench.outcome = 'failed';
+    await bench.world.run(10_600);
+    expect(isMember('m1')).to.equal(true);
+    bench.outcome = 'applied';
+    await bench.world.run(1_500);
+    expect(isMember('m1')).to.equal(false);
+  });
+
+  it('are not touched by an eviction of another life of the member', async () => {
+    await bench.join('m1');
+    bench.outcome = 'held';
+    await bench.world.run(10_500);
+    bench.log.leave('m1');
+    bench.published();
+    bench.outcome = 'applied';
+    await bench.join('m1');
+    await bench.letGo('failed');
+    await bench.world.run(9_000);
+    expect(isMember('m1')).to.equal(true);
+    await bench.world.run(3_000);
+    expect(isMember('m1')).to.equal(false);
+  });
+
+  it('are as short as the member asks when it joins again', async () => {
+    await bench.join('m1', { sessionTimeoutMs: 60_000 });
+    const { epoch: memberEpoch } = bench.log.member('m1');
+    await bench.join('m1', { memberEpoch, sessionTimeoutMs: 2_000 });
+    await bench.world.run(3_100);
+    expect(isMember('m1')).to.equal(false);
+  });
+
+  it('believe what the present stream says that the member holds, not an earlier one', async () => {
+    const first = await bench.join('m1');
+    bench.outcome = 'held';
+    await bench.heartbeat(first, { owned: [], rack: 'r1' });
+    const { topicId, partition } = bench.log.member('m1').assigned[0]!;
+    const owned = [{ topic: 'a', topicId, partitions: [partition] }];
+    const { epoch: memberEpoch } = bench.log.member('m1');
+    const second = await bench.join('m1', { memberEpoch, owned });
+    expect(second.responses).to.have.length(1);
+    await bench.letGo('applied');
+    expect(bench.coordinator.sessionOf(GROUP, 'm1')?.owned).to.eql([{ topicId, partition }]);
+  });
+
+  it('begin for every group with a leadership, though one group cannot be followed', async () => {
+    await bench.join('m1');
+    await bench.join('m2', { group: 'others' });
+    bench.coordinator.deactivate();
+    const { consumerGroups } = bench.log.state;
+    const get = consumerGroups.get.bind(consumerGroups);
+    consumerGroups.get = (name) => {
+      if (name === GROUP) throw new Error('broken');
+      return get(name);
+    };
+    bench.activate();
+    consumerGroups.get = get;
+    expect(bench.coordinator.sessionOf('others', 'm2')).to.not.equal(undefined);
+    expect(bench.lines.filter(({ level }) => level === 'error')).to.have.length(1);
+    await bench.world.run(11_000);
+    expect(get('others')?.members.size).to.equal(0);
+  });
+});
