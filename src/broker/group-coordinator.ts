@@ -111,7 +111,7 @@ export class GroupCoordinator implements GroupStreamOwner {
         world,
         state,
         log,
-        matches: (pattern, name) => this.#patterns.matches(pattern, name),
+        matches: this.#patterns.matcher,
         submit: (events) => {
           this.#targets.add(1);
           return batcher.submit(events);

@@ -15,8 +15,8 @@ import type { MetadataImage, TopicImage } from './image.js';
 
 export type TargetEvent = Extract<GroupEvent, { kind: 'target' }>;
 
-/** Whether a topic's name is what the pattern asks for; patterns were checked when they came. */
-export type MatchPattern = (pattern: string, topicName: string) => boolean;
+/** Tells topics' names that are what the pattern asks for; patterns were checked when they came. */
+export type MatchPattern = (pattern: string) => (topicName: string) => boolean;
 
 /**
  * The group's next target assignment; undefined if the one it has is up to date. For the leader: what
@@ -77,8 +77,9 @@ class Subscriptions {
     const ids = new Set<TopicId>();
     for (const name of topics) this.add(this.image.topicsByName.get(name), ids);
     if (pattern !== '') {
+      const matches = this.matches(pattern);
       for (const [name, topic] of this.image.topicsByName) {
-        if (this.matches(pattern, name)) this.add(topic, ids);
+        if (matches(name)) this.add(topic, ids);
       }
     }
     const list = [...ids].sort(compareStrings);

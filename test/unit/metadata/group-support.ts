@@ -77,9 +77,10 @@ export class GroupLog extends Log {
 
   /** Computes and installs the target, if a new one is due. */
   plan(): boolean {
-    const target = planTarget(this.state, this.group, (pattern, name) =>
-      new RegExp(`^(?:${pattern})$`).test(name),
-    );
+    const target = planTarget(this.state, this.group, (pattern) => {
+      const expression = new RegExp(`^(?:${pattern})$`);
+      return (name) => expression.test(name);
+    });
     if (target === undefined) return false;
     const refusal = this.event(target);
     if (refusal !== undefined) throw new Error(refusal);
