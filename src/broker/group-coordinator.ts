@@ -12,6 +12,7 @@ import type { GroupEvent } from '../metadata/group-event.js';
 import type { MetadataState } from '../metadata/metadata-state.js';
 import { BrokerError, type LeaderHint } from '../model/errors.js';
 import type { BrokerId } from '../model/ids.js';
+import { LIMITS } from '../model/limits.js';
 import type { Counter, Gauge, Logger, Metrics } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
 import { Deadlines } from './deadlines.js';
@@ -37,7 +38,8 @@ const SESSION_MS_DEFAULT = 45_000;
 const REBALANCE_MS_DEFAULT = 60_000;
 const TICK_MS = 500;
 const EVICT_RETRY_MS = 1_000;
-const STREAMS_MAX = 50_000;
+/** From the opening of a stream until its first request. */
+const FIRST_REQUEST_MS = 10_000;
 
 /** One leadership of the metadata group, as far as consumer groups go. */
 interface Tenure {
@@ -71,6 +73,8 @@ export class GroupCoordinator implements GroupStreamOwner {
   readonly #deps: GroupCoordinatorDeps;
   readonly #patterns = new TopicPatterns();
   readonly #streams = new Set<GroupStream>();
+  /** Of streams on which nothing has come yet. */
+  readonly #firstRequests: Deadlines;
   readonly #connected: Gauge;
   readonly #evictions: Counter;
   readonly #targets: Counter;
@@ -79,7 +83,8 @@ export class GroupCoordinator implements GroupStreamOwner {
 
   constructor(deps: GroupCoordinatorDeps) {
     this.#deps = deps;
-    const { metrics } = deps;
+    const { world, metrics } = deps;
+    this.#firstRequests = new Deadlines(world);
     this.#connected = metrics.gauge(
       'group_members_connected',
       'Streams of members of consumer groups to this broker',
@@ -140,6 +145,7 @@ export class GroupCoordinator implements GroupStreamOwner {
     this.deactivate();
     const error = new BrokerError('SHUTTING_DOWN', 'this broker is shutting down');
     for (const stream of [...this.#streams]) stream.end(error);
+    this.#firstRequests.stop();
   }
 
   /** The metadata was applied up to a later entry, and these groups have changed. */
@@ -162,13 +168,17 @@ export class GroupCoordinator implements GroupStreamOwner {
   }
 
   participate(sink: ParticipationSink, clientHost: string): Participation {
+    const { groupStreamsMax } = LIMITS;
     const stream = new GroupStream(sink, this, clientHost);
     this.#streams.add(stream);
+    this.#firstRequests.add(stream, FIRST_REQUEST_MS);
     this.#connected.set(this.#streams.size);
     if (this.#isStopped) {
       stream.end(new BrokerError('SHUTTING_DOWN', 'this broker is shutting down'));
-    } else if (this.#streams.size > STREAMS_MAX) {
-      stream.end(new BrokerError('THROTTLED', `more than ${STREAMS_MAX} members are connected`));
+    } else if (this.#streams.size > groupStreamsMax) {
+      stream.end(
+        new BrokerError('THROTTLED', `more than ${groupStreamsMax} members are connected`),
+      );
     }
     return stream;
   }
@@ -185,6 +195,7 @@ export class GroupCoordinator implements GroupStreamOwner {
   // ---- Streams ----
 
   serve(stream: GroupStream, request: ParticipateRequest): Promise<void> {
+    this.#firstRequests.cancel(stream);
     const { session } = stream;
     if (request.kind === 'join') {
       if (session === undefined) return this.#join(stream, request);
@@ -199,6 +210,7 @@ export class GroupCoordinator implements GroupStreamOwner {
   }
 
   streamOver(stream: GroupStream): void {
+    this.#firstRequests.cancel(stream);
     this.#streams.delete(stream);
     this.#connected.set(this.#streams.size);
     if (stream.session?.stream === stream) stream.session.detach();

@@ -5,6 +5,7 @@ import type {
   Participation,
   ParticipationSink,
 } from './group-types.js';
+import { Timeout } from './deadlines.js';
 import type { MemberSession, MemberStream } from './member-session.js';
 
 /** Requests that may wait for the one before them; a member waits for answers, so it needs few. */
@@ -19,11 +20,12 @@ export interface GroupStreamOwner {
 }
 
 /**
- * One member's stream: requests are served one after another, in order.
+ * One member's stream: requests are served one after another, in order. Times
+ * out if it brings none.
  *
  * Invariants: the sink is ended once, and nothing is sent after that; the queue is bounded.
  */
-export class GroupStream implements Participation, MemberStream {
+export class GroupStream extends Timeout implements Participation, MemberStream {
   readonly #sink: ParticipationSink;
   readonly #owner: GroupStreamOwner;
   readonly clientHost: string;
@@ -36,6 +38,7 @@ export class GroupStream implements Participation, MemberStream {
   session: MemberSession | undefined;
 
   constructor(sink: ParticipationSink, owner: GroupStreamOwner, clientHost: string) {
+    super();
     this.#sink = sink;
     this.#owner = owner;
     this.clientHost = clientHost;
@@ -48,6 +51,10 @@ export class GroupStream implements Participation, MemberStream {
   /** The member takes what is sent. */
   get isFlowing(): boolean {
     return !this.#isClogged && !this.#isOver;
+  }
+
+  override timedOut(): void {
+    this.end(new BrokerError('DEADLINE_EXCEEDED', 'the stream brought no join'));
   }
 
   request(request: ParticipateRequest): void {

@@ -1,3 +1,5 @@
+import { LIMITS } from '../model/limits.js';
+
 /** Bounds of what the metadata group holds; beyond them commands are refused, never queued. */
 export const METADATA_LIMITS = {
   brokersMax: 1_000,
@@ -9,7 +11,7 @@ export const METADATA_LIMITS = {
   hostLengthMax: 255,
   membersPerConsumerGroupMax: 5_000,
   /** Members of all groups. */
-  consumerGroupMembersMax: 100_000,
+  consumerGroupMembersMax: LIMITS.groupMembersMax,
   memberIdLengthMax: 64,
   instanceIdLengthMax: 249,
   clientIdLengthMax: 255,

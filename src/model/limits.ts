@@ -69,6 +69,10 @@ export const LIMITS = {
   producerIdBlock: 1_000,
 
   groupNameLengthMax: 249,
+  /** Members of all consumer groups. */
+  groupMembersMax: 100_000,
+  /** Streams of members to one broker, those included that have yet to join. */
+  groupStreamsMax: 120_000,
   offsetCommitsPerRequestMax: 10_000,
   commitMetadataBytesMax: 4 * KIB,
 } as const;
@@ -99,6 +103,10 @@ export function checkLimits(limits: Readonly<Record<keyof typeof LIMITS, number>
   invariant(
     limits.batchBytesMax <= limits.produceInflightBytesPerStreamMax,
     'a batch fits a produce stream',
+  );
+  invariant(
+    limits.groupMembersMax < limits.groupStreamsMax,
+    'every member of a group can be connected, and others come',
   );
   invariant(
     limits.deliveryTimeoutMsMax < limits.producerExpiryMs,

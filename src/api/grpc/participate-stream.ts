@@ -20,6 +20,7 @@ export class ParticipateStream {
   private readonly call: ParticipateCall;
   private participation: Participation | undefined;
   private isOver = false;
+  private isClogged = false;
 
   constructor(context: ApiContext, call: ParticipateCall) {
     this.context = context;
@@ -64,8 +65,12 @@ export class ParticipateStream {
   private send(response: ParticipateResponse): boolean {
     if (this.isOver) return true;
     if (this.call.write(participateToWire(response))) return true;
+    // Several responses may go out before the first drains.
+    if (this.isClogged) return false;
+    this.isClogged = true;
     this.call.pause();
     this.call.once('drain', () => {
+      this.isClogged = false;
       this.call.resume();
       this.participation?.drained();
     });

@@ -99,4 +99,24 @@ describe("the group coordinator's sessions", () => {
     await bench.world.run(11_000);
     expect(get('others')?.members.size).to.equal(0);
   });
+
+  it('need a stream that joins: one that brings nothing is ended', async () => {
+    const idle = bench.open();
+    const m1 = await bench.join('m1', { sessionTimeoutMs: 60_000 });
+    await bench.world.run(9_900);
+    expect(idle.isEnded).to.equal(false);
+    await bench.world.run(200);
+    expect(idle.error?.code).to.equal('DEADLINE_EXCEEDED');
+    await bench.world.run(20_000);
+    expect(m1.isEnded).to.equal(false);
+    expect(bench.metrics.get('group_members_connected')).to.equal(1);
+  });
+
+  it('are refused a pattern that is too long before it is looked at', async () => {
+    const long = await bench.join('m1', {
+      subscription: { topics: [], pattern: 'a('.repeat(600) },
+    });
+    expect(long.error?.code).to.equal('INVALID_SUBSCRIPTION');
+    expect(long.error?.message).to.match(/at most 1000/);
+  });
 });
