@@ -3,7 +3,9 @@ import { BrokerError } from '../model/errors.js';
 import type { World } from '../ports/world.js';
 import { checkArgument } from './check-argument.js';
 import type { ClusterView } from './cluster-view.js';
+import { partitionKey } from './connection.js';
 import type { CommittedOffset, OffsetAt, OffsetQuery, TopicPartition } from './types.js';
+import { unanswered } from './unanswered.js';
 
 /** Where to start reading a partition. */
 export type StartAt =
@@ -16,6 +18,12 @@ export type StartAt =
   | { readonly last: number }
   /** Where the consumer group stands; without a commit, there. */
   | { readonly committedOr: 'beginning' | 'end' };
+
+export interface CommittedOr {
+  readonly offset: number;
+  /** False: nothing is committed, and this is the offset to take instead. */
+  readonly isCommitted: boolean;
+}
 
 const RETRY_MS = 100;
 
@@ -61,7 +69,8 @@ export class OffsetLookup {
       const end = await this.listOffsets(partitions, 'latest');
       return end.map((e, i) => Math.max(first[i] ?? 0, e - to.last));
     }
-    return await this.committedOr(partitions, to.committedOr, group);
+    const starts = await this.committedOr(partitions, to.committedOr, group);
+    return starts.map(({ offset }) => offset);
   }
 
   /** The group's committed offsets of these partitions. */
@@ -80,20 +89,25 @@ export class OffsetLookup {
   }
 
   /** Only partitions without a commit are looked up elsewhere. */
-  private async committedOr(
+  async committedOr(
     partitions: readonly TopicPartition[],
     or: 'beginning' | 'end',
     group: string | undefined,
-  ): Promise<number[]> {
-    const found = new Map<string, number>();
-    for (const c of await this.committed(group, partitions)) {
-      if (c.error !== undefined) throw c.error;
-      if (c.offset !== undefined) found.set(keyOf(c), c.offset);
+  ): Promise<CommittedOr[]> {
+    const answers = await this.committed(group, partitions);
+    const found = new Map(answers.map((c) => [keyOf(c), c]));
+    for (const p of partitions) {
+      const { error } = found.get(keyOf(p)) ?? { error: unanswered(p) };
+      if (error !== undefined) throw error;
     }
-    const open = partitions.filter((p) => !found.has(keyOf(p)));
+    const open = partitions.filter((p) => found.get(keyOf(p))?.offset === undefined);
     const offsets = await this.resolve(open, or, group);
-    for (const [i, p] of open.entries()) found.set(keyOf(p), offsets[i] ?? 0);
-    return partitions.map((p) => found.get(keyOf(p)) ?? 0);
+    const elsewhere = new Map(open.map((p, i) => [keyOf(p), offsets[i] ?? 0]));
+    return partitions.map((p) => {
+      const committed = found.get(keyOf(p))?.offset;
+      const offset = committed ?? elsewhere.get(keyOf(p)) ?? 0;
+      return { offset, isCommitted: committed !== undefined };
+    });
   }
 
   /** Sees everything acknowledged before the call. Asks again for those that failed. */
@@ -125,7 +139,9 @@ export class OffsetLookup {
         const ends = await this.listOffsets(late, 'latest');
         for (const [i, p] of late.entries()) found.set(keyOf(p), ends[i] ?? 0);
       }
-      if (failure === undefined) return partitions.map((p) => found.get(keyOf(p)) ?? 0);
+      const missing = partitions.find((p) => !found.has(keyOf(p)));
+      if (missing === undefined) return partitions.map((p) => found.get(keyOf(p)) ?? 0);
+      failure ??= unanswered(missing);
       if (!failure.retriable || clock.monotonicMs() + RETRY_MS >= endMs) throw failure;
       await this.pause(RETRY_MS);
     }
@@ -141,7 +157,7 @@ export class OffsetLookup {
 }
 
 function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`;
+  return partitionKey(topic, partition);
 }
 
 /** Of two errors, the one that asking again will not cure. */
