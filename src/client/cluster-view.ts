@@ -24,6 +24,8 @@ export interface CallOptions {
   readonly retryUnknown: boolean;
   /** Told of every attempt that may have taken effect. */
   readonly inDoubt?: (() => void) | undefined;
+  /** Aborted: no attempt is begun any more; the one that is under way is awaited. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface ViewListener {
@@ -180,6 +182,7 @@ export class ClusterView {
   ): Promise<ClusterMethods[Method]['answer']> {
     const { clock } = this.world;
     const endMs = clock.monotonicMs() + options.deadlineMs;
+    const isGivenUp = (): boolean => this.isClosed || options.signal?.aborted === true;
     let unknownThings = 0;
     for (let attempt = 1; ; attempt += 1) {
       const to = this.nextBroker();
@@ -200,7 +203,7 @@ export class ClusterView {
       const isUnknown = unknownThings >= this.addresses().length;
       const mayRetry =
         failure.retriable && !isUnknown && (options.retryUnknown || failure.outcome === 'none');
-      if (!mayRetry || this.isClosed) throw failure;
+      if (!mayRetry || isGivenUp()) throw failure;
       const isRound = attempt % this.addresses().length === 0;
       const isElsewhere = failure.code === 'BROKER_UNAVAILABLE' && !isRound;
       const waitMs = isElsewhere
@@ -210,7 +213,8 @@ export class ClusterView {
             failure.facts.retryAfterMs ?? 0,
           );
       if (clock.monotonicMs() + waitMs >= endMs) throw failure;
-      if (waitMs > 0) await this.sleep(waitMs);
+      if (waitMs > 0) await this.sleep(waitMs, options.signal);
+      if (options.signal?.aborted === true) throw failure;
     }
   }
 
@@ -363,15 +367,17 @@ export class ClusterView {
     return this.sought.size > 0 && !this.isClosed;
   }
 
-  private async sleep(delayMs: number): Promise<void> {
+  private async sleep(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
     await new Promise<void>((resolve) => {
       const wake = (): void => {
         this.sleepers.delete(wake);
+        signal?.removeEventListener('abort', wake);
         cancel();
         resolve();
       };
       const cancel = this.world.timers.after(delayMs, wake);
       this.sleepers.add(wake);
+      signal?.addEventListener('abort', wake);
     });
   }
 }

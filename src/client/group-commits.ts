@@ -1,22 +1,42 @@
+import { deferred } from '../base/deferred.js';
 import { BrokerError, type ErrorCode } from '../model/errors.js';
 import type { World } from '../ports/world.js';
 import { RETRY_BACKOFF, backoffMs } from './backoff.js';
 import type { ClusterView } from './cluster-view.js';
+import { partitionKey } from './connection.js';
 import type { MemberIdentity } from './group-types.js';
+import { settledWithin } from './settled-within.js';
 import type { OffsetToCommit } from './types.js';
+import { unanswered } from './unanswered.js';
 
 /** Nothing to wait for: the topic was deleted. */
 const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['UNKNOWN_TOPIC', 'UNKNOWN_PARTITION']);
 
+/** Commits that may stand in line, the one under way included; applications need not await theirs. */
+const COMMITS_MAX = 1_000;
+const THROTTLED_MS = 100;
+
+export interface CommitTerms {
+  readonly member: () => MemberIdentity;
+  /** Counted from now on, standing in line included. */
+  readonly deadlineMs: number;
+  /**
+   * Aborted: another commit takes this one's place, so that it is not begun, or not tried again; an
+   * attempt that is under way is awaited.
+   */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Commits for one group, one request after the other: a retry of an earlier commit can never overtake
- * a later one of the same consumer.
+ * a later one of the same consumer. Invariant: none stands in line longer than its deadline says.
  */
 export class CommitQueue {
   private readonly view: ClusterView;
   private readonly world: World;
   private readonly group: string;
   private tail: Promise<unknown> = Promise.resolve();
+  private length = 0;
 
   constructor(view: ClusterView, world: World, group: string) {
     this.view = view;
@@ -27,59 +47,89 @@ export class CommitQueue {
   /**
    * Commits what `offsets` says once it is this commit's turn. Resolves when all are committed;
    * rejects with the reason for the first partition that was refused. Its outcome is unknown unless
-   * nothing at all was committed.
+   * nothing at all was committed. THROTTLED: too many stand in line.
    */
-  async commit(
-    offsets: () => readonly OffsetToCommit[],
-    member: () => MemberIdentity,
-    deadlineMs: number,
-  ): Promise<readonly OffsetToCommit[]> {
-    const turn = this.tail.then(async () => {
+  async commit(offsets: () => readonly OffsetToCommit[], terms: CommitTerms): Promise<void> {
+    const { clock, timers } = this.world;
+    if (this.length >= COMMITS_MAX) {
+      const text = `${COMMITS_MAX} commits of this consumer are waiting`;
+      throw new BrokerError('THROTTLED', text, { retryAfterMs: THROTTLED_MS });
+    }
+    const endMs = clock.monotonicMs() + terms.deadlineMs;
+    const before = this.tail;
+    const over = deferred<undefined>();
+    // Its place is kept although it may not wait for it: the next one follows those before.
+    this.tail = before.then(async () => await over.promise).finally(() => (this.length -= 1));
+    this.length += 1;
+    try {
+      if (!(await settledWithin(timers, before, terms.deadlineMs))) {
+        const text = `earlier commits were not over within ${terms.deadlineMs} ms`;
+        throw new BrokerError('DEADLINE_EXCEEDED', text, { outcome: 'none' });
+      }
+      if (terms.signal?.aborted === true) return;
       const due = offsets();
-      if (due.length > 0) await this.send(due, member(), deadlineMs);
-      return due;
-    });
-    this.tail = turn.catch(() => undefined);
-    return await turn;
+      if (due.length > 0) await this.send(due, terms, endMs);
+    } finally {
+      over.resolve(undefined);
+    }
   }
 
   private async send(
     offsets: readonly OffsetToCommit[],
-    member: MemberIdentity,
-    deadlineMs: number,
+    { member, signal }: CommitTerms,
+    endMs: number,
   ): Promise<void> {
-    const { clock, timers, random } = this.world;
-    const endMs = clock.monotonicMs() + deadlineMs;
+    const { clock, random } = this.world;
+    const identity = member();
+    const isGivenUp = (): boolean => signal?.aborted === true;
     let refusal: BrokerError | undefined;
     let open = offsets;
     const taken: OffsetToCommit[] = [];
     for (let attempt = 1; ; attempt += 1) {
-      const answers = await this.view.call(
-        'commitOffsets',
-        { group: this.group, member, offsets: open },
-        { deadlineMs: Math.max(1, endMs - clock.monotonicMs()), retryUnknown: true },
-      );
+      const request = { group: this.group, member: identity, offsets: open };
+      const deadlineMs = Math.max(1, endMs - clock.monotonicMs());
+      const answers = await this.view
+        .call('commitOffsets', request, { deadlineMs, retryUnknown: true, signal })
+        .catch((thrown: unknown) => {
+          throw taken.length > 0 ? partial(BrokerError.from(thrown)) : thrown;
+        });
+      const found = new Map(answers.map((a) => [partitionKey(a.topic, a.partition), a]));
       let passing: BrokerError | undefined;
       open = open.filter((o) => {
-        const own = answers.find((a) => a.topic === o.topic && a.partition === o.partition);
-        if (own?.error === undefined) {
+        const { topic, partition } = o;
+        const answer = found.get(partitionKey(topic, partition));
+        const error = answer === undefined ? unanswered(o) : answer.error;
+        if (error === undefined) {
           taken.push(o);
           return false;
         }
-        const isPassing = own.error.retriable && !FINAL.has(own.error.code);
-        if (isPassing) passing = own.error;
-        else refusal ??= own.error;
+        const isPassing = error.retriable && !FINAL.has(error.code);
+        if (isPassing) passing = error;
+        else refusal ??= error;
         return isPassing;
       });
       if (passing === undefined) break;
       const waitMs = backoffMs(RETRY_BACKOFF, attempt, random);
-      if (clock.monotonicMs() + waitMs >= endMs) {
+      const isLate = clock.monotonicMs() + waitMs >= endMs;
+      if (!isLate) await this.pause(waitMs, signal);
+      if (isLate || isGivenUp()) {
         refusal ??= passing;
         break;
       }
-      await new Promise<void>((resolve) => timers.after(waitMs, resolve));
     }
     if (refusal !== undefined) throw taken.length > 0 ? partial(refusal) : refusal;
+  }
+
+  /** Shorter if the commit is given up. */
+  private async pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted === true) return;
+    const over = deferred<undefined>();
+    const end = (): void => over.resolve(undefined);
+    const cancel = this.world.timers.after(ms, end);
+    signal?.addEventListener('abort', end);
+    await over.promise;
+    signal?.removeEventListener('abort', end);
+    cancel();
   }
 }
 

@@ -1,6 +1,8 @@
 import { BrokerError } from '../model/errors.js';
 import type { Cancel } from '../ports/world.js';
-import { CommitQueue, isFenced } from './group-commits.js';
+import { partitionKey } from './connection.js';
+import { GroupCallbacks, partitionsOf } from './group-callbacks.js';
+import { CommitQueue, isFenced, type CommitTerms } from './group-commits.js';
 import { GroupHoldings, type Held, type StartOfPartition } from './group-holdings.js';
 import { GroupMember } from './group-member.js';
 import { settingsOf, type GroupConsumerOptions, type GroupSettings } from './group-options.js';
@@ -12,8 +14,10 @@ import type { CommittedOffset, OffsetToCommit, TopicPartition } from './types.js
 
 export type { GroupConsumerOptions } from './group-options.js';
 
-/** How long closing waits for the application to be done with what it has in hand. */
+/** How long closing waits for the application to be done with what it has in hand, and with onRevoked. */
 const DRAIN_MS = 5_000;
+/** Of the time to give partitions up: kept for their commit. */
+const COMMIT_SHARE = 0.2;
 /** A processing timeout is over; a last commit is not waited for much longer. */
 const LAST_COMMIT_MS = 5_000;
 const WATCH_MS = 1_000;
@@ -40,11 +44,12 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
   private readonly settings: GroupSettings;
   private readonly commits: CommitQueue;
   private readonly holdings: GroupHoldings;
+  private readonly callbacks: GroupCallbacks;
+  /** The auto-commit that is not over yet. */
+  private autoCommit: AbortController | undefined;
   private member: GroupMember | undefined;
   /** An earlier membership that is not over yet. */
   private leaving: Promise<void> = Promise.resolve();
-  /** The application's callbacks run one after the other. */
-  private callbacks: Promise<void> = Promise.resolve();
   private closing: Promise<void> | undefined;
   /** Since when this member has no place in its group; undefined while it has. */
   private outsideSinceMs: number | undefined;
@@ -65,17 +70,17 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
     this.memberId = hexOf(deps.world.random.bytes(16));
     this.commits = new CommitQueue(deps.view, deps.world, options.group);
     const { world } = deps;
+    this.callbacks = new GroupCallbacks(options, world, (error) => this.fetcher.raise(error));
     this.holdings = new GroupHoldings(
       { world, fetcher: this.fetcher, reader: this.reader },
       {
         startOf: async (held) => await this.startOf(held),
-        assigned: async (held) =>
-          await this.tell(() => this.options.onAssigned?.(partitionsOf(held))),
-        revoked: async (held) => await this.revoked(held),
+        assigned: async (held) => await this.callbacks.assigned(held, settings.rebalanceTimeoutMs),
+        revoked: async (held, endMs) => await this.revoked(held, endMs),
         released: () => this.member?.report(),
         failed: (error) => this.fetcher.raise(error),
       },
-      settings.rebalanceTimeoutMs * 0.5,
+      settings.rebalanceTimeoutMs,
     );
     if (options.signal?.aborted === true) this.onAbort();
     else options.signal?.addEventListener('abort', this.onAbort, { once: true });
@@ -158,7 +163,7 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
    */
   async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
     const { requestTimeoutMs } = this.settings;
-    await this.send(() => offsets ?? this.handedOutSoFar(), requestTimeoutMs);
+    await this.send(() => offsets ?? this.handedOutSoFar(), { deadlineMs: requestTimeoutMs });
   }
 
   /** The group's committed offsets for the assignment. */
@@ -207,7 +212,7 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
   protected mustGet(at: TopicPartition): NonNullable<Held['cursor']> {
     const cursor = this.holdings.get(at)?.cursor;
     if (cursor !== undefined) return cursor;
-    const text = `partition ${at.topic}/${at.partition} is not held by this member`;
+    const text = `partition ${partitionKey(at.topic, at.partition)} is not held by this member`;
     throw new BrokerError('INVALID_ARGUMENT', text);
   }
 
@@ -259,17 +264,18 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
     if (this.timers.length > 0) return;
     const { timers } = this.deps.world;
     const { autoCommitIntervalMs, processingTimeoutMs, isAutoCommitting } = this.settings;
+    const { requestTimeoutMs: deadlineMs } = this.settings;
     const shortestMs = Math.min(processingTimeoutMs, this.options.unavailableTimeoutMs ?? Infinity);
     const watchMs = Math.min(WATCH_MS, Math.max(10, shortestMs / 4));
     this.timers.push(timers.every(watchMs, () => this.watch()));
     if (!isAutoCommitting) return;
-    let isCommitting = false;
     const commit = (): void => {
       // While the coordinator is away, one commit waits for it, not one an interval.
-      if (isCommitting) return;
-      isCommitting = true;
-      const committing = this.commitProcessed(() => this.holdings.all());
-      void committing.catch(ignore).finally(() => (isCommitting = false));
+      if (this.autoCommit !== undefined) return;
+      this.autoCommit = new AbortController();
+      const { signal } = this.autoCommit;
+      const committing = this.commitProcessed(() => this.holdings.all(), { deadlineMs, signal });
+      void committing.catch(ignore).finally(() => (this.autoCommit = undefined));
     };
     this.timers.push(timers.every(autoCommitIntervalMs, commit));
   }
@@ -309,17 +315,12 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
 
   /** Leaves with a last commit of what was processed, taken now. Never rejects. */
   private async giveUp(member: GroupMember): Promise<void> {
-    const due = this.due(this.holdings.all());
+    const offsets = this.due(this.holdings.all());
     const identity = { memberId: this.memberId, memberEpoch: member.epoch };
-    if (this.settings.isAutoCommitting) {
-      const offsets = due.map(({ offset }) => offset);
-      await this.commits
-        .commit(
-          () => offsets,
-          () => identity,
-          LAST_COMMIT_MS,
-        )
-        .catch(ignore);
+    if (this.settings.isAutoCommitting && offsets.length > 0) {
+      this.autoCommit?.abort();
+      const terms = { member: () => identity, deadlineMs: LAST_COMMIT_MS };
+      await this.send(() => offsets, terms).catch(ignore);
     }
     await member.leave(false);
   }
@@ -328,40 +329,37 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
     const dropped = this.holdings.drop();
     this.fetcher.halt(false);
     if (dropped.length === 0) return;
-    void this.tell(() => this.options.onLost?.(partitionsOf(dropped), error));
+    void this.callbacks.lost(dropped, error, this.settings.rebalanceTimeoutMs);
   }
 
-  private async revoked(held: readonly Held[]): Promise<void> {
-    await this.tell(() => this.options.onRevoked?.(partitionsOf(held)));
-    if (!this.settings.isAutoCommitting) return;
-    const deadlineMs = this.settings.rebalanceTimeoutMs * 0.3;
-    await this.commitProcessed(() => held, deadlineMs).catch(ignore);
-  }
-
-  /** Runs a callback of the application's; what it throws is thrown at the next read. */
-  private async tell(run: () => unknown): Promise<void> {
-    this.callbacks = this.callbacks.then(async () => {
-      try {
-        await run();
-      } catch (thrown) {
-        this.fetcher.raise(thrown instanceof Error ? thrown : BrokerError.from(thrown));
-      }
-    });
-    await this.callbacks;
+  private async revoked(held: readonly Held[], endMs: number): Promise<void> {
+    const { isAutoCommitting, rebalanceTimeoutMs } = this.settings;
+    const { clock } = this.deps.world;
+    const commitMs = isAutoCommitting ? rebalanceTimeoutMs * COMMIT_SHARE : 0;
+    // It would wait for the coordinator, and what the application commits now would wait for it.
+    this.autoCommit?.abort();
+    await this.callbacks.revoked(held, Math.max(1, endMs - commitMs - clock.monotonicMs()));
+    if (!isAutoCommitting) return;
+    this.autoCommit?.abort();
+    const deadlineMs = Math.max(1, endMs - clock.monotonicMs());
+    await this.commitProcessed(() => held, { deadlineMs }).catch(ignore);
   }
 
   private async shutDown(isForGood: boolean): Promise<void> {
     this.options.signal?.removeEventListener('abort', this.onAbort);
     this.fetcher.close();
     this.lookup.close();
+    this.callbacks.end();
     await this.leaving;
     const held = this.holdings.all();
     await this.holdings.whenBack(held, DRAIN_MS);
     for (const cancel of this.timers) cancel();
+    this.autoCommit?.abort();
+    await this.callbacks.revoked(held, DRAIN_MS);
     let failure: BrokerError | undefined;
-    if (held.length > 0) await this.tell(() => this.options.onRevoked?.(partitionsOf(held)));
-    if (held.length > 0 && this.settings.isAutoCommitting && this.memberEpoch > 0) {
-      await this.commitProcessed(() => this.holdings.all()).catch((thrown: unknown) => {
+    if (held.length > 0 && this.settings.isAutoCommitting) {
+      const terms = { deadlineMs: this.settings.requestTimeoutMs };
+      await this.commitProcessed(() => this.holdings.all(), terms).catch((thrown: unknown) => {
         const error = BrokerError.from(thrown);
         if (!isFenced(error)) failure = error;
       });
@@ -378,27 +376,19 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
 
   private async startOf(held: readonly Held[]): Promise<readonly StartOfPartition[]> {
     const partitions = partitionsOf(held);
-    const committed = await this.lookup.committed(this.options.group, partitions);
-    const found = new Map<string, number>();
-    for (const c of committed) {
-      if (c.error !== undefined) throw c.error;
-      if (c.offset !== undefined) found.set(`${c.topic}/${c.partition}`, c.offset);
-    }
-    const open = partitions.filter((p) => !found.has(`${p.topic}/${p.partition}`));
     const from = this.options.from ?? 'beginning';
-    const offsets = await this.lookup.resolve(open, from, undefined);
-    const fresh = open.map((p, i): OffsetToCommit => ({ ...p, offset: offsets[i] ?? 0 }));
-    for (const f of fresh) found.set(`${f.topic}/${f.partition}`, f.offset);
+    const starts = await this.lookup.committedOr(partitions, from, this.options.group);
+    const fresh = partitions.flatMap((p, i): OffsetToCommit[] => {
+      const start = starts[i];
+      return start === undefined || start.isCommitted ? [] : [{ ...p, offset: start.offset }];
+    });
     // Or whoever has the partition next would begin at a later end, and skip what came in between.
     if (from === 'end' && this.settings.isAutoCommitting && fresh.length > 0) {
-      await this.send(() => fresh, this.settings.requestTimeoutMs);
+      await this.send(() => fresh, { deadlineMs: this.settings.requestTimeoutMs });
     }
     const isEnding = this.options.stopAtEnd === true;
     const ends = isEnding ? await this.lookup.resolve(partitions, 'end', undefined) : [];
-    return partitions.map((p, i) => ({
-      offset: found.get(`${p.topic}/${p.partition}`) ?? 0,
-      end: isEnding ? (ends[i] ?? 0) : Infinity,
-    }));
+    return starts.map(({ offset }, i) => ({ offset, end: isEnding ? (ends[i] ?? 0) : Infinity }));
   }
 
   private handedOutSoFar(): OffsetToCommit[] {
@@ -408,37 +398,43 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
   }
 
   /** What was processed and is not committed yet. */
-  private due(among: readonly Held[]): { readonly held: Held; readonly offset: OffsetToCommit }[] {
+  private due(among: readonly Held[]): OffsetToCommit[] {
     return among.flatMap((held) => {
       const offset = this.holdings.processed(held);
       if (offset === undefined || offset === held.settled) return [];
-      return { held, offset: { topic: held.topic, partition: held.partition, offset } };
+      return [{ topic: held.topic, partition: held.partition, offset }];
     });
   }
 
   private async commitProcessed(
     among: () => readonly Held[],
-    deadlineMs = this.settings.requestTimeoutMs,
+    terms: Omit<CommitTerms, 'member'>,
   ): Promise<void> {
     if (this.memberEpoch === 0) return;
-    await this.send(() => this.due(among()).map(({ offset }) => offset), deadlineMs);
+    await this.send(() => this.due(among()), terms);
   }
 
-  private async send(offsets: () => readonly OffsetToCommit[], deadlineMs: number): Promise<void> {
-    let sent: readonly OffsetToCommit[] = [];
+  /** As this member, if not told as whom. */
+  private async send(
+    offsets: () => readonly OffsetToCommit[],
+    terms: Omit<CommitTerms, 'member'> & Partial<Pick<CommitTerms, 'member'>>,
+  ): Promise<void> {
+    let sent: readonly OffsetToCommit[] | undefined;
     const take = (): readonly OffsetToCommit[] => (sent = offsets());
     try {
-      await this.commits.commit(take, () => this.identity(), deadlineMs);
+      await this.commits.commit(take, { member: () => this.identity(), ...terms });
     } catch (thrown) {
       const error = BrokerError.from(thrown);
-      this.options.onCommit?.({ offsets: sent, error });
+      this.callbacks.committed({ offsets: sent ?? offsets(), error });
       throw error;
     }
-    for (const o of sent) {
+    for (const o of sent ?? []) {
       const held = this.holdings.get(o);
       if (held !== undefined) this.holdings.settled(held, o.offset);
     }
-    if (sent.length > 0) this.options.onCommit?.({ offsets: sent, error: undefined });
+    if (sent !== undefined && sent.length > 0) {
+      this.callbacks.committed({ offsets: sent, error: undefined });
+    }
   }
 
   private identity(): MemberIdentity {
@@ -452,10 +448,6 @@ function unreachable(withinMs: number, cause: BrokerError | undefined): BrokerEr
   const why = cause === undefined ? '' : `: ${cause.message}`;
   const text = `the group's coordinator gave this member no place within ${withinMs} ms${why}`;
   return new BrokerError('DEADLINE_EXCEEDED', text, {}, { cause });
-}
-
-function partitionsOf(held: readonly TopicPartition[]): TopicPartition[] {
-  return held.map(({ topic, partition }) => ({ topic, partition }));
 }
 
 function hexOf(bytes: Uint8Array): string {

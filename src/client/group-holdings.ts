@@ -2,6 +2,7 @@ import { deferred, type Deferred } from '../base/deferred.js';
 import { BrokerError } from '../model/errors.js';
 import type { World } from '../ports/world.js';
 import { RETRY_BACKOFF, backoffMs } from './backoff.js';
+import { partitionKey } from './connection.js';
 import type { Fetcher } from './fetcher.js';
 import { PartitionCursor } from './partition-cursor.js';
 import { isFenced } from './group-commits.js';
@@ -12,8 +13,13 @@ import type { TopicPartition } from './types.js';
 /** A partition that the member holds. */
 export interface Held extends TopicPartition {
   readonly topicId: string;
-  /** starting: finding out where to begin. revoking: nothing of it is handed out any more. */
-  phase: 'starting' | 'reading' | 'revoking';
+  /**
+   * starting: finding out where to begin. revoking: nothing of it is handed out any more. lost: taken
+   * away, or dropped; not held any more.
+   */
+  phase: 'starting' | 'reading' | 'revoking' | 'lost';
+  /** The application was told that it has it, and not yet that it has it no more. */
+  isAnnounced: boolean;
   /** Undefined until it is known where to begin. */
   cursor: PartitionCursor | undefined;
   /** Where it began or was last committed: need not be committed again. */
@@ -25,8 +31,8 @@ export interface HoldingsEvents {
   startOf(held: readonly Held[]): Promise<readonly StartOfPartition[]>;
   /** Has a place to begin; reading starts once this resolves. */
   assigned(held: readonly Held[]): Promise<void>;
-  /** Nothing more is handed out; what was processed is to be committed. Then it is released. */
-  revoked(held: readonly Held[]): Promise<void>;
+  /** Nothing more is handed out; what was processed is to be committed by then. Then it is released. */
+  revoked(held: readonly Held[], endMs: number): Promise<void>;
   /** What is held has become less. */
   released(): void;
   /** It cannot be found out where to begin. */
@@ -51,6 +57,11 @@ export interface HoldingsDeps {
   readonly reader: RecordReader;
 }
 
+/** Of the time to give partitions up: for all of it, with some left to tell the coordinator, */
+const REVOKE_SHARE = 0.9;
+/** and at most for waiting until the application has nothing of them in hand. */
+const BACK_SHARE = 0.5;
+
 /**
  * The partitions a member holds, brought in line with what the coordinator assigns: what is new is
  * started, what is gone is first no longer handed out, then given up once the application is done with
@@ -63,8 +74,11 @@ export interface HoldingsDeps {
 export class GroupHoldings {
   private readonly deps: HoldingsDeps;
   private readonly events: HoldingsEvents;
-  private readonly revokeWaitMs: number;
+  private readonly rebalanceTimeoutMs: number;
+  /** By topic id and partition. */
   private readonly held = new Map<string, Held>();
+  /** The same by topic name: of two incarnations of a topic the one that came last. */
+  private readonly byName = new Map<string, Held>();
   private target = new Map<string, TopicPartition & { readonly topicId: string }>();
   /** Partitions of the assignment that others have yet to release. */
   private pendingCount = 0;
@@ -75,10 +89,10 @@ export class GroupHoldings {
   private loops = 0;
   private backWaiter: Deferred<undefined> | undefined;
 
-  constructor(deps: HoldingsDeps, events: HoldingsEvents, revokeWaitMs: number) {
+  constructor(deps: HoldingsDeps, events: HoldingsEvents, rebalanceTimeoutMs: number) {
     this.deps = deps;
     this.events = events;
-    this.revokeWaitMs = revokeWaitMs;
+    this.rebalanceTimeoutMs = rebalanceTimeoutMs;
   }
 
   all(): Held[] {
@@ -87,7 +101,7 @@ export class GroupHoldings {
 
   /** By name: the topic's current incarnation if two are held. */
   get({ topic, partition }: TopicPartition): Held | undefined {
-    return this.all().findLast((h) => h.topic === topic && h.partition === partition);
+    return this.byName.get(partitionKey(topic, partition));
   }
 
   /** Everything held, as the coordinator is told. */
@@ -120,14 +134,12 @@ export class GroupHoldings {
     }
     const gone = this.all().filter((h) => !this.isTarget(h) && h.phase !== 'revoking');
     // What has not begun is simply not begun.
-    for (const h of gone.filter((g) => g.cursor === undefined)) this.held.delete(keyOfHeld(h));
+    for (const h of gone.filter((g) => g.cursor === undefined)) this.forget(h);
     const revoked = gone.filter((h) => h.cursor !== undefined);
     const fresh: Held[] = [];
     for (const [key, at] of this.target) {
       if (this.held.has(key)) continue;
-      const h: Held = { ...at, phase: 'starting', cursor: undefined, settled: 0 };
-      this.held.set(key, h);
-      fresh.push(h);
+      fresh.push(this.take(at));
     }
     if (revoked.length > 0) void this.revoke(revoked);
     if (fresh.length > 0) void this.begin(fresh);
@@ -137,8 +149,12 @@ export class GroupHoldings {
   drop(): Held[] {
     const dropped = this.all();
     this.life += 1;
-    for (const h of dropped) this.stop(h);
+    for (const h of dropped) {
+      this.stop(h);
+      h.phase = 'lost';
+    }
     this.held.clear();
+    this.byName.clear();
     this.target.clear();
     this.hasAssignment = false;
     this.handed = undefined;
@@ -212,23 +228,17 @@ export class GroupHoldings {
 
   /** Never rejects. */
   private async revoke(gone: readonly Held[]): Promise<void> {
-    const { life } = this;
+    const { life, rebalanceTimeoutMs } = this;
+    const endMs = this.deps.world.clock.monotonicMs() + rebalanceTimeoutMs * REVOKE_SHARE;
     for (const h of gone) this.stop(h);
-    await this.whenBack(gone, this.revokeWaitMs);
-    if (life === this.life) await this.events.revoked(gone);
+    await this.whenBack(gone, rebalanceTimeoutMs * BACK_SHARE);
+    if (life === this.life) await this.events.revoked(gone, endMs);
     if (life !== this.life) return;
     const again: Held[] = [];
     for (const h of gone) {
-      this.held.delete(keyOfHeld(h));
-      if (!this.isTarget(h)) continue;
+      this.forget(h);
       // Assigned anew in the meantime: it never stopped being held.
-      const { topic, topicId, partition } = h;
-      const fresh: Held = {
-        ...{ topic, topicId, partition },
-        ...{ phase: 'starting', cursor: undefined, settled: 0 },
-      };
-      this.held.set(keyOfHeld(fresh), fresh);
-      again.push(fresh);
+      if (this.isTarget(h)) again.push(this.take(h));
     }
     this.events.released();
     if (again.length > 0) await this.begin(again);
@@ -254,9 +264,11 @@ export class GroupHoldings {
       }
       if (life !== this.life) return;
       const nowMs = clock.monotonicMs();
-      const ready = open.filter((h) => this.isStill(h, 'starting'));
-      for (const h of ready) {
-        const start = starts[open.indexOf(h)];
+      const ready: Held[] = [];
+      for (const [i, h] of open.entries()) {
+        if (!this.isStill(h, 'starting')) continue;
+        ready.push(h);
+        const start = starts[i];
         h.cursor = new PartitionCursor(h, h.topicId, start?.offset ?? 0, nowMs);
         h.cursor.end = start?.end ?? Infinity;
         h.settled = h.cursor.position;
@@ -269,6 +281,22 @@ export class GroupHoldings {
       this.deps.fetcher.add(reading.flatMap((h) => h.cursor ?? []));
       return;
     }
+  }
+
+  private take({ topic, topicId, partition }: TopicPartition & { readonly topicId: string }): Held {
+    const held: Held = {
+      ...{ topic, topicId, partition },
+      ...{ phase: 'starting', isAnnounced: false, cursor: undefined, settled: 0 },
+    };
+    this.held.set(keyOfHeld(held), held);
+    this.byName.set(partitionKey(topic, partition), held);
+    return held;
+  }
+
+  private forget(held: Held): void {
+    this.held.delete(keyOfHeld(held));
+    const name = partitionKey(held.topic, held.partition);
+    if (this.byName.get(name) === held) this.byName.delete(name);
   }
 
   /** From now on nothing of it is handed out. */

@@ -31,15 +31,21 @@ export interface GroupConsumerOptions extends ReadOptions {
   readonly autoCommit?: boolean | undefined;
   /** Default: 5,000. */
   readonly autoCommitIntervalMs?: number | undefined;
-  /** These partitions came; reading them starts when it is done. It may seek. */
+  /**
+   * These partitions came; reading them starts when it is done, or after the rebalance timeout, with an
+   * error at the next read. It may seek.
+   */
   readonly onAssigned?: ((partitions: readonly TopicPartition[]) => unknown) | undefined;
-  /** These go to other members when it is done; it may still commit for them. */
+  /**
+   * These go to other members when it is done, or when what is left of the rebalance timeout is over;
+   * it may still commit for them. Told only of partitions that `onAssigned` was told of.
+   */
   readonly onRevoked?: ((partitions: readonly TopicPartition[]) => unknown) | undefined;
   /** These were taken away: commits for them are refused, others may read them already. */
   readonly onLost?:
     ((partitions: readonly TopicPartition[], error: BrokerError) => unknown) | undefined;
   /** Hears of every commit, also of those that failed. */
-  readonly onCommit?: ((report: CommitReport) => void) | undefined;
+  readonly onCommit?: ((report: CommitReport) => unknown) | undefined;
 }
 
 /** The options with their defaults, checked. */

@@ -1,0 +1,130 @@
+import { expect } from 'chai';
+
+import type { CommitReport, GroupConsumer } from '../../../src/client/index.js';
+import { BrokerError } from '../../../src/model/errors.js';
+import { Member, put, setup, type Setup } from './group-members.js';
+
+/** From now on no commit is taken, for a reason that may pass. */
+function block(s: Setup): void {
+  s.cluster.onCall = (method) =>
+    method === 'commitOffsets' ? new BrokerError('NO_QUORUM', 'none') : undefined;
+}
+
+const at = (offset: number): Parameters<GroupConsumer['commit']>[0] => [
+  { topic: 'events', partition: 0, offset },
+];
+
+describe('commits of a group consumer', () => {
+  it('count the time in line behind earlier ones', async () => {
+    const s = setup(1);
+    put(s.cluster, 0, 3);
+    const a = new Member(s, { autoCommit: false, requestTimeoutMs: 1_500 }).read();
+    await s.world.advance(100);
+    block(s);
+    const fromMs = s.world.nowMs;
+    const both = [1, 2, 3].map((o) => a.consumer.commit(at(o)));
+    const ends = await s.world.until(Promise.allSettled(both));
+    expect(ends.map(({ status }) => status)).to.deep.equal(['rejected', 'rejected', 'rejected']);
+    expect(s.world.nowMs - fromMs, 'not one after the other').to.be.at.most(1_600);
+    s.cluster.onCall = () => undefined;
+    await s.world.until(a.consumer.commit(at(3)));
+    expect(s.cluster.commits).to.deep.equal([{ partition: 0, offset: 3 }]);
+  });
+
+  it('are refused when too many stand in line, and go on when they do not', async () => {
+    const s = setup(1);
+    put(s.cluster, 0, 3);
+    const a = new Member(s, { autoCommit: false }).read();
+    await s.world.advance(100);
+    const many = Array.from({ length: 1_000 }, async () => await a.consumer.commit(at(1)));
+    const refused = await a.consumer.commit(at(2)).catch((thrown: unknown) => thrown);
+    expect(refused).to.have.property('code', 'THROTTLED');
+    await s.world.until(Promise.all(many));
+    await s.world.until(a.consumer.commit(at(3)));
+    expect(s.cluster.committed.get('g/0')).to.equal(3);
+  });
+
+  it('are no success where the answer leaves the partition out', async () => {
+    const s = setup(1);
+    put(s.cluster, 0, 3);
+    const a = new Member(s, { autoCommitIntervalMs: 1_000 }).read();
+    await s.world.advance(100);
+    s.cluster.onCall = (method) => (method === 'commitOffsets' ? [] : undefined);
+    const refused = a.consumer.commit().catch((thrown: unknown) => thrown);
+    const error = await s.world.until(refused);
+    expect(error).to.have.property('code', 'INTERNAL');
+    expect(error).to.have.property('outcome', 'unknown');
+    s.cluster.onCall = () => undefined;
+    await s.world.advance(1_500);
+    expect(s.cluster.commits, 'so it is due again').to.deep.equal([{ partition: 0, offset: 3 }]);
+  });
+
+  it('are not known to be nothing when the rest of them failed', async () => {
+    const s = setup(2);
+    put(s.cluster, 0);
+    put(s.cluster, 1);
+    const a = new Member(s, { autoCommit: false, requestTimeoutMs: 2_000 }).read();
+    await s.world.advance(100);
+    let calls = 0;
+    s.cluster.onCall = (method) => {
+      if (method !== 'commitOffsets') return undefined;
+      calls += 1;
+      if (calls > 1) return new BrokerError('INVALID_ARGUMENT', 'no');
+      const error = new BrokerError('THROTTLED', 'later');
+      return [undefined, error].map((e, partition) => ({ topic: 'events', partition, error: e }));
+    };
+    const refused = a.consumer.commit().catch((thrown: unknown) => thrown);
+    const error = await s.world.until(refused);
+    expect(error).to.have.property('code', 'INVALID_ARGUMENT');
+    expect(error).to.have.property('outcome', 'unknown');
+  });
+
+  for (const occasion of ['close', 'revocation'] as const) {
+    it(`give way to those of a ${occasion}, if they are the consumer's own`, async () => {
+      const s = setup(2);
+      put(s.cluster, 0, 3);
+      put(s.cluster, 1, 3);
+      const reports: [code: string | undefined, atMs: number][] = [];
+      const a = new Member(s, {
+        autoCommitIntervalMs: 100,
+        requestTimeoutMs: 60_000,
+        onCommit: ({ error }) => reports.push([error?.code, s.world.nowMs]),
+      }).read();
+      await s.world.advance(50);
+      block(s);
+      await s.world.advance(5_000);
+      expect(reports, 'it is tried again and again').to.deep.equal([]);
+      const fromMs = s.world.nowMs;
+      const closing = occasion === 'close' ? a.consumer.close() : undefined;
+      const b = new Member(s).read();
+      await s.world.advance(1_000);
+      expect(reports.map(([code]) => code)).to.deep.equal(['NO_QUORUM']);
+      expect(reports[0]?.[1]).to.be.within(fromMs, fromMs + 300);
+      s.cluster.onCall = () => undefined;
+      await s.world.advance(3_000);
+      await closing;
+      expect(b.owned).to.have.length(occasion === 'close' ? 2 : 1);
+      expect(b.got, 'all of it was committed').to.deep.equal([]);
+    });
+  }
+
+  it('are told to onCommit, also the last one before a member gives up', async () => {
+    const s = setup(1);
+    put(s.cluster, 0, 3);
+    const reports: CommitReport[] = [];
+    const a = new Member(s, {
+      processingTimeoutMs: 2_000,
+      onCommit: (report) => reports.push(report),
+    });
+    a.workMs = 1_000;
+    a.read();
+    await s.world.advance(1_500);
+    a.workMs = 10_000;
+    await s.world.advance(4_000);
+    expect(a.events).to.deep.equal(['assigned 0', 'lost 0']);
+    expect(reports).to.deep.equal([
+      { offsets: [{ topic: 'events', partition: 0, offset: 2 }], error: undefined },
+    ]);
+    expect(s.cluster.committed.get('g/0')).to.equal(2);
+  });
+});
