@@ -1,4 +1,4 @@
-import { Slots } from '../host/slots.js';
+import { Slots } from '../base/slots.js';
 import { LIMITS } from '../model/limits.js';
 import type { World } from '../ports/world.js';
 import { ByteBudget } from './budget.js';

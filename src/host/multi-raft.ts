@@ -1,4 +1,5 @@
 import { invariant } from '../base/assert.js';
+import { Slots } from '../base/slots.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId } from '../model/ids.js';
 import type { BrokerStore, ReplicaSpec } from '../ports/log-store.js';
@@ -18,7 +19,6 @@ import type { RaftGroupDriver } from './raft-group-driver.js';
 import { RaftReplica, type ReplicaHost } from './raft-replica.js';
 import { RateLimitedLog } from './rate-limited-log.js';
 import { RecentBudget } from './recent-budget.js';
-import { Slots } from './slots.js';
 import { SnapshotSender } from './snapshot-sender.js';
 
 /** More than one, so that a disk that hangs for one replica does not keep all others unverified. */

@@ -15,7 +15,7 @@ import { campaignRank } from './leadership.js';
 import type { DriverHost } from './driver-host.js';
 import { RaftGroupDriver } from './raft-group-driver.js';
 import type { ProposalObserver, ProposeOutcome, RaftGroup, RaftGroupOwner } from './raft-group.js';
-import type { Slots } from './slots.js';
+import type { Slots } from '../base/slots.js';
 
 const UNAVAILABLE: ProposeOutcome = { accepted: false, reason: 'unavailable', leader: undefined };
 

@@ -7,7 +7,7 @@ import type { World } from '../ports/world.js';
 import type { HostMetrics } from './host-metrics.js';
 import type { HostTuning } from './host-options.js';
 import type { RaftGroupDriver } from './raft-group-driver.js';
-import { Slots } from './slots.js';
+import { Slots } from '../base/slots.js';
 
 export interface SnapshotSenderOptions {
   readonly transport: Transport;

@@ -3,6 +3,7 @@ import { mkdir, rm, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { invariant } from '../base/assert.js';
 import { crc32c as portableCrc32c, type Crc32c } from '../base/crc32c.js';
+import { Slots } from '../base/slots.js';
 import { incarnation, type Incarnation, type RaftGroupId } from '../model/ids.js';
 import type {
   BrokerIdentity,
@@ -23,7 +24,7 @@ import { FREE_FACTS } from './record-codec.js';
 import { openReplica } from './replica-opener.js';
 import { Room } from './room.js';
 import { StateFile, StateFileError, type ReplicaRecord } from './state-file.js';
-import { Scratch, Turns, type StoreContext } from './store-context.js';
+import { Scratch, type StoreContext } from './store-context.js';
 
 const MIB = 1024 * 1024;
 const MEMORY_BUDGET_BYTES_DEFAULT = 192 * MIB;
@@ -119,13 +120,13 @@ export class LevelBrokerStore implements BrokerStore {
         log: options.log,
         memory: new MemoryBudget(options.memoryBudgetBytes ?? MEMORY_BUDGET_BYTES_DEFAULT),
         scratch: new Scratch(SCRATCH_KEEP_BYTES_MAX),
-        compactions: new Turns(1),
+        compactions: new Slots(1),
         room: new Room({
           replicasDirectory,
           freeBytesMin: options.freeBytesMin ?? FREE_BYTES_MIN_DEFAULT,
           log: options.log,
         }),
-        openings: new Turns(OPENINGS_AT_ONCE),
+        openings: new Slots(OPENINGS_AT_ONCE),
       };
       const store = new LevelBrokerStore(directory, context, lock, identity);
       await store.finishDeletions();

@@ -1,9 +1,9 @@
+import type { Slots } from '../base/slots.js';
 import { logIndex, type LogIndex } from '../model/ids.js';
 import type { IndexRange } from '../model/log-entry.js';
 import { StoreFencedError } from '../ports/log-store.js';
 import { entryKey, entryKeyIndex } from './entry-codec.js';
 import type { LevelDb } from './level-db.js';
-import type { Turns } from './store-context.js';
 
 /** Keys that one slice deletes. */
 const SLICE_KEYS_MAX = 1024;
@@ -19,7 +19,7 @@ export class PrefixCleaner {
     /** Nothing below is part of the log. */
     firstIndex(): LogIndex;
     forget(range: IndexRange): Promise<void>;
-    readonly compactions: Turns;
+    readonly compactions: Slots;
     onError(error: unknown): void;
   };
   private task: Promise<void> | undefined;

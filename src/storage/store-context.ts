@@ -1,4 +1,5 @@
 import type { Crc32c } from '../base/crc32c.js';
+import type { Slots } from '../base/slots.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { MemoryBudget } from './memory-budget.js';
 import type { Room } from './room.js';
@@ -13,10 +14,10 @@ export interface StoreContext {
   readonly memory: MemoryBudget;
   readonly scratch: Scratch;
   /** LevelDB compacts on one thread for the whole process: manual compactions take turns. */
-  readonly compactions: Turns;
+  readonly compactions: Slots;
   readonly room: Room;
   /** Replicas opened at once. */
-  readonly openings: Turns;
+  readonly openings: Slots;
 }
 
 /**
@@ -39,27 +40,5 @@ export class Scratch {
       this.bytes = new Uint8Array(grown);
     }
     return this.bytes;
-  }
-}
-
-/** Lets at most `parallel` tasks run at once, in the order they came. */
-export class Turns {
-  private free: number;
-  private readonly waiting: (() => void)[] = [];
-
-  constructor(parallel: number) {
-    this.free = parallel;
-  }
-
-  async run<T>(task: () => Promise<T>): Promise<T> {
-    if (this.free > 0) this.free -= 1;
-    else await new Promise<void>((resolve) => this.waiting.push(resolve));
-    try {
-      return await task();
-    } finally {
-      const next = this.waiting.shift();
-      if (next === undefined) this.free += 1;
-      else next();
-    }
   }
 }

@@ -1,12 +1,10 @@
 import { expect } from 'chai';
 
-import { deferred } from '../../../src/base/deferred.js';
 import { EarlyRequests } from '../../../src/host/early-requests.js';
 import { campaignRank, transferTargets } from '../../../src/host/leadership.js';
 import { MembershipHistory } from '../../../src/host/membership-history.js';
 import { RateLimitedLog } from '../../../src/host/rate-limited-log.js';
 import { RecentBudget, type RecentHolder } from '../../../src/host/recent-budget.js';
-import { Slots } from '../../../src/host/slots.js';
 import { Waiters } from '../../../src/host/waiters.js';
 import { brokerId, incarnation, logIndex, raftGroupId, term } from '../../../src/model/ids.js';
 import { membershipOf } from '../../../src/model/membership.js';
@@ -14,33 +12,6 @@ import type { PeerStatus, RaftStatus } from '../../../src/raft/io.js';
 import type { PreVoteRequest } from '../../../src/raft/message.js';
 import { FakeWorld } from './support/fake-world.js';
 import { testTelemetry, type LogLine } from './support/test-cluster.js';
-
-describe('slots', () => {
-  it('run a bounded number of jobs, the others in order, and survive failures', async () => {
-    const slots = new Slots(2);
-    const gates = Array.from({ length: 4 }, () => deferred<undefined>());
-    const started: number[] = [];
-    const runs = gates.map((gate, at) =>
-      slots.run(async () => {
-        started.push(at);
-        await gate.promise;
-      }),
-    );
-    expect(started).to.deep.equal([0, 1]);
-    gates[1]!.reject(new Error('failed'));
-    await runs[1]!.catch(() => undefined);
-    await Promise.resolve();
-    expect(started).to.deep.equal([0, 1, 2]);
-    gates[0]!.resolve(undefined);
-    await runs[0];
-    await Promise.resolve();
-    expect(started).to.deep.equal([0, 1, 2, 3]);
-    gates[2]!.resolve(undefined);
-    gates[3]!.resolve(undefined);
-    await Promise.all([runs[2], runs[3]]);
-    expect(await slots.run(async () => 'again')).to.equal('again');
-  });
-});
 
 describe('the budget for recent entries', () => {
   class Holder implements RecentHolder {

@@ -4,7 +4,7 @@ import { logIndex, term } from '../../../src/model/ids.js';
 import { membershipOf } from '../../../src/model/membership.js';
 import { LogMap, tailOf } from '../../../src/storage/log-map.js';
 import { MemoryBudget } from '../../../src/storage/memory-budget.js';
-import { Scratch, Turns } from '../../../src/storage/store-context.js';
+import { Scratch } from '../../../src/storage/store-context.js';
 import { WriteQueue, type WriteJob } from '../../../src/storage/write-queue.js';
 import { id } from '../../conformance/broker-store.suite.js';
 
@@ -167,8 +167,8 @@ describe('MemoryBudget', () => {
   });
 });
 
-describe('Scratch and Turns', () => {
-  it('scratch is kept, grows, and is not kept beyond its bound', () => {
+describe('Scratch', () => {
+  it('is kept, grows, and is not kept beyond its bound', () => {
     const scratch = new Scratch(1_000);
     const a = scratch.take(100);
     expect(scratch.take(50)).to.equal(a);
@@ -176,24 +176,5 @@ describe('Scratch and Turns', () => {
     const huge = scratch.take(5_000);
     expect(huge.length).to.equal(5_000);
     expect(scratch.take(10).length).to.be.at.most(1_000);
-  });
-
-  it('turns bound what runs at once, also after errors', async () => {
-    const turns = new Turns(2);
-    let running = 0;
-    let most = 0;
-    const work = Array.from({ length: 10 }, (_, i) =>
-      turns.run(async () => {
-        running += 1;
-        most = Math.max(most, running);
-        await new Promise((resolve) => setImmediate(resolve));
-        running -= 1;
-        if (i % 3 === 0) throw new Error('no');
-        return i;
-      }),
-    );
-    const ended = await Promise.allSettled(work);
-    expect(most).to.equal(2);
-    expect(ended.filter((e) => e.status === 'rejected')).to.have.length(4);
   });
 });

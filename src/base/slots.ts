@@ -1,6 +1,6 @@
 /**
  * Runs at most `size` jobs at a time, the others in the order they came. Bounds how many replicas
- * open, close or send snapshots side by side.
+ * open, close, are compacted or send snapshots side by side.
  *
  * Invariant: a job that is done, well or badly, gives its place to the next.
  */
