@@ -100,15 +100,39 @@ export class ProduceForwarder {
 
   private async drain(groupId: RaftGroupId): Promise<void> {
     const queue = this.queues.get(groupId) ?? [];
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-      const request = next.forward.take();
-      if (request === undefined) continue;
-      next.forward.answer(await this.send(request, groupId, next.endMs));
+    try {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const request = next.forward.take();
+        if (request === undefined) continue;
+        next.forward.answer(await this.sendSafely(request, groupId, next.endMs));
+      }
+    } finally {
+      // Whatever went wrong, the next produce must not queue behind nobody.
+      this.queues.delete(groupId);
+      for (const { forward } of queue) forward.answer({ error: this.notPassedOn() });
     }
-    this.queues.delete(groupId);
   }
 
-  /** Never rejects. */
+  /** Never rejects: what goes wrong with one produce is no matter of those behind it. */
+  private async sendSafely(
+    request: ProduceRequest,
+    groupId: RaftGroupId,
+    endMs: number,
+  ): Promise<ProduceResult> {
+    try {
+      return await this.send(request, groupId, endMs);
+    } catch (error) {
+      this.deps.context.log.error({ err: error, groupId }, 'a produce could not be passed on');
+      return { error: this.notPassedOn() };
+    }
+  }
+
+  private notPassedOn(): BrokerError {
+    const message = 'the batch could not be passed on to the leader';
+    return new BrokerError('INTERNAL', message, { outcome: 'none' });
+  }
+
+  /** Rejects only before anything was sent. */
   private async send(
     request: ProduceRequest,
     groupId: RaftGroupId,

@@ -410,6 +410,25 @@ describe('produce', () => {
       expectError(next, 'UNKNOWN_OUTCOME');
     });
 
+    it('goes on after one that went wrong before it was sent', async () => {
+      group.stepDown(OTHER);
+      const asked: (() => void)[] = [];
+      fixture.peers.call = () =>
+        new Promise((_, reject) => asked.push(() => reject(new BrokerError('NOT_LEADER', 'no'))));
+      fixture.produce(producedBatch(), { allowForward: true });
+      const unlucky = fixture.produce(producedBatch(), { allowForward: true });
+      fixture.leaders.leaderOf = () => {
+        throw new Error('a bug');
+      };
+      asked[0]?.();
+      await settled();
+      expect(expectError(unlucky, 'INTERNAL').outcome).to.equal('none');
+      Reflect.deleteProperty(fixture.leaders, 'leaderOf');
+      fixture.produce(producedBatch(), { allowForward: true });
+      await settled();
+      expect(asked).to.have.length(2);
+    });
+
     it('is unknown if the leader does not answer', async () => {
       group.stepDown(OTHER);
       const answer = fixture.produce(producedBatch(), { allowForward: true });
