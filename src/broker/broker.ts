@@ -151,7 +151,10 @@ class MillraceBroker implements Broker {
     const { drainMs } = this.#options.settings;
     await this.#attempt(
       'handing leaderships over',
-      member.multiRaft.transferAllLeaderships(drainMs),
+      member.multiRaft.transferAllLeaderships(drainMs, {
+        mayLead: (id) => member.leaders.mayLead(id),
+        elseAnyone: true,
+      }),
     );
     member.coordinator.stop();
     member.session.stop();
@@ -276,9 +279,19 @@ class MillraceBroker implements Broker {
         log,
         refused: (error) => this.#break(error),
       }),
-      reconciler: new Reconciler({ self: id, world, view, host, store, link, settings, log }),
-      mover: new Mover({ world, view, host, link, log }),
-      balancer: new LeaderBalancer({ self: id, world, view, host, settings, log }),
+      reconciler: new Reconciler({
+        self: id,
+        world,
+        view,
+        leaders,
+        host,
+        store,
+        link,
+        settings,
+        log,
+      }),
+      mover: new Mover({ world, view, leaders, host, link, log }),
+      balancer: new LeaderBalancer({ self: id, world, view, leaders, host, settings, log }),
       services: {
         admin,
         produce: floor.produce,

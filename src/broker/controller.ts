@@ -378,7 +378,7 @@ export class Controller implements ControllerHandlers {
     readonly timeoutMs: number;
   }): Promise<{ readonly leader: BrokerId; readonly leaderEpoch: Term }> {
     const { group } = this.#mustLead();
-    const to = pickTransferTarget(group, wanted.to);
+    const to = pickTransferTarget(group, wanted.to, this.#deps.leaders);
     if (to !== this.#deps.self) await group.transferLeadership(to, wanted.timeoutMs);
     const status = group.status();
     if (status?.leader === undefined) {

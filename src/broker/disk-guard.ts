@@ -3,9 +3,10 @@ import { BrokerError } from '../model/errors.js';
 import type { BrokerStore } from '../ports/log-store.js';
 import type { Gauge, Telemetry } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
+import type { LeaderTable } from './types.js';
 
 const CHECK_MS = 1_000;
-/** While room stays short, leaderships that came back are handed over again this often. */
+/** While room stays short, leaderships that an election brought are handed over again this often. */
 const HAND_OVER_EVERY_MS = 30_000;
 const RETRY_AFTER_MS = 1_000;
 
@@ -13,15 +14,16 @@ export interface DiskGuardDeps {
   readonly world: World;
   readonly store: BrokerStore;
   readonly multiRaft: MultiRaft;
+  readonly leaders: LeaderTable;
   readonly telemetry: Telemetry;
   readonly settings: { readonly diskFreeMinBytes: number; readonly drainMs: number };
 }
 
 /**
  * Looks after the room that is left on the data directory's volume (CORRECTNESS 14). Below the
- * threshold this broker takes no records as a leader and hands its leaderships to brokers that may
- * have room; what it still follows, and reads, go on. Above it, by a tenth so as not to flutter, it
- * serves as before.
+ * threshold this broker takes no records as a leader, tells everyone not to make it one, and hands its
+ * leaderships to brokers that have said no such thing; what it still follows, and reads, go on. Above
+ * it, by a tenth so as not to flutter, it serves as before.
  *
  * Invariant: at most one look and one handing over are under way; a look that fails changes nothing.
  */
@@ -86,12 +88,14 @@ export class DiskGuard {
   }
 
   private found(freeBytes: number): void {
-    const { log } = this.deps.telemetry;
+    const { leaders, telemetry } = this.deps;
+    const { log } = telemetry;
     const { diskFreeMinBytes } = this.deps.settings;
     const wasLow = this.shortOf !== undefined;
     const enough = wasLow ? diskFreeMinBytes + diskFreeMinBytes / 10 : diskFreeMinBytes;
     const isLow = freeBytes < enough;
     this.shortOf = isLow ? { freeBytes } : undefined;
+    leaders.declare(!isLow);
     this.freeBytes.set(freeBytes);
     this.isLow.set(isLow ? 1 : 0);
     if (isLow && !wasLow) {
@@ -103,13 +107,16 @@ export class DiskGuard {
   }
 
   private handOver(): void {
-    const { world, multiRaft, settings, telemetry } = this.deps;
+    const { world, multiRaft, leaders, settings, telemetry } = this.deps;
     const nowMs = world.clock.monotonicMs();
     if (this.isHandingOver || nowMs - this.handedOverMs < HAND_OVER_EVERY_MS) return;
     this.handedOverMs = nowMs;
     this.isHandingOver = true;
     multiRaft
-      .transferAllLeaderships(settings.drainMs)
+      .transferAllLeaderships(settings.drainMs, {
+        mayLead: (id) => leaders.mayLead(id),
+        elseAnyone: false,
+      })
       .catch((error: unknown) => {
         telemetry.log.warn({ err: error }, 'leaderships stayed on a broker without room');
       })

@@ -3,7 +3,8 @@ import { BrokerError } from '../model/errors.js';
 import type { BrokerId, RaftGroupId } from '../model/ids.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
-import type { BrokerSettings, MetadataView, PartitionHost } from './types.js';
+import { rightfulLeader } from './transfer-target.js';
+import type { BrokerSettings, LeaderTable, MetadataView, PartitionHost } from './types.js';
 
 const TRANSFERS_PER_ROUND_MAX = 4;
 const TRANSFER_MS = 2_000;
@@ -12,13 +13,14 @@ export interface LeaderBalancerDeps {
   readonly self: BrokerId;
   readonly world: World;
   readonly view: MetadataView;
+  readonly leaders: LeaderTable;
   readonly host: PartitionHost;
   readonly settings: BrokerSettings;
   readonly log: Logger;
 }
 
 /**
- * Hands partitions led here back to their preferred leaders, a few at a time, once everything has
+ * Hands partitions led here back to their rightful leaders, a few at a time, once everything has
  * been quiet: placement spreads preferred leaders evenly, so this is what spreads the load again
  * after failovers.
  *
@@ -86,22 +88,21 @@ export class LeaderBalancer {
     }
   }
 
-  /** The preferred replica, if this one leads in its stead and it could take over at once. */
+  /** The replica that should lead, if this one does in its stead and it could take over at once. */
   #rightfulLeader(image: MetadataImage, groupId: RaftGroupId): BrokerId | undefined {
-    const { self, host } = this.#deps;
+    const { self, host, leaders } = this.#deps;
     const at = image.groups.get(groupId);
     const partition =
       at === undefined ? undefined : image.topicsById.get(at.topicId)?.partitions[at.partition];
-    const preferred = partition?.replicas[0];
-    if (preferred === undefined || preferred === self || partition?.movingFrom.length !== 0) {
-      return undefined;
-    }
+    if (partition?.movingFrom.length !== 0) return undefined;
+    const rightful = rightfulLeader(partition.replicas, leaders);
+    if (rightful === undefined || rightful === self) return undefined;
     const group = host.group(groupId);
     const status = group?.isLeaderReady() === true ? group.status() : undefined;
     if (status === undefined || status.transferringTo !== undefined) return undefined;
-    if (!status.membership.voters.includes(preferred)) return undefined;
+    if (!status.membership.voters.includes(rightful)) return undefined;
     if (!status.peers.every((peer) => peer.isActive && !peer.isRepairing)) return undefined;
-    const match = status.peers.find((peer) => peer.id === preferred)?.match;
-    return match !== undefined && match >= status.commit ? preferred : undefined;
+    const match = status.peers.find((peer) => peer.id === rightful)?.match;
+    return match !== undefined && match >= status.commit ? rightful : undefined;
   }
 }

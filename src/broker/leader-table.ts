@@ -6,7 +6,7 @@ import type { PeerCaller } from '../ports/transport.js';
 import type { Cancel, World } from '../ports/world.js';
 import type { AddressBook } from './address-book.js';
 import { addressCodec } from './controller-ops.js';
-import { callPeer, handlePeer, listOf, peerOp, record, uint } from './peer-op.js';
+import { callPeer, flag, handlePeer, listOf, peerOp, record, uint } from './peer-op.js';
 import type { KnownLeader, LeaderTable, MetadataView } from './types.js';
 
 interface Claim {
@@ -17,6 +17,8 @@ interface Claim {
 interface Gossip {
   readonly from: BrokerId;
   readonly address: BrokerAddress;
+  /** Whether `from` should be chosen as a leader. */
+  readonly mayLead: boolean;
   /** Groups that `from` leads. */
   readonly claims: readonly Claim[];
 }
@@ -24,6 +26,7 @@ interface Gossip {
 const gossip = record<Gossip>({
   from: uint<BrokerId>(),
   address: addressCodec,
+  mayLead: flag,
   claims: listOf(record<Claim>({ groupId: uint<RaftGroupId>(), term: uint<Term>() })),
 });
 /** The sender says what it leads and hears what the receiver leads, if it asked for that. */
@@ -35,6 +38,8 @@ const CLAIMS_PER_MESSAGE_MAX = 20_000;
 
 interface Outbox {
   readonly claims: Map<RaftGroupId, Term>;
+  /** The peer has yet to hear what this broker declared. */
+  owesDeclaration: boolean;
   isSending: boolean;
 }
 
@@ -50,9 +55,9 @@ export interface LeaderTableDeps {
 }
 
 /**
- * Who leads which Raft group, as far as this broker has heard. Soft state: never stored, and wrong
- * at worst until the next exchange. A new leader tells everyone at once (one message a peer and
- * turn); a slow exchange with one peer at a time repairs what was lost.
+ * Who leads which Raft group, and who should not, as far as this broker has heard. Soft state: never
+ * stored, and wrong at worst until the next exchange. News of this broker's own goes to everyone at
+ * once (one message a peer and turn); a slow exchange with one peer at a time repairs what was lost.
  *
  * Invariant: for each group the known term never falls.
  */
@@ -61,6 +66,8 @@ export class GossipLeaderTable implements LeaderTable {
   readonly #known = new Map<RaftGroupId, KnownLeader>();
   readonly #listeners = new Set<(groupId: RaftGroupId, known: KnownLeader) => void>();
   readonly #outboxes = new Map<BrokerId, Outbox>();
+  /** Brokers, maybe this one, that last said that they may not lead. */
+  readonly #reluctant = new Set<BrokerId>();
   #flushScheduled = false;
   #nextPeer = 0;
   #cancels: Cancel[] = [];
@@ -116,12 +123,19 @@ export class GossipLeaderTable implements LeaderTable {
   announce(groupId: RaftGroupId, term: Term): void {
     this.learn(groupId, this.#deps.self, term);
     for (const peer of this.#deps.book.peers()) this.#outbox(peer.id).claims.set(groupId, term);
-    if (this.#flushScheduled) return;
-    this.#flushScheduled = true;
-    this.#deps.world.timers.defer(() => {
-      this.#flushScheduled = false;
-      this.#flushAll();
-    });
+    this.#scheduleFlush();
+  }
+
+  mayLead(id: BrokerId): boolean {
+    return !this.#reluctant.has(id);
+  }
+
+  declare(mayLead: boolean): void {
+    const { self, book } = this.#deps;
+    if (mayLead === this.mayLead(self)) return;
+    this.#note(self, mayLead);
+    for (const peer of book.peers()) this.#outbox(peer.id).owesDeclaration = true;
+    this.#scheduleFlush();
   }
 
   onChange(listener: (groupId: RaftGroupId, known: KnownLeader) => void): Cancel {
@@ -132,10 +146,19 @@ export class GossipLeaderTable implements LeaderTable {
   #outbox(peer: BrokerId): Outbox {
     let outbox = this.#outboxes.get(peer);
     if (outbox === undefined) {
-      outbox = { claims: new Map(), isSending: false };
+      outbox = { claims: new Map(), owesDeclaration: false, isSending: false };
       this.#outboxes.set(peer, outbox);
     }
     return outbox;
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    this.#deps.world.timers.defer(() => {
+      this.#flushScheduled = false;
+      this.#flushAll();
+    });
   }
 
   #flushAll(): void {
@@ -144,13 +167,15 @@ export class GossipLeaderTable implements LeaderTable {
 
   /** At most one announcement to a peer under way; what failed goes again with the next tick. */
   #flush(peer: BrokerId, outbox: Outbox): void {
-    if (outbox.isSending || outbox.claims.size === 0) return;
+    const { claims: unsent, owesDeclaration } = outbox;
+    if (outbox.isSending || (unsent.size === 0 && !owesDeclaration)) return;
     const claims: Claim[] = [];
-    for (const [groupId, term] of outbox.claims) {
+    for (const [groupId, term] of unsent) {
       if (claims.length >= CLAIMS_PER_MESSAGE_MAX) break;
-      outbox.claims.delete(groupId);
+      unsent.delete(groupId);
       if (this.#leadsHere(groupId, term)) claims.push({ groupId, term });
     }
+    outbox.owesDeclaration = false;
     outbox.isSending = true;
     callPeer(this.#deps.peers, peer, ANNOUNCE, this.#gossipOf(claims), GOSSIP_DEADLINE_MS).then(
       () => {
@@ -160,8 +185,9 @@ export class GossipLeaderTable implements LeaderTable {
       (error: unknown) => {
         outbox.isSending = false;
         for (const { groupId, term } of claims) {
-          if (!outbox.claims.has(groupId)) outbox.claims.set(groupId, term);
+          if (!unsent.has(groupId)) unsent.set(groupId, term);
         }
+        if (owesDeclaration) outbox.owesDeclaration = true;
         this.#deps.log.debug({ peer, err: BrokerError.from(error).code }, 'announcement failed');
       },
     );
@@ -187,11 +213,18 @@ export class GossipLeaderTable implements LeaderTable {
 
   #hear(message: Gossip): void {
     this.#deps.book.heard(message.from, message.address);
+    this.#note(message.from, message.mayLead);
     for (const { groupId, term } of message.claims) this.learn(groupId, message.from, term);
   }
 
   #gossipOf(claims: readonly Claim[]): Gossip {
-    return { from: this.#deps.self, address: this.#deps.address, claims };
+    const { self, address } = this.#deps;
+    return { from: self, address, mayLead: this.mayLead(self), claims };
+  }
+
+  #note(id: BrokerId, mayLead: boolean): void {
+    if (mayLead) this.#reluctant.delete(id);
+    else this.#reluctant.add(id);
   }
 
   #leadsHere(groupId: RaftGroupId, term: Term): boolean {

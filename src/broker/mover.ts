@@ -6,8 +6,7 @@ import type { Logger } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
 import type { ControllerLink } from './controller-link.js';
 import { Backoff } from './deadline.js';
-import { pickTransferTarget } from './transfer-target.js';
-import type { MetadataView, PartitionHost } from './types.js';
+import type { LeaderTable, MetadataView, PartitionHost } from './types.js';
 
 const LOOK_MS = 250;
 const CHANGE_MS = 10_000;
@@ -24,6 +23,7 @@ type Step = 'done' | 'again';
 export interface MoverDeps {
   readonly world: World;
   readonly view: MetadataView;
+  readonly leaders: LeaderTable;
   readonly host: PartitionHost;
   readonly link: ControllerLink;
   readonly log: Logger;
@@ -117,15 +117,17 @@ export class Mover {
     status: Status,
     target: readonly BrokerId[],
   ): Promise<boolean> {
-    const heir = status.peers.find(
+    const heirs = status.peers.filter(
       (peer) =>
         target.includes(peer.id) &&
         status.membership.voters.includes(peer.id) &&
         peer.isActive &&
         !peer.isRepairing,
     );
+    const { leaders } = this.#deps;
+    const heir = heirs.find((peer) => leaders.mayLead(peer.id)) ?? heirs[0];
     if (heir === undefined) return false;
-    await group.transferLeadership(pickTransferTarget(group, heir.id), TRANSFER_MS);
+    await group.transferLeadership(heir.id, TRANSFER_MS);
     return true;
   }
 

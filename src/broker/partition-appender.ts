@@ -30,6 +30,8 @@ export interface AppenderDeps {
   readonly crc32c: Crc32c;
   readonly state: PartitionState;
   settings(): TopicSettings;
+  /** Why the broker takes no records at the moment; undefined: it does. */
+  refusal(): BrokerError | undefined;
   /** Who should be asked instead. */
   redirect(): BrokerError;
 }
@@ -227,7 +229,12 @@ export class PartitionAppender {
       refuse(BrokerError.from(error));
       return undefined;
     }
-    if (header.producerId < 0) return header;
+    if (header.producerId < 0) {
+      const full = this.deps.refusal();
+      if (full === undefined) return header;
+      refuse(full);
+      return undefined;
+    }
     if (pending.acks !== 'quorum') {
       refuse(new BrokerError('INVALID_ARGUMENT', 'an idempotent producer requires acks quorum'));
       return undefined;
@@ -245,11 +252,16 @@ export class PartitionAppender {
       nowMs: Math.max(world.clock.nowMs(), state.timeMs),
       keptMs: LIMITS.deliveryTimeoutMsMax,
     });
-    if (verdict.kind === 'accept') return true;
+    // What is in the log already takes no room. What comes after a refused batch is refused like it.
+    const full = this.deps.refusal();
     if (verdict.kind === 'inFlight') {
       pending.endWith(verdict.token, tenure.last ?? verdict.token);
     } else if (verdict.kind === 'duplicate') {
       pending.endAfter(tenure.last, pending.repeated(verdict.batch, tenure));
+    } else if (full !== undefined) {
+      pending.endAfter(tenure.last, { error: full });
+    } else if (verdict.kind === 'accept') {
+      return true;
     } else {
       pending.endAfter(tenure.last, { error: producerError(verdict, header) });
     }

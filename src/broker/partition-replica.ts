@@ -15,6 +15,7 @@ import type { Logger } from '../ports/telemetry.js';
 import type { World } from '../ports/world.js';
 import type { OffsetAt, OffsetFound, PartitionFacts } from './admin-types.js';
 import { CommitSamples, describePartition } from './describe-partition.js';
+import type { DiskGuard } from './disk-guard.js';
 import { outOfRange, LogReader } from './log-reader.js';
 import { LogTruncator, type Lane } from './log-truncator.js';
 import { findOffsetByTime, findRecord } from './offset-by-time.js';
@@ -36,6 +37,7 @@ export interface ReplicaDeps {
   readonly crc32c: Crc32c;
   readonly produce: ProduceContext;
   readonly lane: Lane;
+  readonly disk: Pick<DiskGuard, 'refusal'>;
   readonly log: Logger;
   readonly limits?: PartitionLimits;
 }
@@ -68,6 +70,8 @@ export class PartitionReplica implements RaftGroupOwner {
   private knownEnd = offset(0);
   private knownStart = offset(0);
   private isRetentionPending = false;
+  /** Ends the wait for background work that this life of the replica may leave hanging. */
+  private abandon: (() => void) | undefined;
 
   constructor(spec: ReplicaSpec, settings: TopicSettings, deps: ReplicaDeps) {
     this.spec = spec;
@@ -83,6 +87,7 @@ export class PartitionReplica implements RaftGroupOwner {
       state: this.machine,
       settings: () => this.settings,
       redirect: () => this.redirect(),
+      refusal: () => deps.disk.refusal(),
     });
   }
 
@@ -92,7 +97,11 @@ export class PartitionReplica implements RaftGroupOwner {
   attach(group: RaftGroup): void {
     this.raftGroup = group;
     this.logReader = new LogReader(this.machine, group);
-    this.truncator = new LogTruncator(group, this.machine, { ...this.deps, limits: this.limits });
+    this.truncator = new LogTruncator(group, this.machine, {
+      log: this.deps.log,
+      limits: this.limits,
+      lane: (work) => this.deps.lane(() => this.untilLifeEnds(work)),
+    });
     const status = group.status();
     if (status !== undefined && group.isLeaderReady()) this.leaderReady(status.term);
     this.truncator.maybeTruncate();
@@ -108,6 +117,7 @@ export class PartitionReplica implements RaftGroupOwner {
 
   stop(error: BrokerError): void {
     this.truncator?.stop();
+    this.abandon?.();
     this.appender.stop(error);
     this.raftGroup = undefined;
     this.wake();
@@ -151,6 +161,7 @@ export class PartitionReplica implements RaftGroupOwner {
 
   fenced(): void {
     this.truncator?.lifeEnded();
+    this.abandon?.();
     this.appender.step(false);
     this.wake();
   }
@@ -276,6 +287,14 @@ export class PartitionReplica implements RaftGroupOwner {
       done();
       this.deps.log.debug({ error }, 'retention put off');
     }
+  }
+
+  /** A store that ended may never answer: its replica must not keep a place that others wait for. */
+  private untilLifeEnds(work: () => Promise<void>): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.abandon = resolve;
+      work().then(resolve, reject);
+    });
   }
 
   private propose(command: PartitionCommand, observer: ProposalObserver): void {

@@ -193,7 +193,7 @@ export class PartitionService {
         leader: leaders.hint(request.groupId),
       });
     }
-    const to = pickTransferTarget(group, request.to);
+    const to = pickTransferTarget(group, request.to, this.#deps.leaders);
     if (to !== self) await group.transferLeadership(to, request.timeoutMs);
     const status = group.status();
     if (status?.leader === undefined) {

@@ -1,7 +1,6 @@
 import { BrokerError } from '../model/errors.js';
 import type { RaftGroupId } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
-import type { DiskGuard } from './disk-guard.js';
 import { decodeProduceRequest, encodeProduceResult } from './forward-codec.js';
 import { throttled } from './partition-appender.js';
 import type { PartitionLocator } from './partition-locator.js';
@@ -30,11 +29,9 @@ export class BrokerProduceService implements ProduceService {
   private readonly context: ProduceContext;
   private readonly world: ForwarderDeps['world'];
   private readonly forwarder: ProduceForwarder;
-  private readonly disk: DiskGuard;
   private isStopped = false;
 
-  constructor(deps: ForwarderDeps & { readonly disk: DiskGuard }) {
-    this.disk = deps.disk;
+  constructor(deps: ForwarderDeps) {
     this.locator = deps.locator;
     this.context = deps.context;
     this.world = deps.world;
@@ -57,22 +54,15 @@ export class BrokerProduceService implements ProduceService {
       done({ error: located.error });
       return;
     }
-    const full = this.disk.refusal();
-    if (full !== undefined && located.kind === 'here' && located.replica.leaderTerm !== undefined) {
-      done({ error: full });
-      return;
-    }
     const timeoutMs = Math.min(Math.max(1, request.timeoutMs), LIMITS.requestDeadlineMsMax);
     const endMs = this.world.clock.monotonicMs() + timeoutMs;
-    const bytes = request.batch.length;
-    if (!this.context.budget.take(bytes)) {
-      const max = LIMITS.produceInflightBytesMax;
-      done({ error: throttled(`more than ${max} bytes of produces are in flight on this broker`) });
+    if (located.kind === 'elsewhere') {
+      this.redirected({ request, groupId: located.groupId, endMs }, located.error, done);
       return;
     }
-    if (located.kind === 'elsewhere') {
-      this.context.budget.release(bytes);
-      this.redirected({ request, groupId: located.groupId, endMs }, located.error, done);
+    if (!this.context.budget.take(request.batch.length)) {
+      const max = LIMITS.produceInflightBytesMax;
+      done({ error: throttled(`more than ${max} bytes of produces are in flight on this broker`) });
       return;
     }
     const { batch, acks } = request;

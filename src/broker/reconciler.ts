@@ -13,7 +13,8 @@ import type { Logger } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
 import type { ControllerLink } from './controller-link.js';
 import { Backoff, sleep } from './deadline.js';
-import type { BrokerSettings, MetadataView, PartitionHost } from './types.js';
+import { rightfulLeader } from './transfer-target.js';
+import type { BrokerSettings, LeaderTable, MetadataView, PartitionHost } from './types.js';
 
 const BARRIER_MS = 10_000;
 const REPORT_MS = 10_000;
@@ -32,6 +33,7 @@ export interface ReconcilerDeps {
   readonly self: BrokerId;
   readonly world: World;
   readonly view: MetadataView;
+  readonly leaders: LeaderTable;
   readonly host: PartitionHost;
   readonly store: BrokerStore;
   readonly link: ControllerLink;
@@ -196,7 +198,7 @@ export class Reconciler {
   }
 
   async #settle(groupId: RaftGroupId): Promise<void> {
-    const { self, host, view, log } = this.#deps;
+    const { self, host, view, leaders, log } = this.#deps;
     const image = view.image();
     const mayAct = this.#actFrom !== undefined && image.version >= this.#actFrom;
     // Acting from now on, before anything is awaited: image.version can fall again by a reset (the
@@ -221,11 +223,15 @@ export class Reconciler {
       await host.ensure(
         stored,
         settings ?? topicSettings(new Map()),
-        placed?.partition.replicas[0],
+        placed && rightfulLeader(placed.partition.replicas, leaders),
       );
     } else if (mayAct && placed !== undefined) {
       const spec = this.#newReplica(placed);
-      await host.ensure(spec, placed.topic.settings, placed.partition.replicas[0]);
+      await host.ensure(
+        spec,
+        placed.topic.settings,
+        rightfulLeader(placed.partition.replicas, leaders),
+      );
       this.#stored.set(groupId, spec);
     }
     this.#closed.delete(groupId);

@@ -37,6 +37,10 @@ export interface LeaderTable {
   announce(groupId: RaftGroupId, term: Term): void;
   /** Calls back when a later leadership is learnt. */
   onChange(listener: (groupId: RaftGroupId, known: KnownLeader) => void): Cancel;
+  /** False: the broker said that it can take no records, so whoever chooses leaders passes it over. */
+  mayLead(id: BrokerId): boolean;
+  /** Says so of this broker, or takes it back: every other broker is told. */
+  declare(mayLead: boolean): void;
 }
 
 // ---- What the partition half offers ----
@@ -270,6 +274,3 @@ export interface Broker {
   /** Hands leaderships over, then stops. Idempotent. */
   stop(): Promise<void>;
 }
-
-/** Implemented by src/broker/broker.ts as createBroker. */
-export type CreateBroker = (options: BrokerOptions) => Broker;

@@ -1,13 +1,20 @@
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, RaftGroupId } from '../model/ids.js';
 import type { ProposeResult, RaftStatus } from '../raft/io.js';
+import type { HeirChoice } from './raft-group.js';
+
+const ANYONE: HeirChoice = { mayLead: () => true, elseAnyone: true };
 
 /**
- * Who could take over from this leader, best first: voters that are there and whole, those that keep
- * up before those that lag. Starts at another member for every group, so that a broker that goes away
- * spreads its leaderships.
+ * Who could take over from this leader, best first: voters that are there and whole, those that may
+ * lead before those that would rather not, those that keep up before those that lag. Starts at another
+ * member for every group, so that a broker that goes away spreads its leaderships.
  */
-export function transferTargets(status: RaftStatus, group: RaftGroupId): BrokerId[] {
+export function transferTargets(
+  status: RaftStatus,
+  group: RaftGroupId,
+  heirs: HeirChoice = ANYONE,
+): BrokerId[] {
   const { membership, peers, self } = status;
   const able = peers.filter(
     (p) => p.id !== self && membership.voters.includes(p.id) && p.isActive && !p.isRepairing,
@@ -17,7 +24,10 @@ export function transferTargets(status: RaftStatus, group: RaftGroupId): BrokerI
   const rotated = [...able.slice(turn), ...able.slice(0, turn)];
   const keepsUp = rotated.filter((p) => p.state === 'replicate');
   const lags = rotated.filter((p) => p.state !== 'replicate');
-  return [...keepsUp, ...lags].map((p) => p.id);
+  const ids = [...keepsUp, ...lags].map((p) => p.id);
+  const willing = ids.filter((id) => heirs.mayLead(id));
+  if (!heirs.elseAnyone) return willing;
+  return [...willing, ...ids.filter((id) => !heirs.mayLead(id))];
 }
 
 /**

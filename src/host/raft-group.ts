@@ -77,6 +77,14 @@ export interface RaftGroup {
   sizeBytes(): Promise<number>;
 }
 
+/** To whom leaderships are handed over. */
+export interface HeirChoice {
+  /** Those who may come first. */
+  mayLead(id: BrokerId): boolean;
+  /** Whether the others are still better than staying where it is. */
+  readonly elseAnyone: boolean;
+}
+
 /** All Raft groups of this broker. */
 export interface MultiRaft {
   start(): void;
@@ -94,6 +102,6 @@ export interface MultiRaft {
   /** Stops the group and deletes its data: only after a committed delete. */
   delete(groupId: RaftGroupId): Promise<void>;
   /** Hands leaderships to other members where possible, within deadlineMs. */
-  transferAllLeaderships(deadlineMs: number): Promise<void>;
+  transferAllLeaderships(deadlineMs: number, heirs: HeirChoice): Promise<void>;
   stop(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 import { InvariantError, invariant } from '../base/assert.js';
+import type { Slots } from '../base/slots.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId } from '../model/ids.js';
 import { logIndex } from '../model/ids.js';
@@ -15,7 +16,6 @@ import { campaignRank } from './leadership.js';
 import type { DriverHost } from './driver-host.js';
 import { RaftGroupDriver } from './raft-group-driver.js';
 import type { ProposalObserver, ProposeOutcome, RaftGroup, RaftGroupOwner } from './raft-group.js';
-import type { Slots } from '../base/slots.js';
 
 const UNAVAILABLE: ProposeOutcome = { accepted: false, reason: 'unavailable', leader: undefined };
 

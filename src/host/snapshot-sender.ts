@@ -1,3 +1,4 @@
+import { Slots } from '../base/slots.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex } from '../model/ids.js';
 import { logIndex } from '../model/ids.js';
@@ -7,7 +8,6 @@ import type { World } from '../ports/world.js';
 import type { HostMetrics } from './host-metrics.js';
 import type { HostTuning } from './host-options.js';
 import type { RaftGroupDriver } from './raft-group-driver.js';
-import { Slots } from '../base/slots.js';
 
 export interface SnapshotSenderOptions {
   readonly transport: Transport;

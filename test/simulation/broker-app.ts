@@ -116,7 +116,7 @@ export class BrokerApp implements App {
         this.groups.delete(id);
         return host.delete(id);
       },
-      transferAllLeaderships: (deadlineMs) => host.transferAllLeaderships(deadlineMs),
+      transferAllLeaderships: (deadlineMs, heirs) => host.transferAllLeaderships(deadlineMs, heirs),
       stop: () => host.stop(),
     };
   }

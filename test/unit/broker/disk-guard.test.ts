@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import type { ErrorCode } from '../../../src/model/errors.js';
 import { producedBatch } from '../partition/log-fixture.js';
-import { FloorFixture, OTHER, settled, type FakeGroup } from './partition-fixture.js';
+import { FloorFixture, OTHER, SELF, settled, type FakeGroup } from './partition-fixture.js';
 
 const MIN = 1_000_000;
 
@@ -42,13 +42,33 @@ describe('a volume with little room', () => {
     expect(produced()).to.equal(undefined);
   });
 
+  it('takes none that waited for a leader either, and still answers repetitions', async () => {
+    const producer = { producerId: 7, producerEpoch: 0, baseSequence: 0 };
+    fixture.produce(producedBatch({ producer }));
+    group.commit();
+    group.stepDown('nobody');
+    const waited = fixture.produce(producedBatch());
+    await room(0);
+    group.lead();
+    expect(waited.result?.error?.message).to.contain('diskFreeMinBytes');
+    const again = fixture.produce(producedBatch({ producer }));
+    expect(again.result).to.include({ isDuplicate: true, baseOffset: 0 });
+    const next = fixture.produce(producedBatch({ producer: { ...producer, baseSequence: 1 } }));
+    expect(next.result?.error?.code).to.equal('THROTTLED');
+    const after = fixture.produce(producedBatch({ producer: { ...producer, baseSequence: 2 } }));
+    expect(after.result?.error?.code).to.equal('THROTTLED');
+  });
+
   it('hands leaderships over at once, and again after a while', async () => {
     await room(MIN - 1);
+    expect(fixture.leaders.mayLead(SELF)).to.equal(false);
     expect(fixture.handedOver).to.equal(1);
     for (let i = 0; i < 10; i += 1) await room(MIN - 1);
     expect(fixture.handedOver).to.equal(1);
     for (let i = 0; i < 21; i += 1) await room(MIN - 1);
     expect(fixture.handedOver).to.equal(2);
+    await room(2 * MIN);
+    expect(fixture.leaders.mayLead(SELF)).to.equal(true);
   });
 
   it('still says where the leader is, and serves readers', async () => {

@@ -278,6 +278,7 @@ export class FakeGroup implements RaftGroup {
 export class FakeLeaders implements LeaderTable {
   readonly announced: [RaftGroupId, Term][] = [];
   private readonly known = new Map<RaftGroupId, { leader: BrokerId; term: Term }>();
+  private mayLeadSelf = true;
   private readonly self: BrokerId;
 
   constructor(self: BrokerId = SELF) {
@@ -308,6 +309,14 @@ export class FakeLeaders implements LeaderTable {
 
   onChange(): Cancel {
     return () => undefined;
+  }
+
+  mayLead(id: BrokerId): boolean {
+    return id !== this.self || this.mayLeadSelf;
+  }
+
+  declare(mayLead: boolean): void {
+    this.mayLeadSelf = mayLead;
   }
 }
 

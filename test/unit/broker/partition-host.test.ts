@@ -301,6 +301,30 @@ describe('PartitionHost', () => {
       expect(group.base?.index).to.equal(5);
     });
 
+    it('keeps its place among those that truncate until it ends, or the life of the replica', async () => {
+      fixture = new FloorFixture(4);
+      const stuck: FakeGroup[] = [];
+      for (let at = 0; at < 4; at += 1) {
+        const one = await fixture.open(at);
+        one.lead();
+        for (let i = 0; i < 8; i += 1) {
+          fixture.produce(producedBatch({ records: 2, ...BIG }), { partition: at });
+        }
+        one.commit();
+        if (at < 3) one.truncatePrefix = () => new Promise(() => undefined);
+        stuck.push(one);
+        group = one;
+        await trim(8);
+        await settled();
+      }
+      fixture.world.advance(120_000);
+      await settled();
+      expect(group.base, 'all places are taken').to.equal(undefined);
+      stuck[1]?.fence();
+      await settled();
+      expect(group.base?.index).to.equal(5);
+    });
+
     it('tries again when a truncation failed', async () => {
       fill(8, BIG);
       const truncate = group.truncatePrefix.bind(group);

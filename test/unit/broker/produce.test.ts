@@ -173,6 +173,8 @@ describe('produce', () => {
       );
       expectError(answers.at(-1) ?? {}, 'THROTTLED');
       expect(answers.slice(0, -1).every((a) => a.result?.error === undefined)).to.equal(true);
+      const elsewhere = fixture.produce(batch(), { partition: 1, acks: 'none' });
+      expect(errorOf(elsewhere).code, 'not the budget of this broker').to.equal('LEADER_UNKNOWN');
       group.commit();
       expect(baseOf(fixture.produce(batch(), { acks: 'none' }))).to.equal(-1);
     });

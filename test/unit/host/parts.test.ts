@@ -6,7 +6,14 @@ import { MembershipHistory } from '../../../src/host/membership-history.js';
 import { RateLimitedLog } from '../../../src/host/rate-limited-log.js';
 import { RecentBudget, type RecentHolder } from '../../../src/host/recent-budget.js';
 import { Waiters } from '../../../src/host/waiters.js';
-import { brokerId, incarnation, logIndex, raftGroupId, term } from '../../../src/model/ids.js';
+import {
+  brokerId,
+  incarnation,
+  logIndex,
+  raftGroupId,
+  term,
+  type BrokerId,
+} from '../../../src/model/ids.js';
 import { membershipOf } from '../../../src/model/membership.js';
 import type { PeerStatus, RaftStatus } from '../../../src/raft/io.js';
 import type { PreVoteRequest } from '../../../src/raft/message.js';
@@ -248,6 +255,15 @@ describe('who takes over a leadership', () => {
   it('is nobody who is gone, damaged or a learner', () => {
     const peers = [peer(2, { isActive: false }), peer(3, { isRepairing: true }), peer(5)];
     expect(transferTargets(status(peers), raftGroupId(0))).to.deep.equal([]);
+  });
+
+  it('is who may lead; the others after them, if staying is no choice', () => {
+    const peers = [peer(2), peer(3), peer(4, { state: 'probe' })];
+    const mayLead = (id: BrokerId): boolean => id !== 2;
+    const targets = (elseAnyone: boolean): BrokerId[] =>
+      transferTargets(status(peers), raftGroupId(0), { mayLead, elseAnyone });
+    expect(targets(false)).to.deep.equal([3, 4]);
+    expect(targets(true)).to.deep.equal([3, 4, 2]);
   });
 });
 

@@ -39,6 +39,8 @@ export class TestBrokers {
   readonly peers = new MemoryPeers(this.world);
   readonly disks = new Map<number, MemoryDisk>();
   readonly lives = new Map<number, Life>();
+  /** What the volumes have left; plenty, if not told here. */
+  readonly freeBytes = new Map<number, number>();
   readonly log: LogLine[] = [];
   readonly #settings: BrokerSettings;
 
@@ -52,6 +54,7 @@ export class TestBrokers {
     const disk = this.disks.get(id) ?? new MemoryDisk();
     this.disks.set(id, disk);
     const store = new MemoryBrokerStore(disk);
+    store.freeBytes = () => Promise.resolve(this.freeBytes.get(id) ?? Number.MAX_SAFE_INTEGER);
     const holder: { life: Life | undefined } = { life: undefined };
     const world = mortal(this.world, () => holder.life?.isDead === true);
     const telemetry = testTelemetry(this.log, new Map());
