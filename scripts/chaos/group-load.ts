@@ -1,12 +1,11 @@
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { MillraceClient } from '../../src/client/index.js';
 import type { HistoryWriter } from '../../test/checker/index.js';
 import { type GapSummary, summarize } from './gaps.js';
-import type { FromMember, MemberSettings, ToMember } from './group-protocol.js';
+import type { FromMember, MemberSettings } from './group-protocol.js';
+import { MemberProcess } from './member-process.js';
 
 const WORKER = fileURLToPath(new URL('group-member.ts', import.meta.url));
 /** A member's process is killed outright about this often; the others leave in order. */
@@ -42,7 +41,7 @@ export interface GroupFigures {
 export class GroupLoad {
   private readonly options: GroupLoadOptions;
   private readonly history: HistoryWriter;
-  private readonly members: (ChildProcess | undefined)[] = [];
+  private readonly members: MemberProcess[] = [];
   private readonly joined: number[] = [];
   private readonly paused: number[] = [];
   private readonly counts = { joins: 0, leaves: 0, killed: 0, lost: 0, refused: 0 };
@@ -50,6 +49,7 @@ export class GroupLoad {
   private polledRecords = 0;
   private readonly over = new AbortController();
   private killing: Promise<void> = Promise.resolve();
+  private problem: string | undefined;
 
   constructor(options: GroupLoadOptions, history: HistoryWriter) {
     this.options = options;
@@ -59,6 +59,11 @@ export class GroupLoad {
   start(): void {
     for (let i = 0; i < this.options.members; i += 1) this.spawn(i, i + 1);
     this.killing = this.killNowAndThen();
+  }
+
+  /** A process of a member that ended without being told to: what is measured is less than it should be. */
+  get failure(): string | undefined {
+    return this.problem;
   }
 
   figures(): GroupFigures {
@@ -78,7 +83,7 @@ export class GroupLoad {
   async drain(): Promise<void> {
     this.over.abort();
     await this.killing;
-    this.tellAll({ kind: 'settle' });
+    for (const member of this.members) member.send({ kind: 'settle' });
     const { bootstrap, group, partitions } = this.options;
     const client = new MillraceClient({ bootstrap });
     const giveUpAtMs = performance.now() + DRAINED_WITHIN_MS;
@@ -93,29 +98,24 @@ export class GroupLoad {
   }
 
   async stop(): Promise<void> {
-    const ends = this.members.map(async (member) => {
-      if (member === undefined || member.exitCode !== null) return;
-      const timer = setTimeout(() => member.kill('SIGKILL'), STOP_WITHIN_MS);
-      const ended = once(member, 'exit');
-      send(member, { kind: 'stop' });
-      await ended;
-      clearTimeout(timer);
-    });
-    await Promise.all(ends);
+    await Promise.all(this.members.map(async (member) => await member.stop(STOP_WITHIN_MS)));
   }
 
   /** For a run that ends early. */
-  kill(): void {
+  async kill(): Promise<void> {
     this.over.abort();
-    for (const member of this.members) member?.kill('SIGKILL');
+    await this.killing;
+    await Promise.all(this.members.map(async (member) => await member.kill()));
   }
 
   private spawn(place: number, seed: number): void {
     const { bootstrap, topic, group } = this.options;
     const settings: MemberSettings = { bootstrap, topic, group, seed };
-    const member = fork(WORKER, [JSON.stringify(settings)], { stdio: ['ignore', 2, 2, 'ipc'] });
+    const member = new MemberProcess(WORKER, settings, {
+      told: (message) => this.told(member, message),
+      failed: (how) => (this.problem ??= `the process of member ${place} ended by itself: ${how}`),
+    });
     this.members[place] = member;
-    member.on('message', (message: FromMember) => this.told(member, message));
   }
 
   /** A process that is killed is followed by another, as a new member. */
@@ -125,25 +125,21 @@ export class GroupLoad {
       await pause(KILL_EVERY_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       const place = turn % this.options.members;
-      const member = this.members[place];
-      if (member === undefined) continue;
-      const ended = once(member, 'exit');
-      member.kill('SIGKILL');
-      await ended;
+      if ((await this.members[place]?.kill()) !== true) continue;
       this.counts.killed += 1;
       this.spawn(place, this.options.members + turn + 1);
     }
   }
 
-  private told(member: ChildProcess, message: FromMember): void {
+  private told(member: MemberProcess, message: FromMember): void {
     const { history } = this;
     switch (message.kind) {
       case 'new':
-        send(member, { kind: 'go', p: history.newProcess() });
+        member.send({ kind: 'go', p: history.newProcess() });
         return;
       case 'invoke':
         history.invoke(message.p, message.call);
-        if (message.isAwaited) send(member, { kind: 'go', p: message.p });
+        if (message.isAwaited) member.send({ kind: 'go', p: message.p });
         return;
       case 'complete': {
         const { p, type, answer } = message;
@@ -169,13 +165,4 @@ export class GroupLoad {
         else this.counts[message.what] += 1;
     }
   }
-
-  private tellAll(message: ToMember): void {
-    for (const member of this.members) if (member !== undefined) send(member, message);
-  }
-}
-
-/** To a process that may be ending. */
-function send(member: ChildProcess, message: ToMember): void {
-  if (member.connected) member.send(message, () => undefined);
 }

@@ -156,7 +156,10 @@ try {
     partitions,
     history,
     limitMs,
-    isOver: () => performance.now() - faultsFrom > seconds * 1000 || faults.length >= faultsMax,
+    isOver: () =>
+      performance.now() - faultsFrom > seconds * 1000 ||
+      faults.length >= faultsMax ||
+      groups?.failure !== undefined,
     faulted: (fault) => faults.push(fault),
     say,
   });
@@ -174,7 +177,8 @@ try {
   const verdict = await checkHistoryFile(historyFile, {
     require: groups === undefined ? REQUIRED : [...REQUIRED, ...REQUIRED_OF_GROUPS],
   });
-  isPassed = verdict.verdict === 'PASS';
+  const failure = groups?.failure;
+  isPassed = verdict.verdict === 'PASS' && failure === undefined;
   const outcome: Outcome = {
     scenario: args.scenario,
     seconds: (performance.now() - startedAt) / 1000,
@@ -187,8 +191,12 @@ try {
   };
   print(outcome);
   process.exitCode = { PASS: 0, FAIL: 1, INVALID: 3 }[verdict.verdict];
+  if (failure !== undefined) {
+    process.stderr.write(`${failure}\n`);
+    process.exitCode = 1;
+  }
 } finally {
-  groups?.kill();
+  await groups?.kill();
   await cluster.stop({ keep: args.keep || !isPassed });
   if (isPassed) rmSync(scratch, { recursive: true, force: true });
   else process.stderr.write(`history ${historyFile}, logs and data ${cluster.dir}\n`);
