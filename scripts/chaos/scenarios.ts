@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { MillraceClient } from '../../src/client/index.js';
 import type { HistoryWriter } from '../../test/checker/index.js';
+import type { BrokerProcess } from '../lib/broker-process.js';
 import type { ScriptCluster } from '../lib/script-cluster.js';
 import type { Fault } from './gaps.js';
 
@@ -57,108 +58,116 @@ async function whenWhole(admin: MillraceClient['admin'], stage: Stage): Promise<
   }
 }
 
-async function killLeader(stage: Stage): Promise<void> {
+/** Fault after fault until the stage is over, each on a whole cluster. */
+async function repeat(
+  stage: Stage,
+  fault: (admin: MillraceClient['admin'], turn: number) => Promise<void>,
+): Promise<void> {
   const client = new MillraceClient({ bootstrap: stage.cluster.bootstrap });
-  let kills = 0;
-  while (!stage.isOver()) {
-    await whenWhole(client.admin, stage);
-    const led = await leaders(client.admin, stage);
+  try {
+    for (let turn = 0; !stage.isOver(); turn += 1) {
+      await whenWhole(client.admin, stage);
+      await fault(client.admin, turn);
+    }
+  } finally {
+    await client.close();
+  }
+}
+
+interface Hit {
+  readonly brokers: readonly BrokerProcess[];
+  /** Partitions that have to find another leader. */
+  readonly keys: readonly string[];
+  /** The longest write gap that this may cause, unless the run says otherwise. */
+  readonly limitMs: number;
+}
+
+/** Kills these brokers all at once. */
+async function kill(stage: Stage, { brokers, keys, limitMs }: Hit): Promise<void> {
+  const atMs = performance.now();
+  await Promise.all(brokers.map((broker) => broker.kill()));
+  noteFault(stage, 'kill9', { brokers, keys, limitMs });
+  stage.faulted({ atMs, keys });
+}
+
+function noteFault(stage: Stage, kind: 'kill9' | 'term', { brokers, limitMs }: Hit): void {
+  const v = { kind, node: nodeOf(brokers), limitMs: stage.limitMs ?? limitMs };
+  stage.history.event({ f: 'nemesis', v });
+}
+
+/** Starts brokers that were ended, and waits until they serve. */
+async function start(stage: Stage, brokers: readonly BrokerProcess[]): Promise<void> {
+  for (const broker of brokers) broker.start();
+  await Promise.all(brokers.map((broker) => broker.ready()));
+  stage.history.event({ f: 'nemesis', v: { kind: 'start', node: nodeOf(brokers) } });
+}
+
+function nodeOf(brokers: readonly BrokerProcess[]): number | number[] {
+  const ids = brokers.map((broker) => broker.id);
+  const [id] = ids;
+  return id !== undefined && ids.length === 1 ? id : ids;
+}
+
+async function killLeader(stage: Stage): Promise<void> {
+  await repeat(stage, async (admin, turn) => {
+    const led = await leaders(admin, stage);
     const [node, keys] = [...led].sort((a, b) => b[1].length - a[1].length)[0] ?? [];
     if (node === undefined || keys === undefined) throw new Error('nobody leads');
     await pause(SETTLE_MS);
-    const broker = stage.cluster.broker(node);
-    const atMs = performance.now();
-    await broker.kill();
-    stage.history.event({
-      f: 'nemesis',
-      v: { kind: 'kill9', node, limitMs: stage.limitMs ?? KILL_LIMIT_MS },
-    });
-    stage.faulted({ atMs, keys });
-    kills += 1;
-    stage.say(`kill ${kills}: broker ${node}, which led ${keys.length} of ${stage.partitions}`);
+    const brokers = [stage.cluster.broker(node)];
+    await kill(stage, { brokers, keys, limitMs: KILL_LIMIT_MS });
+    stage.say(`kill ${turn + 1}: broker ${node}, which led ${keys.length} of ${stage.partitions}`);
     await pause(SETTLE_MS);
-    broker.start();
-    await broker.ready();
-    stage.history.event({ f: 'nemesis', v: { kind: 'start', node } });
-  }
-  await client.close();
+    await start(stage, brokers);
+  });
 }
 
 async function killAll(stage: Stage): Promise<void> {
-  const client = new MillraceClient({ bootstrap: stage.cluster.bootstrap });
   const { brokers } = stage.cluster;
   const keys = Array.from({ length: stage.partitions }, (_, i) => `${stage.topic}/${i}`);
-  while (!stage.isOver()) {
-    await whenWhole(client.admin, stage);
+  await repeat(stage, async () => {
     await pause(SETTLE_MS);
-    const atMs = performance.now();
-    await Promise.all(brokers.map((broker) => broker.kill()));
-    const node = brokers.map((broker) => broker.id);
-    stage.history.event({
-      f: 'nemesis',
-      v: { kind: 'kill9', node, limitMs: stage.limitMs ?? KILL_ALL_LIMIT_MS },
-    });
-    stage.faulted({ atMs, keys });
-    for (const broker of brokers) broker.start();
-    await Promise.all(brokers.map((broker) => broker.ready()));
-    stage.history.event({ f: 'nemesis', v: { kind: 'start', node } });
+    await kill(stage, { brokers, keys, limitMs: KILL_ALL_LIMIT_MS });
+    await start(stage, brokers);
     stage.say('killed and restarted all brokers');
-  }
-  await client.close();
+  });
 }
 
 async function rollingRestart(stage: Stage): Promise<void> {
-  const client = new MillraceClient({ bootstrap: stage.cluster.bootstrap });
-  for (let i = 0; !stage.isOver(); i += 1) {
-    await whenWhole(client.admin, stage);
-    const broker = stage.cluster.brokers[i % stage.cluster.brokers.length];
+  const { brokers } = stage.cluster;
+  await repeat(stage, async (admin, turn) => {
+    const broker = brokers[turn % brokers.length];
     if (broker === undefined) throw new Error('no broker');
-    const keys = (await leaders(client.admin, stage)).get(broker.id) ?? [];
+    const keys = (await leaders(admin, stage)).get(broker.id) ?? [];
     await pause(SETTLE_MS);
     const atMs = performance.now();
-    stage.history.event({
-      f: 'nemesis',
-      v: { kind: 'term', node: broker.id, limitMs: stage.limitMs ?? TERM_LIMIT_MS },
-    });
+    // Before it ends: it hands over what it leads first, and that may already be felt.
+    noteFault(stage, 'term', { brokers: [broker], keys, limitMs: TERM_LIMIT_MS });
     stage.faulted({ atMs, keys });
     await broker.kill('SIGTERM');
-    broker.start();
-    await broker.ready();
-    stage.history.event({ f: 'nemesis', v: { kind: 'start', node: broker.id } });
+    await start(stage, [broker]);
     stage.say(`restarted broker ${broker.id}, which led ${keys.length}`);
-  }
-  await client.close();
+  });
 }
 
 /** The coordinator of consumer groups is the broker that leads the metadata group. */
 async function killCoordinator(stage: Stage): Promise<void> {
-  const client = new MillraceClient({ bootstrap: stage.cluster.bootstrap });
   let kills = 0;
-  while (!stage.isOver()) {
-    await whenWhole(client.admin, stage);
+  await repeat(stage, async (admin) => {
     for (let waited = 0; waited < COORDINATOR_EVERY_MS && !stage.isOver(); waited += 100) {
       await pause(100);
     }
-    if (stage.isOver()) break;
-    const { controller: node } = await client.admin.describeCluster();
-    if (node === undefined) continue;
-    const keys = (await leaders(client.admin, stage)).get(node) ?? [];
-    const broker = stage.cluster.broker(node);
-    const atMs = performance.now();
-    await broker.kill();
-    stage.history.event({
-      f: 'nemesis',
-      v: { kind: 'kill9', node, limitMs: stage.limitMs ?? KILL_LIMIT_MS },
-    });
-    stage.faulted({ atMs, keys });
+    if (stage.isOver()) return;
+    const { controller: node } = await admin.describeCluster();
+    if (node === undefined) return;
+    const keys = (await leaders(admin, stage)).get(node) ?? [];
+    const brokers = [stage.cluster.broker(node)];
+    await kill(stage, { brokers, keys, limitMs: KILL_LIMIT_MS });
     kills += 1;
     stage.say(`kill ${kills}: broker ${node}, the coordinator, which led ${keys.length} as well`);
     await pause(COORDINATOR_DOWN_MS);
-    broker.start();
-    await broker.ready();
-    stage.history.event({ f: 'nemesis', v: { kind: 'start', node } });
-  }
-  await client.close();
+    await start(stage, brokers);
+  });
 }
 
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
