@@ -3,6 +3,7 @@ import { runCli } from '../../../src/cli/program.js';
 import { MillraceClient } from '../../../src/client/index.js';
 import { startCluster, type TestCluster } from '../../support/cluster.js';
 import { eventually } from '../../support/eventually.js';
+import { filledTopic } from '../../support/filled-topic.js';
 import { FakeIo } from '../../support/fake-io.js';
 
 interface Described {
@@ -40,11 +41,7 @@ describe('millrace group', function () {
     cluster = await startCluster(1);
     env = { MILLRACE_BOOTSTRAP: cluster.bootstrap.join() };
     const client = new MillraceClient({ bootstrap: cluster.bootstrap });
-    await client.admin.createTopic({ topic: 'orders', partitions: 4 });
-    const producer = client.producer();
-    for (let i = 0; i < 40; i += 1) {
-      await producer.send({ topic: 'orders', partition: i % 4, value: `order ${i}` });
-    }
+    await filledTopic(client, 'orders');
     await client.close();
   });
 

@@ -12,7 +12,9 @@ import { errorFromStatus } from '../../../src/rpc/status.js';
 import { answerOf } from '../../support/api.js';
 import { startCluster, type TestCluster } from '../../support/cluster.js';
 import { eventually } from '../../support/eventually.js';
-import { flat, groupsClient, RawGroupMember } from '../../support/raw-group-member.js';
+import { filledTopic } from '../../support/filled-topic.js';
+import { flat, groupsClient, type RawGroupMember } from '../../support/raw-group-member.js';
+import { RawGroupMembers } from '../../support/raw-group-members.js';
 
 describe('the Groups service', function () {
   this.timeout(60_000);
@@ -20,28 +22,18 @@ describe('the Groups service', function () {
   let client: MillraceClient;
   let groups: GroupsClient;
   let connection: BrokerConnection;
-  const members: RawGroupMember[] = [];
+  const members = new RawGroupMembers({
+    subscription: { topics: ['jobs'] },
+    sessionTimeoutMs: 1_500,
+    rebalanceTimeoutMs: 1_000,
+  });
 
   before(async () => {
     cluster = await startCluster(1);
     client = new MillraceClient({ bootstrap: cluster.bootstrap });
     groups = groupsClient(cluster.bootstrap[0]!);
     connection = connectBroker(cluster.bootstrap[0]!);
-    await client.admin.createTopic({ topic: 'jobs', partitions: 4 });
-    const producer = client.producer();
-    for (let i = 0; i < 40; i += 1) {
-      await producer.send({
-        topic: 'jobs',
-        partition: i % 4,
-        value: `${i}`,
-        timestampMs: 1_000 + i,
-      });
-    }
-    await producer.close();
-  });
-
-  afterEach(() => {
-    for (const member of members.splice(0)) member.kill();
+    await filledTopic(client, 'jobs');
   });
 
   after(async () => {
@@ -52,16 +44,7 @@ describe('the Groups service', function () {
   });
 
   function member(group: string, memberId: string, more: JoinGroup = {}): RawGroupMember {
-    const one = new RawGroupMember(cluster.bootstrap, {
-      group,
-      memberId,
-      subscription: { topics: ['jobs'] },
-      sessionTimeoutMs: 1_500,
-      rebalanceTimeoutMs: 1_000,
-      ...more,
-    });
-    members.push(one);
-    return one.start();
+    return members.start(cluster.bootstrap, { group, memberId, ...more });
   }
 
   const describeGroup = (group: string): Promise<DescribeGroupResponse__Output> =>

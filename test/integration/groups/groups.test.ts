@@ -4,7 +4,8 @@ import { MillraceClient } from '../../../src/client/index.js';
 import type { JoinGroup } from '../../../src/rpc/gen/millrace/broker/v1/JoinGroup.js';
 import { startCluster, type TestCluster } from '../../support/cluster.js';
 import { eventually } from '../../support/eventually.js';
-import { RawGroupMember } from '../../support/raw-group-member.js';
+import type { RawGroupMember } from '../../support/raw-group-member.js';
+import { RawGroupMembers } from '../../support/raw-group-members.js';
 
 const PARTITIONS = 12;
 const SESSION_MS = 1_500;
@@ -13,16 +14,16 @@ describe('consumer groups on real brokers', function () {
   this.timeout(60_000);
   let cluster: TestCluster;
   let client: MillraceClient;
-  const members: RawGroupMember[] = [];
+  const members = new RawGroupMembers({
+    subscription: { topics: ['jobs'] },
+    sessionTimeoutMs: SESSION_MS,
+    rebalanceTimeoutMs: 10_000,
+  });
 
   before(async () => {
     cluster = await startCluster(3);
     client = new MillraceClient({ bootstrap: cluster.bootstrap });
     await client.admin.createTopic({ topic: 'jobs', partitions: PARTITIONS, replicationFactor: 3 });
-  });
-
-  afterEach(() => {
-    for (const member of members.splice(0)) member.kill();
   });
 
   after(async () => {
@@ -31,16 +32,7 @@ describe('consumer groups on real brokers', function () {
   });
 
   function member(group: string, memberId: string, more: JoinGroup = {}): RawGroupMember {
-    const one = new RawGroupMember(cluster.bootstrap, {
-      group,
-      memberId,
-      subscription: { topics: ['jobs'] },
-      sessionTimeoutMs: SESSION_MS,
-      rebalanceTimeoutMs: 10_000,
-      ...more,
-    });
-    members.push(one);
-    return one.start();
+    return members.start(cluster.bootstrap, { group, memberId, ...more });
   }
 
   it('share a topic, and take over from a member that dies without a word', async () => {
