@@ -98,6 +98,18 @@ export function timeText(ms: number): string {
   return Number.isNaN(date.getTime()) ? String(ms) : date.toISOString();
 }
 
+/** What is wrong with one of many, in a cell of a table. */
+export function problemText(error: BrokerError | undefined): string {
+  return error === undefined ? '' : `${error.code}: ${error.message}`;
+}
+
+/** With its error as plain facts, for JSON. */
+export function withPlainError(item: { readonly error: BrokerError | undefined }): unknown {
+  const { error } = item;
+  const plain = error === undefined ? undefined : { code: error.code, message: error.message };
+  return { ...item, error: plain };
+}
+
 export function bytesText(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let value = bytes;

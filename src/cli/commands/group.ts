@@ -1,13 +1,21 @@
 import { Command } from 'commander';
 import type {
   GroupDescription,
-  GroupPartition,
   ResetOffset,
   ResetTo,
   TopicPartitions,
   TopicSelection,
 } from '../../client/index.js';
-import { CommandError, UsageError, grouped, table, type Io } from '../io.js';
+import {
+  CommandError,
+  UsageError,
+  grouped,
+  problemText,
+  table,
+  timeText,
+  withPlainError,
+  type Io,
+} from '../io.js';
 import {
   OFFSET_MAX,
   clusterCommand,
@@ -17,6 +25,9 @@ import {
   withClient,
   type ClusterOptions,
 } from '../options.js';
+
+const TOPIC_FLAG = '-t, --topic <topic[:n,...]>';
+const TOPIC_TEXT = 'this topic, or these partitions of it; may be repeated';
 
 /** millrace group list|describe|reset|delete|delete-offsets */
 export function groupCommand(io: Io): Command {
@@ -68,7 +79,7 @@ function describe(group: GroupDescription): string[] {
   return [
     `${group.group}  ${group.state}  ${group.members.length} member(s)  epoch ${group.groupEpoch}` +
       `  coordinator ${coordinator}  assignor ${group.assignor === '' ? '-' : group.assignor}`,
-    `lag ${isKnown ? `${grouped(lag)} record(s)` : 'not known'}, last commit ${timeText(group.lastCommitTimeMs)}`,
+    `lag ${isKnown ? `${grouped(lag)} record(s)` : 'not known'}, last commit ${timeOr(group.lastCommitTimeMs)}`,
     ...(group.members.length === 0 ? [] : ['', ...membersTable(group)]),
     ...(group.partitions.length === 0 ? [] : ['', ...partitionsTable(group, names)]),
   ];
@@ -113,9 +124,9 @@ function partitionsTable(group: GroupDescription, names: ReadonlyMap<string, str
       p.highWatermark,
       p.lagRecords,
       p.lagMs === undefined ? '-' : `${grouped(p.lagMs / 1_000, 1)} s`,
-      timeText(p.commitTimeMs),
+      timeOr(p.commitTimeMs),
       p.memberId === undefined ? '-' : (names.get(p.memberId) ?? p.memberId),
-      p.error === undefined ? '' : `${p.error.code}: ${p.error.message}`,
+      problemText(p.error),
     ]),
   );
 }
@@ -129,8 +140,8 @@ function textOr(text: string): string {
   return text === '' ? '-' : text;
 }
 
-function timeText(timeMs: number | undefined): string {
-  return timeMs === undefined ? '-' : new Date(timeMs).toISOString();
+function timeOr(timeMs: number | undefined): string {
+  return timeMs === undefined ? '-' : timeText(timeMs);
 }
 
 /** a/0,2 b/1 */
@@ -141,14 +152,6 @@ function listText(topics: readonly TopicPartitions[]): string {
 
 function jsonOf(group: GroupDescription): unknown {
   return { ...group, partitions: group.partitions.map(withPlainError) };
-}
-
-function withPlainError(item: ResetOffset | GroupPartition): unknown {
-  const { error } = item;
-  return {
-    ...item,
-    error: error === undefined ? undefined : { code: error.code, message: error.message },
-  };
 }
 
 interface ResetOptions extends ClusterOptions {
@@ -164,11 +167,7 @@ interface ResetOptions extends ClusterOptions {
 function resetCommand(io: Io): Command {
   return clusterCommand('reset', 'set the committed offsets of a group that has no members')
     .argument('<group>')
-    .option(
-      '-t, --topic <topic[:n,...]>',
-      'only this topic, or these partitions of it; may be repeated',
-      collect,
-    )
+    .option(TOPIC_FLAG, `only ${TOPIC_TEXT}`, collect)
     .option('--to-beginning', 'to the first records there are')
     .option('--to-end', 'to the ends of the logs')
     .option('--to-offset <n>', 'to this offset', wholeNumber(0, OFFSET_MAX))
@@ -198,13 +197,7 @@ function resetLines(offsets: readonly ResetOffset[], isDryRun: boolean): string[
   if (offsets.length === 0) return ['nothing to set: no offsets are committed; name --topic'];
   return table(
     ['TOPIC', 'PARTITION', 'BEFORE', isDryRun ? 'WOULD BE' : 'NOW', 'PROBLEM'],
-    offsets.map((o) => [
-      o.topic,
-      o.partition,
-      o.previousOffset,
-      o.offset,
-      o.error === undefined ? '' : `${o.error.code}: ${o.error.message}`,
-    ]),
+    offsets.map((o) => [o.topic, o.partition, o.previousOffset, o.offset, problemText(o.error)]),
   );
 }
 
@@ -246,11 +239,7 @@ function deleteCommand(io: Io): Command {
 function deleteOffsetsCommand(io: Io): Command {
   return clusterCommand('delete-offsets', 'forget committed offsets of a group without members')
     .argument('<group>')
-    .requiredOption(
-      '-t, --topic <topic[:n,...]>',
-      'this topic, or these partitions of it; may be repeated',
-      collect,
-    )
+    .requiredOption(TOPIC_FLAG, TOPIC_TEXT, collect)
     .action(
       async (group: string, options: ClusterOptions & { readonly topic: readonly string[] }) => {
         const topics = options.topic.map(selectionOf);

@@ -1,6 +1,14 @@
 import { Command } from 'commander';
 import type { TopicDescription } from '../../client/index.js';
-import { UsageError, bytesText, grouped, table, type Io } from '../io.js';
+import {
+  UsageError,
+  bytesText,
+  grouped,
+  problemText,
+  table,
+  withPlainError,
+  type Io,
+} from '../io.js';
 import {
   clusterCommand,
   collect,
@@ -128,19 +136,13 @@ function describe(topic: TopicDescription): string[] {
 }
 
 function problemOf(p: TopicDescription['partitions'][number]): string {
-  if (p.error !== undefined) return `${p.error.code}: ${p.error.message}`;
+  if (p.error !== undefined) return problemText(p.error);
   const repairing = p.replicas.filter((r) => r.isRepairing).map((r) => r.brokerId);
   return repairing.length === 0 ? '' : `being rebuilt on ${repairing.join(',')}`;
 }
 
 function jsonOf(topic: TopicDescription): unknown {
-  return {
-    ...topic,
-    partitions: topic.partitions.map((p) => ({
-      ...p,
-      error: p.error === undefined ? undefined : { code: p.error.code, message: p.error.message },
-    })),
-  };
+  return { ...topic, partitions: topic.partitions.map(withPlainError) };
 }
 
 function alterCommand(io: Io): Command {

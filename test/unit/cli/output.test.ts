@@ -7,8 +7,10 @@ import {
   bytesText,
   describeFailure,
   grouped,
+  problemText,
   table,
   timeText,
+  withPlainError,
   type Io,
 } from '../../../src/cli/io.js';
 import { StreamWriter } from '../../../src/cli/stream-writer.js';
@@ -35,6 +37,14 @@ function onTerminal(io: FakeIo): Io {
 }
 
 describe('output', () => {
+  it('says in a cell, and in JSON, what is wrong with one of many', () => {
+    const error = new BrokerError('NO_QUORUM', 'too few');
+    expect(['', problemText(error)]).to.deep.equal([problemText(undefined), 'NO_QUORUM: too few']);
+    const one = { partition: 1, error };
+    const plain = { partition: 1, error: { code: 'NO_QUORUM', message: 'too few' } };
+    expect(withPlainError(one)).to.deep.equal(plain);
+  });
+
   it('groups digits and names sizes', () => {
     expect([0, 999, 1_000, 1_234_567].map((n) => grouped(n))).to.deep.equal([
       '0',
