@@ -6,6 +6,7 @@ import { PartitionCursor } from './partition-cursor.js';
 import { readSettingsOf, type ReadOptions, type ReadSettings } from './read-options.js';
 import type { ConsumedBatch, ConsumedRecord } from './record-reader.js';
 import type { CommittedOffset, TopicPartition } from './types.js';
+import { mustAnswerAll } from './unanswered.js';
 
 export type { StartAt } from './offset-lookup.js';
 export type { ConsumedBatch, ConsumedRecord } from './record-reader.js';
@@ -105,8 +106,7 @@ export class Consumer extends PartitionConsumer implements AsyncIterable<Consume
       { group, offsets: all },
       { deadlineMs: this.settings.requestTimeoutMs, retryUnknown: true },
     );
-    const refused = answers.find((a) => a.error !== undefined);
-    if (refused?.error !== undefined) throw refused.error;
+    mustAnswerAll(all, answers);
   }
 
   /** The group's committed offsets for the assignment. */

@@ -5,7 +5,7 @@ import { checkArgument } from './check-argument.js';
 import type { ClusterView } from './cluster-view.js';
 import { partitionKey } from './connection.js';
 import type { CommittedOffset, OffsetAt, OffsetQuery, TopicPartition } from './types.js';
-import { unanswered } from './unanswered.js';
+import { mustAnswerAll, unanswered } from './unanswered.js';
 
 /** Where to start reading a partition. */
 export type StartAt =
@@ -94,12 +94,7 @@ export class OffsetLookup {
     or: 'beginning' | 'end',
     group: string | undefined,
   ): Promise<CommittedOr[]> {
-    const answers = await this.committed(group, partitions);
-    const found = new Map(answers.map((c) => [keyOf(c), c]));
-    for (const p of partitions) {
-      const { error } = found.get(keyOf(p)) ?? { error: unanswered(p) };
-      if (error !== undefined) throw error;
-    }
+    const found = mustAnswerAll(partitions, await this.committed(group, partitions));
     const open = partitions.filter((p) => found.get(keyOf(p))?.offset === undefined);
     const offsets = await this.resolve(open, or, group);
     const elsewhere = new Map(open.map((p, i) => [keyOf(p), offsets[i] ?? 0]));

@@ -389,6 +389,16 @@ describe('consumer', () => {
     expect(committed.map((c) => c.offset)).to.deep.equal([5]);
   });
 
+  it('does not take a partition for committed that the answer leaves out', async () => {
+    const s = setup(2);
+    const consumer = s.client.consumer({ topic: 'events', group: 'g' });
+    s.cluster.onCall = (method) => (method === 'commitOffsets' ? [] : undefined);
+    const at = { topic: 'events', partition: 1, offset: 0 };
+    const committing = consumer.commit([at]).catch((thrown: unknown) => thrown);
+    expect(await s.world.until(committing)).to.have.property('code', 'INTERNAL');
+    await consumer.close();
+  });
+
   it('reads exactly the partitions it was given', async () => {
     const s = setup(3);
     for (const p of [0, 1, 2]) put(s.cluster, [`p${p}`], p);
