@@ -1,3 +1,4 @@
+import { compareStrings } from '../../base/collections.js';
 import type { Assignor } from './assignor.js';
 import { rangeAssignor } from './range.js';
 import { rackAssignor, uniformAssignor } from './sticky.js';
@@ -8,7 +9,7 @@ const ASSIGNORS: readonly Assignor[] = [uniformAssignor, rangeAssignor, rackAssi
 const BY_NAME: ReadonlyMap<string, Assignor> = new Map(ASSIGNORS.map((one) => [one.name, one]));
 
 /** Used where members name none. */
-export const DEFAULT_ASSIGNOR: Assignor = uniformAssignor;
+const DEFAULT_ASSIGNOR: Assignor = uniformAssignor;
 
 export function isAssignor(name: string): boolean {
   return BY_NAME.has(name);
@@ -26,7 +27,7 @@ export function chooseAssignor(wanted: Iterable<string>): Assignor {
   }
   let best: string | undefined;
   let most = 0;
-  for (const name of [...votes.keys()].sort((a, b) => (a < b ? -1 : 1))) {
+  for (const name of [...votes.keys()].sort(compareStrings)) {
     const count = votes.get(name) ?? 0;
     if (count > most) {
       best = name;

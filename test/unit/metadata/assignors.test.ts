@@ -10,6 +10,7 @@ import { rangeAssignor } from '../../../src/metadata/assignors/range.js';
 import { assignorNames, chooseAssignor } from '../../../src/metadata/assignors/registry.js';
 import { rackAssignor, uniformAssignor } from '../../../src/metadata/assignors/sticky.js';
 import { slotKey, sortedSlots, type Slot } from '../../../src/metadata/consumer-group.js';
+import { topicId } from '../../../src/model/ids.js';
 import { show, slot } from './group-support.js';
 
 type Spec = Readonly<
@@ -248,6 +249,60 @@ describe('every assignor', () => {
         { numRuns: 300 },
       );
     });
+  }
+
+  const MEMBERS = 5_000;
+  const PARTITIONS = 20_000;
+
+  /** Five thousand members over a hundred topics; the first one has everything so far, if it may. */
+  function large(
+    kind: 'same' | 'mixed',
+    isHoarded: boolean,
+  ): { input: AssignorInput; readonly asked: () => number } {
+    const ids = Array.from({ length: 100 }, (_, i) => topicId(i.toString(16).padStart(32, '0')));
+    const lists = Array.from({ length: kind === 'same' ? 1 : 77 }, (_, list) =>
+      ids.filter(
+        (_id, i) => kind === 'same' || list === 0 || i % 7 === list % 7 || i % 11 === list % 11,
+      ),
+    );
+    const each = PARTITIONS / ids.length;
+    const all = ids.flatMap((id) =>
+      Array.from({ length: each }, (_, partition) => ({ topicId: id, partition })),
+    );
+    const members = Array.from({ length: MEMBERS }, (_, i) => ({
+      memberId: `m${String(i).padStart(4, '0')}`,
+      instanceId: '',
+      rack: `r${i % 5}`,
+      topics: lists[i % lists.length]!,
+      current: isHoarded && i === 0 ? all : [],
+    }));
+    let asked = 0;
+    const racksOf = (partition: number): Set<string> => {
+      asked += 1;
+      return new Set([`r${partition % 5}`, `r${(partition + 1) % 5}`]);
+    };
+    const topics = new Map(ids.map((id) => [id, { id, partitions: each, racksOf }]));
+    return { input: { members, topics }, asked: () => asked };
+  }
+
+  for (const name of assignorNames()) {
+    for (const kind of ['same', 'mixed'] as const) {
+      it(`${name}: takes little time, also for a large group with ${kind} subscriptions`, () => {
+        const assignor = chooseAssignor([name]);
+        for (const isHoarded of [false, true]) {
+          const { input, asked } = large(kind, isHoarded);
+          const before = process.cpuUsage();
+          const assignment = assignor.assign(input);
+          const { user, system } = process.cpuUsage(before);
+          expect((user + system) / 1_000, 'ms of processor time').to.be.below(1_000);
+          expect(asked(), 'looks at racks').to.be.at.most(4 * PARTITIONS);
+          const all = sizes(assignment);
+          expect(all.reduce((sum, size) => sum + size, 0)).to.equal(PARTITIONS);
+          if (name !== 'range')
+            expect(all.at(-1)! - all[0]!).to.be.at.most(kind === 'same' ? 1 : 2);
+        }
+      }).timeout(30_000);
+    }
   }
 
   it('is chosen by most members, else by name, else uniform', () => {
