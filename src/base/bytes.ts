@@ -72,6 +72,12 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array {
   return out;
 }
 
+export function hexOf(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
+  return text;
+}
+
 /** Appends big-endian values to a buffer that grows by doubling. */
 export class ByteWriter {
   private buffer: Uint8Array;

@@ -1,6 +1,6 @@
 import { compareStrings } from '../base/collections.js';
 import type { RaftGroup } from '../host/raft-group.js';
-import { hexOf } from '../metadata/codec-parts.js';
+import { hexOf } from '../base/bytes.js';
 import { findPartition } from '../metadata/decide.js';
 import type { MetadataImage, PartitionImage, TopicImage } from '../metadata/image.js';
 import { topicNameProblem } from '../metadata/names.js';

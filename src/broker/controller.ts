@@ -45,6 +45,7 @@ import type {
   ListGroupsResult,
   TopicSlots,
 } from './group-types.js';
+import { LivedClock } from './lived-clock.js';
 import { Liveness } from './liveness.js';
 import { OffsetCommitter } from './offset-committer.js';
 import { notController, proposeCommand, raise, type AppliedCommand } from './propose.js';
@@ -110,8 +111,7 @@ export class Controller implements ControllerHandlers {
       term,
       liveness: new Liveness({
         sessionMs: settings.sessionMs,
-        gapMsMax: settings.heartbeatMs * 2,
-        monotonicMs: world.clock.monotonicMs(),
+        lived: new LivedClock(world.clock, settings.heartbeatMs * 2),
       }),
       switching: new Set(),
       committer: new OffsetCommitter(world.timers, (commits) =>
@@ -439,10 +439,10 @@ export class Controller implements ControllerHandlers {
   }
 
   #tick(tenure: Tenure): void {
-    const { state, world, self } = this.#deps;
+    const { state, self } = this.#deps;
     tenure.liveness.heard(self);
     const expected = [...state.brokers.values()].filter((b) => !b.isFenced).map((b) => b.id);
-    const silent = tenure.liveness.tick(world.clock.monotonicMs(), expected);
+    const silent = tenure.liveness.silent(expected);
     for (const id of silent) this.#switchFence(tenure, id, true);
     this.#admitLearners(tenure);
   }

@@ -1,4 +1,4 @@
-import { hexOf } from '../metadata/codec-parts.js';
+import { hexOf } from '../base/bytes.js';
 import type { BrokerRegistration } from '../metadata/command.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId } from '../model/ids.js';

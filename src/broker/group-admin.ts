@@ -121,7 +121,7 @@ export class GroupAdmin implements GroupService {
         ? await this.#offsetsAt(wanted, to, deadline.remainingMs())
         : new Map<string, OffsetFound | BrokerError>();
     const resets = wanted.map((at): ResetOffset => {
-      const previousOffset = committed.get(keyOf(at)) ?? -1;
+      const previousOffset = committed.get(keyOf(at))?.offset ?? -1;
       const outcome = resetOffset(to, previousOffset, {
         ends: ends.get(keyOf(at)),
         time: times.get(keyOf(at)),
@@ -159,7 +159,7 @@ export class GroupAdmin implements GroupService {
   async #committedOfEmpty(
     { group, topics }: ResetGroupOffsetsRequest,
     deadlineMs: number,
-  ): Promise<ReadonlyMap<string, number>> {
+  ): Promise<ReadonlyMap<string, CommittedPartition>> {
     let known: GroupRecord | undefined;
     try {
       known = await this.#deps.link.call('describeGroup', group, deadlineMs);
@@ -171,19 +171,16 @@ export class GroupAdmin implements GroupService {
     if (members > 0) {
       throw new BrokerError('GROUP_NOT_EMPTY', `group ${group} has ${members} members`);
     }
-    return new Map((known?.committed ?? []).map((one) => [keyOf(one), one.offset]));
+    return new Map((known?.committed ?? []).map((one) => [keyOf(one), one]));
   }
 
   #partitionsToReset(
     topics: readonly TopicSlots[],
-    committed: ReadonlyMap<string, number>,
+    committed: ReadonlyMap<string, CommittedPartition>,
   ): TopicPartition[] {
     const image = this.#deps.view.image();
     if (topics.length === 0) {
-      return [...committed.keys()].map((key) => {
-        const slash = key.lastIndexOf('/');
-        return { topic: key.slice(0, slash), partition: Number(key.slice(slash + 1)) };
-      });
+      return [...committed.values()].map(({ topic, partition }) => ({ topic, partition }));
     }
     const wanted = new Map<string, TopicPartition>();
     for (const { topic: name, topicId, partitions } of topics) {

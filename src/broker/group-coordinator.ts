@@ -1,5 +1,6 @@
+import { hexOf } from '../base/bytes.js';
 import type { RaftGroup } from '../host/raft-group.js';
-import { hexOf } from '../metadata/codec-parts.js';
+
 import type { Command } from '../metadata/command.js';
 import type { ConsumerGroupView, GroupMember, MemberProfile } from '../metadata/consumer-group.js';
 import {

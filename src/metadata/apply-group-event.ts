@@ -2,17 +2,16 @@ import { invariant, unreachable } from '../base/assert.js';
 import { sortedStringKeys } from '../base/collections.js';
 import { rejected, type Rejection } from './command.js';
 import {
-  findSlot,
+  heldBy,
   slotKey,
   slotKeys,
   sortedSlots,
   type ConsumerGroup,
   type ConsumerGroupView,
   type GroupMember,
-  type MemberProfile,
   type Slot,
 } from './consumer-group.js';
-import { profileProblem } from './group-profile.js';
+import { changesAssignment, profileProblem } from './group-profile.js';
 import type { GroupEvent } from './group-event.js';
 import { METADATA_LIMITS } from './limits.js';
 import type { MetadataState } from './metadata-state.js';
@@ -86,10 +85,6 @@ export function unknownMember(memberId: string): Rejection {
   return rejected('UNKNOWN_MEMBER', `member ${memberId} is not in the group: evicted, or it left`);
 }
 
-function heldBy(member: GroupMember, at: Slot): { readonly epoch: number } | undefined {
-  return findSlot(member.assigned, at) ?? findSlot(member.revoking, at);
-}
-
 // ---- Members ----
 
 function applyMember(state: MetadataState, event: EventOf<'member'>): Rejection | undefined {
@@ -134,7 +129,6 @@ function addMember(state: MetadataState, event: EventOf<'member'>): Rejection | 
   const refusal = roomRefusal(state, existing);
   if (refusal !== undefined) return refusal;
   const group = state.consumerGroups.writable(event.group);
-  state.consumerGroups.memberCount += 1;
   group.groupEpoch += 1;
   group.put({
     memberId,
@@ -183,17 +177,6 @@ function roomRefusal(
   );
 }
 
-/** Whether the target may have to be another one. */
-function changesAssignment(before: MemberProfile, after: MemberProfile): boolean {
-  return (
-    before.rack !== after.rack ||
-    before.pattern !== after.pattern ||
-    before.assignor !== after.assignor ||
-    before.topics.length !== after.topics.length ||
-    before.topics.some((topic, i) => topic !== after.topics[i])
-  );
-}
-
 function applyRelease(state: MetadataState, event: EventOf<'release'>): Rejection | undefined {
   const known = state.consumerGroups.get(event.group)?.members.get(event.memberId);
   if (known === undefined) return unknownMember(event.memberId);
@@ -225,7 +208,6 @@ function applyLeave(state: MetadataState, event: EventOf<'leave'>): Rejection | 
   const known = state.consumerGroups.get(event.group)?.members.get(event.memberId);
   if (known === undefined) return unknownMember(event.memberId);
   const group = state.consumerGroups.writable(event.group);
-  state.consumerGroups.memberCount -= 1;
   group.groupEpoch += 1;
   group.drop(known);
   group.advanceWaiting([...known.assigned, ...known.revoking]);

@@ -1,4 +1,4 @@
-import { MalformedBytesError, type ByteReader, type ByteWriter } from '../base/bytes.js';
+import { hexOf, MalformedBytesError, type ByteReader, type ByteWriter } from '../base/bytes.js';
 import { sortedStringKeys } from '../base/collections.js';
 import { brokerId, topicId, type BrokerId, type TopicId } from '../model/ids.js';
 import { isTopicId } from './names.js';
@@ -46,10 +46,4 @@ export function writeTopicId(w: ByteWriter, id: TopicId): void {
 
 export function readTopicId(r: ByteReader): TopicId {
   return topicId(hexOf(r.raw(16)));
-}
-
-export function hexOf(bytes: Uint8Array): string {
-  let text = '';
-  for (const byte of bytes) text += byte.toString(16).padStart(2, '0');
-  return text;
 }

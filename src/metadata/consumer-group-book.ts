@@ -1,4 +1,4 @@
-import { ConsumerGroup, type ConsumerGroupView } from './consumer-group.js';
+import { ConsumerGroup, type ConsumerGroupView, type MemberTally } from './consumer-group.js';
 
 /** All groups as they stood when the view was taken. */
 export type FrozenConsumerGroups = ReadonlyMap<string, ConsumerGroupView>;
@@ -8,16 +8,21 @@ export type FrozenConsumerGroups = ReadonlyMap<string, ConsumerGroupView>;
  * metadata state, like the ledger of offsets, so that both can move to Raft groups of their own.
  *
  * Invariants: a group shared with a frozen view is never written to, but replaced by a copy first;
- * `memberCount` is the number of members of all groups.
+ * members of all groups are counted as they come and go.
  */
 export class ConsumerGroupBook {
-  memberCount = 0;
+  private readonly tally: MemberTally = { members: 0 };
   private groups = new Map<string, ConsumerGroup>();
   private freezes = 0;
   private readonly changed = new Set<string>();
 
   get size(): number {
     return this.groups.size;
+  }
+
+  /** Of all groups. */
+  get memberCount(): number {
+    return this.tally.members;
   }
 
   get(name: string): ConsumerGroupView | undefined {
@@ -33,13 +38,13 @@ export class ConsumerGroupBook {
     this.changed.add(name);
     const group = this.groups.get(name);
     if (group !== undefined && group.freezes === this.freezes) return group;
-    const copy = new ConsumerGroup(name, this.freezes, group);
+    const copy = new ConsumerGroup(name, { freezes: this.freezes, tally: this.tally }, group);
     this.groups.set(name, copy);
     return copy;
   }
 
   drop(name: string): void {
-    this.memberCount -= this.groups.get(name)?.members.size ?? 0;
+    this.tally.members -= this.groups.get(name)?.members.size ?? 0;
     this.groups.delete(name);
     this.changed.add(name);
   }
@@ -47,7 +52,7 @@ export class ConsumerGroupBook {
   clear(): void {
     for (const name of this.groups.keys()) this.changed.add(name);
     this.groups = new Map();
-    this.memberCount = 0;
+    this.tally.members = 0;
   }
 
   freeze(): FrozenConsumerGroups {

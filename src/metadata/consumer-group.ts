@@ -68,6 +68,11 @@ export function findSlot<S extends Slot>(slots: readonly S[], at: Slot): S | und
   return found !== undefined && compareSlots(found, at) === 0 ? found : undefined;
 }
 
+/** The partition as the member holds it, or has yet to release it. */
+export function heldBy({ assigned, revoking }: GroupMember, at: Slot): HeldSlot | undefined {
+  return findSlot(assigned, at) ?? findSlot(revoking, at);
+}
+
 /** A group as everyone but apply sees it. */
 export interface ConsumerGroupView {
   readonly name: string;
@@ -93,6 +98,11 @@ export function phaseOf(group: ConsumerGroupView): GroupPhase {
   return 'stable';
 }
 
+/** Number of members of all groups that share it. */
+export interface MemberTally {
+  members: number;
+}
+
 /**
  * One consumer group: members, epochs, and who holds which partition. Changed by apply alone.
  *
@@ -112,14 +122,20 @@ export class ConsumerGroup implements ConsumerGroupView {
   /** Tells what topics and partitions the targets were computed from. */
   topicsHash = 0;
 
+  private readonly tally: MemberTally;
   private readonly byId: Map<string, GroupMember>;
   private readonly owners: Map<string, string>;
   private readonly targets: Map<string, string>;
   private readonly instances: Map<string, string>;
 
-  constructor(name: string, freezes: number, from?: ConsumerGroup) {
+  constructor(
+    name: string,
+    { freezes, tally }: { readonly freezes: number; readonly tally: MemberTally },
+    from?: ConsumerGroup,
+  ) {
     this.name = name;
     this.freezes = freezes;
+    this.tally = tally;
     this.byId = new Map(from?.byId);
     this.owners = new Map(from?.owners);
     this.targets = new Map(from?.targets);
@@ -148,7 +164,8 @@ export class ConsumerGroup implements ConsumerGroupView {
   put(member: GroupMember): void {
     const { memberId, profile } = member;
     const before = this.byId.get(memberId);
-    if (before !== undefined) this.forget(before, member);
+    if (before === undefined) this.tally.members += 1;
+    else this.forget(before, member);
     this.byId.set(memberId, member);
     if (profile.instanceId !== '') claim(this.instances, profile.instanceId, memberId);
     if (before?.assigned !== member.assigned || before.revoking !== member.revoking) {
@@ -162,7 +179,7 @@ export class ConsumerGroup implements ConsumerGroupView {
 
   drop(member: GroupMember): void {
     this.forget(member, undefined);
-    this.byId.delete(member.memberId);
+    if (this.byId.delete(member.memberId)) this.tally.members -= 1;
   }
 
   /** Gives up targets of many before they are put anew, as they may change places. */

@@ -1,7 +1,7 @@
 import { unknownMember } from './apply-group-event.js';
 import { rejected, type Rejection } from './command.js';
 import {
-  findSlot,
+  heldBy,
   slotKey,
   slotKeys,
   type GroupMember,
@@ -10,7 +10,7 @@ import {
   type Slot,
 } from './consumer-group.js';
 import type { GroupEvent } from './group-event.js';
-import { assignorProblem, profileProblem } from './group-profile.js';
+import { assignorProblem, profileProblem, sameProfile } from './group-profile.js';
 import type { MetadataState } from './metadata-state.js';
 import { groupNameProblem } from './names.js';
 
@@ -101,7 +101,7 @@ export function claimRefusal(
     );
   }
   for (const slot of owned ?? []) {
-    const held = findSlot(member.assigned, slot) ?? findSlot(member.revoking, slot);
+    const held = heldBy(member, slot);
     if (held === undefined || held.epoch > memberEpoch) {
       return rejected(
         'FENCED_MEMBER_EPOCH',
@@ -160,18 +160,4 @@ export function decideLeave(
     return rejected('INVALID_ARGUMENT', 'only a member with an instance id leaves for a while');
   }
   return { kind: 'events', events: [{ kind: 'away', group, memberId }] };
-}
-
-function sameProfile(a: MemberProfile, b: MemberProfile): boolean {
-  return (
-    a.instanceId === b.instanceId &&
-    a.rack === b.rack &&
-    a.clientId === b.clientId &&
-    a.pattern === b.pattern &&
-    a.assignor === b.assignor &&
-    a.sessionTimeoutMs === b.sessionTimeoutMs &&
-    a.rebalanceTimeoutMs === b.rebalanceTimeoutMs &&
-    a.topics.length === b.topics.length &&
-    a.topics.every((topic, i) => topic === b.topics[i])
-  );
 }

@@ -34,6 +34,27 @@ export function assignorProblem({ assignor }: MemberProfile): Rejection | undefi
   );
 }
 
+/** Whether the target may have to be another one. */
+export function changesAssignment(before: MemberProfile, after: MemberProfile): boolean {
+  return (
+    before.rack !== after.rack ||
+    before.pattern !== after.pattern ||
+    before.assignor !== after.assignor ||
+    before.topics.length !== after.topics.length ||
+    before.topics.some((topic, i) => topic !== after.topics[i])
+  );
+}
+
+export function sameProfile(a: MemberProfile, b: MemberProfile): boolean {
+  return (
+    !changesAssignment(a, b) &&
+    a.instanceId === b.instanceId &&
+    a.clientId === b.clientId &&
+    a.sessionTimeoutMs === b.sessionTimeoutMs &&
+    a.rebalanceTimeoutMs === b.rebalanceTimeoutMs
+  );
+}
+
 function subscriptionProblem({ topics, pattern }: MemberProfile): Rejection | undefined {
   const { subscribedTopicsMax, patternLengthMax } = METADATA_LIMITS;
   const code = 'INVALID_SUBSCRIPTION';

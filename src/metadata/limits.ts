@@ -18,8 +18,8 @@ export const METADATA_LIMITS = {
   subscribedTopicsMax: 1_000,
   patternLengthMax: 1_000,
   /** Session and rebalance timeouts of members. */
-  memberTimeoutMsMin: 1_000,
-  memberTimeoutMsMax: 3_600_000,
+  memberTimeoutMsMin: LIMITS.groupTimeoutMsMin,
+  memberTimeoutMsMax: LIMITS.groupTimeoutMsMax,
   /** Events of consumer groups that one command carries. */
   groupEventsPerCommandMax: 10_000,
   /** Commits that one command carries. */

@@ -198,7 +198,6 @@ function readConsumerGroup(r: ByteReader, state: MetadataState): void {
   group.assignor = r.string();
   group.topicsHash = r.uvarint();
   readList(r, (from) => {
-    state.consumerGroups.memberCount += 1;
     group.put({
       memberId: from.string(),
       profile: readProfile(from),

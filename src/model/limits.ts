@@ -71,6 +71,9 @@ export const LIMITS = {
   groupNameLengthMax: 249,
   /** Members of all consumer groups. */
   groupMembersMax: 100_000,
+  /** Of session and rebalance timeouts of members. */
+  groupTimeoutMsMin: 1_000,
+  groupTimeoutMsMax: 3_600_000,
   /** Streams of members to one broker, those included that have yet to join. */
   groupStreamsMax: 120_000,
   offsetCommitsPerRequestMax: 10_000,

@@ -40,7 +40,6 @@ import { groupFrom } from './convert-cluster.js';
 const TOPICS_MAX = LIMITS.offsetCommitsPerRequestMax;
 const GROUPS_DEFAULT = 1_000;
 const GROUPS_MAX = 10_000;
-const TIMEOUT_MS_MAX = 3_600_000;
 const EPOCH_MAX = 0xffff_ffff;
 
 // ---- Requests ----
@@ -94,7 +93,7 @@ function subscriptionFrom(wire: Subscription__Output | null): SubscriptionSpec {
 }
 
 function timeoutIn(timeoutMs: number, field: string): number | undefined {
-  return optionalInteger(timeoutMs, field, TIMEOUT_MS_MAX);
+  return optionalInteger(timeoutMs, field, LIMITS.groupTimeoutMsMax);
 }
 
 export function topicSlotsFrom(

@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 
-import { MalformedBytesError } from '../../../src/base/bytes.js';
+import { hexOf, MalformedBytesError } from '../../../src/base/bytes.js';
 import type { Command } from '../../../src/metadata/command.js';
-import { hexOf } from '../../../src/metadata/codec-parts.js';
 import { decodeCommand, encodeCommand } from '../../../src/metadata/command-codec.js';
 import type { HeldSlot } from '../../../src/metadata/consumer-group.js';
 import { brokerId, raftGroupId } from '../../../src/model/ids.js';
