@@ -12,6 +12,7 @@ import {
   type CommitDecision,
   type Decision,
 } from '../metadata/decide.js';
+import { METADATA_LIMITS } from '../metadata/limits.js';
 import { groupNameProblem } from '../metadata/names.js';
 import type { MetadataState } from '../metadata/metadata-state.js';
 import { BrokerError } from '../model/errors.js';
@@ -28,6 +29,7 @@ import { membersOf } from '../model/membership.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
 import type { CommittedOffset } from './admin-types.js';
+import { CommandBatcher, type BatchApplied } from './command-batcher.js';
 import type { ControllerHandlers } from './controller-link.js';
 import type {
   Changed,
@@ -47,7 +49,6 @@ import type {
 } from './group-types.js';
 import { LivedClock } from './lived-clock.js';
 import { Liveness } from './liveness.js';
-import { OffsetCommitter } from './offset-committer.js';
 import { notController, proposeCommand, raise, type AppliedCommand } from './propose.js';
 import { namedSlots } from './topic-slots.js';
 import { pickTransferTarget } from './transfer-target.js';
@@ -57,6 +58,7 @@ import type { Watermarks } from './watermarks.js';
 const BARRIER_MS = 3_000;
 const MEMBERSHIP_MS = 10_000;
 const COMMIT_CHECK_MS = 3_000;
+const COMMITS_WAITING_MAX = 200_000;
 
 /** One leadership of the metadata group. */
 interface Tenure {
@@ -65,7 +67,7 @@ interface Tenure {
   readonly liveness: Liveness;
   /** Brokers with a fencing or unfencing command under way. */
   readonly switching: Set<BrokerId>;
-  readonly committer: OffsetCommitter;
+  readonly committer: CommandBatcher<OffsetCommitItem>;
   isChangingMembers: boolean;
 }
 
@@ -114,9 +116,14 @@ export class Controller implements ControllerHandlers {
         lived: new LivedClock(world.clock, settings.heartbeatMs * 2),
       }),
       switching: new Set(),
-      committer: new OffsetCommitter(world.timers, (commits) =>
-        this.#propose(tenure, { kind: 'commitOffsets', commits }),
-      ),
+      committer: new CommandBatcher<OffsetCommitItem>({
+        timers: world.timers,
+        what: 'offset commits',
+        itemsPerCommandMax: METADATA_LIMITS.commitsPerCommandMax,
+        itemsWaitingMax: COMMITS_WAITING_MAX,
+        bytesOf: ({ metadata }) => metadata.length * 2 + 48,
+        propose: (commits) => this.#proposeCommits(tenure, commits),
+      }),
       isChangingMembers: false,
     };
     this.#tenure = tenure;
@@ -248,7 +255,7 @@ export class Controller implements ControllerHandlers {
       places.push(at);
     });
     if (items.length === 0) return { index: this.#deps.state.version, errors, commitTimeMs: 0 };
-    const { index, timeMs, refused } = await tenure.committer.commit(items);
+    const { index, timeMs, refused } = await tenure.committer.submit(items);
     refused.forEach((rejection, i) => {
       const at = places[i];
       if (rejection !== undefined && at !== undefined) {
@@ -408,6 +415,15 @@ export class Controller implements ControllerHandlers {
       case 'propose':
         return this.#propose(tenure, decision.command);
     }
+  }
+
+  async #proposeCommits(
+    tenure: Tenure,
+    commits: readonly OffsetCommitItem[],
+  ): Promise<BatchApplied> {
+    const { result, ...at } = await this.#propose(tenure, { kind: 'commitOffsets', commits });
+    invariant(result.kind === 'offsetsCommitted', 'a commit command commits offsets');
+    return { ...at, refused: result.refused };
   }
 
   #propose(tenure: Tenure, command: Command): Promise<AppliedCommand> {

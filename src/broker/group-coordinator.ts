@@ -1,7 +1,7 @@
+import { invariant } from '../base/assert.js';
 import { hexOf } from '../base/bytes.js';
 import type { RaftGroup } from '../host/raft-group.js';
 
-import type { Command } from '../metadata/command.js';
 import type { ConsumerGroupView, GroupMember, MemberProfile } from '../metadata/consumer-group.js';
 import {
   decideHeartbeat,
@@ -10,14 +10,16 @@ import {
   type GroupDecision,
 } from '../metadata/decide-consumer-group.js';
 import type { GroupEvent } from '../metadata/group-event.js';
+import { METADATA_LIMITS } from '../metadata/limits.js';
 import type { MetadataState } from '../metadata/metadata-state.js';
 import { BrokerError, type LeaderHint } from '../model/errors.js';
 import type { BrokerId } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
 import type { Counter, Gauge, Logger, Metrics } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
+import { CommandBatcher, type BatchApplied } from './command-batcher.js';
 import { Deadlines } from './deadlines.js';
-import { GroupEventBatcher } from './group-event-batcher.js';
+import { roughBytesOf } from './group-event-size.js';
 import { GroupStream, type GroupStreamOwner } from './group-stream.js';
 import type {
   GroupHeartbeatRequest,
@@ -39,6 +41,7 @@ const SESSION_MS_DEFAULT = 45_000;
 const REBALANCE_MS_DEFAULT = 60_000;
 const TICK_MS = 500;
 const EVICT_RETRY_MS = 1_000;
+const EVENTS_WAITING_MAX = 50_000;
 /** From the opening of a stream until its first request. */
 const FIRST_REQUEST_MS = 10_000;
 
@@ -48,7 +51,7 @@ interface Tenure {
   readonly sessions: Map<string, Map<string, MemberSession>>;
   readonly lived: LivedClock;
   readonly deadlines: Deadlines;
-  readonly batcher: GroupEventBatcher;
+  readonly batcher: CommandBatcher<GroupEvent>;
   readonly planner: TargetPlanner;
   readonly cancelTick: Cancel;
 }
@@ -103,9 +106,14 @@ export class GroupCoordinator implements GroupStreamOwner {
   activate(group: RaftGroup): void {
     this.deactivate();
     const { world, state, log } = this.#deps;
-    const batcher = new GroupEventBatcher(world.timers, (command: Command) =>
-      proposeCommand(group, command, () => this.#deps.hint()),
-    );
+    const batcher = new CommandBatcher<GroupEvent>({
+      timers: world.timers,
+      what: 'changes of groups',
+      itemsPerCommandMax: METADATA_LIMITS.groupEventsPerCommandMax,
+      itemsWaitingMax: EVENTS_WAITING_MAX,
+      bytesOf: roughBytesOf,
+      propose: (events) => this.#propose(group, events),
+    });
     const lived = new LivedClock(world.clock, TICK_MS * 2);
     const tenure: Tenure = {
       group,
@@ -118,9 +126,9 @@ export class GroupCoordinator implements GroupStreamOwner {
         state,
         log,
         matches: this.#patterns.matcher,
-        submit: (events) => {
+        submit: async (events) => {
           this.#targets.add(1);
-          return batcher.submit(events);
+          return (await batcher.submit(events)).refused;
         },
       }),
       cancelTick: world.timers.every(TICK_MS, () => void lived.nowMs()),
@@ -128,6 +136,13 @@ export class GroupCoordinator implements GroupStreamOwner {
     this.#tenure = tenure;
     this.groupsChanged([...state.consumerGroups.names()]);
     tenure.planner.markAll();
+  }
+
+  async #propose(group: RaftGroup, events: readonly GroupEvent[]): Promise<BatchApplied> {
+    const hint = (): LeaderHint | undefined => this.#deps.hint();
+    const { result, ...at } = await proposeCommand(group, { kind: 'groupEvents', events }, hint);
+    invariant(result.kind === 'groupEventsApplied', 'group events are applied as such');
+    return { ...at, refused: result.refused };
   }
 
   deactivate(): void {
@@ -311,7 +326,8 @@ export class GroupCoordinator implements GroupStreamOwner {
   async #submit(tenure: Tenure, decision: GroupDecision): Promise<void> {
     if (decision.kind === 'rejected') raise(decision);
     if (decision.events.length > 0) {
-      for (const refusal of await tenure.batcher.submit(decision.events)) {
+      const { refused } = await tenure.batcher.submit(decision.events);
+      for (const refusal of refused) {
         if (refusal !== undefined) raise(refusal);
       }
     }
@@ -424,7 +440,7 @@ export class GroupCoordinator implements GroupStreamOwner {
     session.isEnding = true;
     session.endReason = why;
     tenure.batcher.submit([{ kind: 'leave', group, memberId }]).then(
-      ([refusal]) => {
+      ({ refused: [refusal] }) => {
         if (refusal !== undefined) {
           this.#stays(tenure, session, refusal.message);
           return;
