@@ -190,7 +190,7 @@ class MillraceBroker implements Broker {
         const delta = replica.state.takeDelta();
         if (delta !== undefined) book.follow(replica.state);
         view.publish(delta);
-        if (delta !== undefined) coordinator.topicsChanged();
+        if (delta !== undefined) coordinator.topicsChanged(delta);
         coordinator.groupsChanged(replica.state.consumerGroups.takeChanged());
       },
       becameController: (group, term) => controller.activate(group, term),

@@ -1,8 +1,7 @@
 import { invariant } from '../base/assert.js';
 import { hexOf } from '../base/bytes.js';
 import type { RaftGroup } from '../host/raft-group.js';
-
-import type { ConsumerGroupView, GroupMember, MemberProfile } from '../metadata/consumer-group.js';
+import type { GroupMember, MemberProfile } from '../metadata/consumer-group.js';
 import {
   decideHeartbeat,
   decideJoin,
@@ -10,8 +9,10 @@ import {
   type GroupDecision,
 } from '../metadata/decide-consumer-group.js';
 import type { GroupEvent } from '../metadata/group-event.js';
+import type { MetadataDelta } from '../metadata/image.js';
 import { METADATA_LIMITS } from '../metadata/limits.js';
 import type { MetadataState } from '../metadata/metadata-state.js';
+import { planTarget } from '../metadata/plan-target.js';
 import { BrokerError, type LeaderHint } from '../model/errors.js';
 import type { BrokerId } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
@@ -28,17 +29,15 @@ import type {
   ParticipateRequest,
   Participation,
   ParticipationSink,
-  SubscriptionSpec,
 } from './group-types.js';
 import { LivedClock } from './lived-clock.js';
+import { changedProfile, profileOf } from './member-profile.js';
 import { MemberSession } from './member-session.js';
 import { notController, proposeCommand, raise } from './propose.js';
 import { TargetPlanner } from './target-planner.js';
 import { TopicPatterns } from './topic-patterns.js';
 import { slotsOf } from './topic-slots.js';
 
-const SESSION_MS_DEFAULT = 45_000;
-const REBALANCE_MS_DEFAULT = 60_000;
 const TICK_MS = 500;
 const EVICT_RETRY_MS = 1_000;
 const EVENTS_WAITING_MAX = 50_000;
@@ -51,6 +50,8 @@ interface Tenure {
   readonly sessions: Map<string, Map<string, MemberSession>>;
   readonly lived: LivedClock;
   readonly deadlines: Deadlines;
+  /** Groups that have changed and could not be followed yet. */
+  readonly unfollowed: Set<string>;
   readonly batcher: CommandBatcher<GroupEvent>;
   readonly planner: TargetPlanner;
   readonly cancelTick: Cancel;
@@ -105,7 +106,17 @@ export class GroupCoordinator implements GroupStreamOwner {
 
   activate(group: RaftGroup): void {
     this.deactivate();
+    if (this.#isStopped) return;
+    const tenure = this.#begin(group);
+    this.#tenure = tenure;
+    this.groupsChanged([...this.#deps.state.consumerGroups.names()]);
+    // Telling members of a group may have ended the tenure.
+    if (this.#tenure === tenure) tenure.planner.markAll();
+  }
+
+  #begin(group: RaftGroup): Tenure {
     const { world, state, log } = this.#deps;
+    const lived = new LivedClock(world.clock, TICK_MS * 2);
     const batcher = new CommandBatcher<GroupEvent>({
       timers: world.timers,
       what: 'changes of groups',
@@ -114,28 +125,29 @@ export class GroupCoordinator implements GroupStreamOwner {
       bytesOf: roughBytesOf,
       propose: (events) => this.#propose(group, events),
     });
-    const lived = new LivedClock(world.clock, TICK_MS * 2);
+    const { matcher: matches } = this.#patterns;
+    const planner = new TargetPlanner({
+      world,
+      state,
+      log,
+      matches,
+      plan: (one) => planTarget(state, one, matches),
+      submit: async (events) => {
+        this.#targets.add(1);
+        return (await batcher.submit(events)).refused;
+      },
+    });
     const tenure: Tenure = {
       group,
       sessions: new Map(),
+      unfollowed: new Set(),
       lived,
       deadlines: new Deadlines(world),
       batcher,
-      planner: new TargetPlanner({
-        world,
-        state,
-        log,
-        matches: this.#patterns.matcher,
-        submit: async (events) => {
-          this.#targets.add(1);
-          return (await batcher.submit(events)).refused;
-        },
-      }),
-      cancelTick: world.timers.every(TICK_MS, () => void lived.nowMs()),
+      planner,
+      cancelTick: world.timers.every(TICK_MS, () => this.#tick(tenure)),
     };
-    this.#tenure = tenure;
-    this.groupsChanged([...state.consumerGroups.names()]);
-    tenure.planner.markAll();
+    return tenure;
   }
 
   async #propose(group: RaftGroup, events: readonly GroupEvent[]): Promise<BatchApplied> {
@@ -143,6 +155,11 @@ export class GroupCoordinator implements GroupStreamOwner {
     const { result, ...at } = await proposeCommand(group, { kind: 'groupEvents', events }, hint);
     invariant(result.kind === 'groupEventsApplied', 'group events are applied as such');
     return { ...at, refused: result.refused };
+  }
+
+  #tick(tenure: Tenure): void {
+    tenure.lived.nowMs();
+    if (tenure.unfollowed.size > 0) this.groupsChanged([...tenure.unfollowed]);
   }
 
   deactivate(): void {
@@ -169,18 +186,21 @@ export class GroupCoordinator implements GroupStreamOwner {
     const tenure = this.#tenure;
     if (tenure === undefined) return;
     for (const name of names) {
+      tenure.unfollowed.delete(name);
       try {
         this.#sync(tenure, name);
       } catch (error) {
         // One group's failure must not reach the others, nor the metadata group that applies.
         this.#deps.log.error({ group: name, err: error }, 'a consumer group was not followed');
+        tenure.unfollowed.add(name);
       }
+      // Telling members of it may have ended the tenure.
+      if (this.#tenure !== tenure) return;
     }
   }
 
-  /** Topics or brokers have changed. */
-  topicsChanged(): void {
-    this.#tenure?.planner.markAll();
+  topicsChanged(delta: MetadataDelta): void {
+    this.#tenure?.planner.topicsChanged(delta);
   }
 
   participate(sink: ParticipationSink, clientHost: string): Participation {
@@ -359,7 +379,10 @@ export class GroupCoordinator implements GroupStreamOwner {
     for (const session of [...(sessions?.values() ?? [])]) {
       if (group?.members.has(session.memberId) !== true) this.#drop(tenure, session);
     }
-    if (group === undefined) return;
+    if (group === undefined || group.members.size === 0) {
+      tenure.planner.forget(name);
+      return;
+    }
     const nowMs = tenure.lived.nowMs();
     for (const member of group.members.values()) {
       const session = this.#session(tenure, member, name);
@@ -369,7 +392,7 @@ export class GroupCoordinator implements GroupStreamOwner {
       if (hasNewTime && !session.isEnding) this.#arm(tenure, session, member);
       this.#push(session);
     }
-    if (isOutdated(group)) tenure.planner.mark(name);
+    if (group.groupEpoch !== group.assignmentEpoch) tenure.planner.mark(name);
   }
 
   #session(tenure: Tenure, member: GroupMember, group: string): MemberSession {
@@ -489,39 +512,4 @@ export class GroupCoordinator implements GroupStreamOwner {
     const hint = this.#deps.hint();
     return notController(hint?.brokerId === this.#deps.self ? undefined : hint);
   }
-}
-
-function isOutdated(group: ConsumerGroupView): boolean {
-  return group.members.size > 0 && group.groupEpoch !== group.assignmentEpoch;
-}
-
-function profileOf(request: JoinGroupRequest): MemberProfile {
-  const { instanceId, rack, clientId, assignor } = request;
-  return {
-    instanceId,
-    rack,
-    clientId,
-    assignor,
-    ...subscriptionOf(request.subscription),
-    sessionTimeoutMs: request.sessionTimeoutMs ?? SESSION_MS_DEFAULT,
-    rebalanceTimeoutMs: request.rebalanceTimeoutMs ?? REBALANCE_MS_DEFAULT,
-  };
-}
-
-/** Undefined: nothing is said to change. */
-function changedProfile(
-  profile: MemberProfile,
-  { subscription, assignor, rack }: GroupHeartbeatRequest,
-): MemberProfile | undefined {
-  if (subscription === undefined && assignor === undefined && rack === undefined) return undefined;
-  return {
-    ...profile,
-    ...(subscription === undefined ? undefined : subscriptionOf(subscription)),
-    assignor: assignor ?? profile.assignor,
-    rack: rack ?? profile.rack,
-  };
-}
-
-function subscriptionOf({ topics, pattern }: SubscriptionSpec): SubscriptionSpec {
-  return { topics: [...new Set(topics)].sort((a, b) => (a < b ? -1 : 1)), pattern };
 }

@@ -1,8 +1,10 @@
 import type { Rejection } from '../metadata/command.js';
 import type { ConsumerGroupView } from '../metadata/consumer-group.js';
 import type { GroupEvent } from '../metadata/group-event.js';
+import type { MetadataDelta } from '../metadata/image.js';
 import type { MetadataState } from '../metadata/metadata-state.js';
-import { planTarget, type MatchPattern, type TargetEvent } from '../metadata/plan-target.js';
+import type { Interest, MatchPattern, TargetEvent, TargetPlan } from '../metadata/plan-target.js';
+import type { TopicId } from '../model/ids.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
 
@@ -13,11 +15,23 @@ const RETRY_MS = 250;
 const TOPICS_MS = 20;
 
 export interface TargetPlannerDeps {
-  readonly world: World;
+  readonly world: Pick<World, 'clock' | 'timers'>;
   readonly state: MetadataState;
   readonly matches: MatchPattern;
   readonly log: Logger;
+  plan(group: ConsumerGroupView): TargetPlan;
   submit(events: readonly GroupEvent[]): Promise<readonly (Rejection | undefined)[]>;
+}
+
+/** One group's planning. */
+interface Planning {
+  stage: 'idle' | 'waiting' | 'underWay';
+  /** It changed while a target was under way. */
+  isOutdated: boolean;
+  notBeforeMs: number;
+  /** What its last target was computed from; undefined: anything may make another one due. */
+  interest: Interest | undefined;
+  cancelWait: Cancel | undefined;
 }
 
 /**
@@ -26,14 +40,16 @@ export interface TargetPlannerDeps {
  *
  * Invariants: one target of a group is under way at a time; a group that changes meanwhile is looked
  * at again. A group in which much changes gets its targets at a distance, each for all that changed.
+ * Nothing is kept of groups that have no members.
  */
 export class TargetPlanner {
   readonly #deps: TargetPlannerDeps;
-  readonly #waiting = new Set<string>();
-  readonly #underWay = new Set<string>();
-  /** Changed while a target of theirs was under way. */
-  readonly #again = new Set<string>();
-  readonly #notBefore = new Map<string, number>();
+  readonly #plannings = new Map<string, Planning>();
+  /** Groups whose turn it is, in order. */
+  readonly #ready = new Set<string>();
+  #isTurnDue = false;
+  #changedTopics = new Set<TopicId>();
+  #haveBrokersChanged = false;
   #cancelTopics: Cancel | undefined;
   #isStopped = false;
 
@@ -41,81 +57,161 @@ export class TargetPlanner {
     this.#deps = deps;
   }
 
-  mark(group: string): void {
-    if (this.#isStopped || this.#waiting.has(group)) return;
-    if (this.#underWay.has(group)) {
-      this.#again.add(group);
-      return;
-    }
-    this.#waiting.add(group);
-    const { timers, clock } = this.#deps.world;
-    const waitMs = (this.#notBefore.get(group) ?? 0) - clock.monotonicMs();
-    if (waitMs <= 0) timers.defer(() => this.#plan(group));
-    else timers.after(waitMs, () => this.#plan(group));
+  /** Groups of which something is kept. */
+  get size(): number {
+    return this.#plannings.size;
   }
 
-  /** Topics, or where they live, have changed. */
-  markAll(): void {
+  mark(group: string): void {
     if (this.#isStopped) return;
-    this.#cancelTopics ??= this.#deps.world.timers.after(TOPICS_MS, () => {
-      this.#cancelTopics = undefined;
-      const { consumerGroups } = this.#deps.state;
-      for (const name of consumerGroups.names()) {
-        if ((consumerGroups.get(name)?.members.size ?? 0) > 0) this.mark(name);
-      }
-    });
+    const planning = this.#plannings.get(group) ?? newPlanning();
+    this.#plannings.set(group, planning);
+    if (planning.stage === 'waiting') return;
+    if (planning.stage === 'underWay') {
+      planning.isOutdated = true;
+      return;
+    }
+    planning.stage = 'waiting';
+    const { timers, clock } = this.#deps.world;
+    const waitMs = planning.notBeforeMs - clock.monotonicMs();
+    if (waitMs <= 0) this.#beReady(group);
+    else planning.cancelWait = timers.after(waitMs, () => this.#beReady(group));
+  }
+
+  markAll(): void {
+    for (const name of this.#deps.state.consumerGroups.names()) this.mark(name);
+  }
+
+  /** The group is gone, or nobody is left in it. */
+  forget(group: string): void {
+    const planning = this.#plannings.get(group);
+    // What is under way is forgotten when its outcome is known.
+    if (planning === undefined || planning.stage === 'underWay') return;
+    planning.cancelWait?.();
+    this.#ready.delete(group);
+    this.#plannings.delete(group);
+  }
+
+  /** Topics, or where they live, have changed: those groups are marked that it concerns. */
+  topicsChanged({ isReset, topics, brokers }: MetadataDelta): void {
+    if (this.#isStopped) return;
+    if (isReset) {
+      this.markAll();
+      return;
+    }
+    for (const id of topics) this.#changedTopics.add(id);
+    if (brokers.length > 0) this.#haveBrokersChanged = true;
+    if (this.#changedTopics.size === 0 && !this.#haveBrokersChanged) return;
+    this.#cancelTopics ??= this.#deps.world.timers.after(TOPICS_MS, () => this.#markConcerned());
   }
 
   stop(): void {
     this.#isStopped = true;
     this.#cancelTopics?.();
+    for (const { cancelWait } of this.#plannings.values()) cancelWait?.();
+    this.#plannings.clear();
+    this.#ready.clear();
+  }
+
+  #hasMembers(group: string): boolean {
+    return (this.#deps.state.consumerGroups.get(group)?.members.size ?? 0) > 0;
+  }
+
+  #markConcerned(): void {
+    this.#cancelTopics = undefined;
+    const { state, matches } = this.#deps;
+    const ids = [...this.#changedTopics];
+    const haveBrokersChanged = this.#haveBrokersChanged;
+    this.#changedTopics = new Set();
+    this.#haveBrokersChanged = false;
+    const names = ids.flatMap((id) => state.topicsById.get(id)?.name ?? []);
+    const known = new Map<string, boolean>();
+    const matchesAny = (pattern: string): boolean => {
+      const isMatch = known.get(pattern) ?? names.some(matches(pattern));
+      known.set(pattern, isMatch);
+      return isMatch;
+    };
+    for (const [group, { interest }] of this.#plannings) {
+      const isConcerned =
+        interest === undefined ||
+        (haveBrokersChanged && interest.isInRacks) ||
+        ids.some((id) => interest.topics.has(id)) ||
+        names.some((name) => interest.names.has(name)) ||
+        [...interest.patterns].some(matchesAny);
+      if (isConcerned) this.mark(group);
+    }
+  }
+
+  #beReady(group: string): void {
+    this.#ready.add(group);
+    this.#nextTurn();
+  }
+
+  #nextTurn(): void {
+    if (this.#isTurnDue || this.#ready.size === 0) return;
+    this.#isTurnDue = true;
+    this.#deps.world.timers.defer(() => {
+      this.#isTurnDue = false;
+      const [group] = this.#ready;
+      if (group !== undefined) this.#plan(group);
+      this.#nextTurn();
+    });
   }
 
   #plan(name: string): void {
-    this.#waiting.delete(name);
-    const { state, world, log } = this.#deps;
+    this.#ready.delete(name);
+    const { state, log } = this.#deps;
     const group = state.consumerGroups.get(name);
-    if (this.#isStopped || group === undefined) {
-      this.#notBefore.delete(name);
+    const planning = this.#plannings.get(name);
+    if (planning === undefined) return;
+    planning.stage = 'idle';
+    planning.cancelWait = undefined;
+    planning.interest = undefined;
+    if (group === undefined || group.members.size === 0) {
+      this.forget(name);
       return;
     }
-    const target = this.#target(group);
-    if (target === undefined) {
-      this.#notBefore.delete(name);
-      return;
+    try {
+      const { target, interest } = this.#deps.plan(group);
+      planning.interest = interest;
+      if (target === undefined) return;
+      planning.stage = 'underWay';
+      void this.#submit(planning, target, group.members.size);
+    } catch (error) {
+      // An assignor that fails leaves its group as it is, and the broker running.
+      log.error({ group: name, err: error }, 'no target could be computed');
     }
-    const spacingMs = Math.min(SPACING_MS_MAX, group.members.size / 2);
-    this.#underWay.add(name);
-    this.#deps
-      .submit([target])
-      .then(
-        ([refusal]) => {
-          this.#notBefore.set(name, world.clock.monotonicMs() + spacingMs);
-          if (refusal === undefined) return;
-          log.debug({ group: name, reason: refusal.message }, 'a target came too late');
-          this.#again.add(name);
-        },
-        (error: unknown) => {
-          log.debug({ group: name, err: error }, 'a target was not committed');
-          this.#notBefore.set(name, world.clock.monotonicMs() + RETRY_MS);
-          this.#again.add(name);
-        },
-      )
-      .finally(() => {
-        this.#underWay.delete(name);
-        if (this.#again.delete(name)) this.mark(name);
-      })
-      .catch(() => undefined);
   }
 
-  /** An assignor that fails leaves its group as it is, and the broker running. */
-  #target(group: ConsumerGroupView): TargetEvent | undefined {
-    const { state, matches, log } = this.#deps;
+  async #submit(planning: Planning, target: TargetEvent, members: number): Promise<void> {
+    const { log, world } = this.#deps;
+    const { group } = target;
+    let waitMs = Math.min(SPACING_MS_MAX, members / 2);
+    let reason: unknown;
     try {
-      return planTarget(state, group, matches);
+      const [refusal] = await this.#deps.submit([target]);
+      reason = refusal?.message;
     } catch (error) {
-      log.error({ group: group.name, err: error }, 'no target could be computed');
-      return undefined;
+      reason = error;
+      waitMs = RETRY_MS;
     }
+    const isOutdated = planning.isOutdated || reason !== undefined;
+    planning.stage = 'idle';
+    planning.isOutdated = false;
+    planning.notBeforeMs = world.clock.monotonicMs() + waitMs;
+    if (this.#isStopped) return;
+    if (reason !== undefined) log.debug({ group, err: reason }, 'a target was not installed');
+    if (!this.#hasMembers(group)) this.forget(group);
+    else if (isOutdated) this.mark(group);
   }
+}
+
+function newPlanning(): Planning {
+  return {
+    stage: 'idle',
+    isOutdated: false,
+    notBeforeMs: 0,
+    interest: undefined,
+    cancelWait: undefined,
+  };
 }

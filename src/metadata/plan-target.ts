@@ -18,16 +18,32 @@ export type TargetEvent = Extract<GroupEvent, { kind: 'target' }>;
 /** Tells topics' names that are what the pattern asks for; patterns were checked when they came. */
 export type MatchPattern = (pattern: string) => (topicName: string) => boolean;
 
+/** What a target was computed from, besides the group: nothing else makes another one due. */
+export interface Interest {
+  /** Topics that subscriptions name, whether they exist or not. */
+  readonly names: ReadonlySet<string>;
+  readonly patterns: ReadonlySet<string>;
+  /** Topics that subscriptions came to. */
+  readonly topics: ReadonlySet<TopicId>;
+  /** In which rack each broker is. */
+  readonly isInRacks: boolean;
+}
+
+export interface TargetPlan {
+  /** Undefined: the target that the group has is up to date. */
+  readonly target: TargetEvent | undefined;
+  readonly interest: Interest;
+}
+
 /**
- * The group's next target assignment; undefined if the one it has is up to date. For the leader: what
- * it computes travels in the event, so that replicas need not agree on assignors or patterns.
+ * The group's next target assignment. For the leader: what it computes travels in the event, so that
+ * replicas need not agree on assignors or patterns.
  */
 export function planTarget(
   image: MetadataImage,
   group: ConsumerGroupView,
   matches: MatchPattern,
-): TargetEvent | undefined {
-  if (group.members.size === 0) return undefined;
+): TargetPlan {
   const memberIds = sortedStringKeys(group.members);
   const subscriptions = new Subscriptions(image, matches);
   const members: AssignorMember[] = [];
@@ -40,12 +56,15 @@ export function planTarget(
   }
   const assignor = chooseAssignor([...group.members.values()].map((m) => m.profile.assignor));
   const isRackAware = assignor.name === 'rack' && members.some(({ rack }) => rack !== '');
-  const topics = subscriptions.all();
-  const topicsHash = hashOf(image, topics, isRackAware);
+  const topics = subscriptions.all().map((topic) => assignorTopic(image, topic));
+  const interest = { ...subscriptions.interest(), isInRacks: isRackAware };
+  const topicsHash = hashOf(topics, isRackAware);
   const raisesEpoch = group.groupEpoch === group.assignmentEpoch;
-  if (raisesEpoch && topicsHash === group.topicsHash) return undefined;
-  const assignment = assignor.assign({ members, topics: assignorTopics(image, topics) });
-  return {
+  const isUpToDate = raisesEpoch && topicsHash === group.topicsHash;
+  if (members.length === 0 || isUpToDate) return { target: undefined, interest };
+  const byId = new Map(topics.map((topic) => [topic.id, topic]));
+  const assignment = assignor.assign({ members, topics: byId });
+  const target: TargetEvent = {
     kind: 'target',
     group: group.name,
     groupEpoch: group.groupEpoch,
@@ -55,6 +74,7 @@ export function planTarget(
     topicsHash,
     changes: changesTo(members, assignment),
   };
+  return { target, interest };
 }
 
 /** Topics that subscriptions come to; members mostly share one. */
@@ -63,6 +83,8 @@ class Subscriptions {
   private readonly matches: MatchPattern;
   private readonly resolved = new Map<string, readonly TopicId[]>();
   private readonly found = new Map<TopicId, TopicImage>();
+  private readonly names = new Set<string>();
+  private readonly patterns = new Set<string>();
 
   constructor(image: MetadataImage, matches: MatchPattern) {
     this.image = image;
@@ -75,8 +97,12 @@ class Subscriptions {
     const known = this.resolved.get(key);
     if (known !== undefined) return known;
     const ids = new Set<TopicId>();
-    for (const name of topics) this.add(this.image.topicsByName.get(name), ids);
+    for (const name of topics) {
+      this.names.add(name);
+      this.add(this.image.topicsByName.get(name), ids);
+    }
     if (pattern !== '') {
+      this.patterns.add(pattern);
       const matches = this.matches(pattern);
       for (const [name, topic] of this.image.topicsByName) {
         if (matches(name)) this.add(topic, ids);
@@ -91,6 +117,11 @@ class Subscriptions {
     return [...this.found.values()].sort((a, b) => compareStrings(a.id, b.id));
   }
 
+  interest(): Omit<Interest, 'isInRacks'> {
+    const { names, patterns, found } = this;
+    return { names, patterns, topics: new Set(found.keys()) };
+  }
+
   private add(topic: TopicImage | undefined, to: Set<TopicId>): void {
     if (topic === undefined) return;
     to.add(topic.id);
@@ -98,20 +129,18 @@ class Subscriptions {
   }
 }
 
-function assignorTopics(
-  image: MetadataImage,
-  topics: readonly TopicImage[],
-): ReadonlyMap<TopicId, AssignorTopic> {
-  return new Map(
-    topics.map((topic) => [
-      topic.id,
-      {
-        id: topic.id,
-        partitions: topic.partitions.length,
-        racksOf: (partition: number) => racksOf(image, topic, partition),
-      },
-    ]),
-  );
+/** Racks are looked up once for each partition. */
+function assignorTopic(image: MetadataImage, topic: TopicImage): AssignorTopic {
+  const known = new Map<number, ReadonlySet<string>>();
+  return {
+    id: topic.id,
+    partitions: topic.partitions.length,
+    racksOf: (partition) => {
+      const racks = known.get(partition) ?? racksOf(image, topic, partition);
+      known.set(partition, racks);
+      return racks;
+    },
+  };
 }
 
 function racksOf(image: MetadataImage, topic: TopicImage, partition: number): Set<string> {
@@ -124,14 +153,14 @@ function racksOf(image: MetadataImage, topic: TopicImage, partition: number): Se
 }
 
 /** Of everything in the image that an assignment may depend on; 0 is nothing's. */
-function hashOf(image: MetadataImage, topics: readonly TopicImage[], withRacks: boolean): number {
+function hashOf(topics: readonly AssignorTopic[], withRacks: boolean): number {
   let hash = topics.length;
   for (const topic of topics) {
-    const words = [topic.partitions.length];
+    const words = [topic.partitions];
     for (let i = 0; i < 32; i += 8) words.push(Number.parseInt(topic.id.slice(i, i + 8), 16));
     if (withRacks) {
-      for (let partition = 0; partition < topic.partitions.length; partition += 1) {
-        const racks = [...racksOf(image, topic, partition)].sort(compareStrings).join('\n');
+      for (let partition = 0; partition < topic.partitions; partition += 1) {
+        const racks = [...topic.racksOf(partition)].sort(compareStrings).join('\n');
         words.push(partition);
         for (let i = 0; i < racks.length; i += 1) words.push(racks.charCodeAt(i));
       }

@@ -146,7 +146,7 @@ class World {
       }
       case 'plan': {
         const group = this.log.state.consumerGroups.get(GROUP);
-        const target = group && planTarget(this.log.state, group, () => () => false);
+        const target = group && planTarget(this.log.state, group, () => () => false).target;
         if (target !== undefined) this.queue.push(target);
         break;
       }
@@ -379,7 +379,7 @@ class World {
     return (
       group !== undefined &&
       phaseOf(group) === 'stable' &&
-      planTarget(this.log.state, group, () => () => false) === undefined &&
+      planTarget(this.log.state, group, () => () => false).target === undefined &&
       this.queue.length === 0 &&
       group.members.size === this.processes.size &&
       [...this.processes.values()].every(({ inbox }) => inbox.length === 0)

@@ -96,8 +96,40 @@ describe("the group coordinator's sessions", () => {
     consumerGroups.get = get;
     expect(bench.coordinator.sessionOf('others', 'm2')).to.not.equal(undefined);
     expect(bench.lines.filter(({ level }) => level === 'error')).to.have.length(1);
+    expect(bench.coordinator.sessionOf(GROUP, 'm1')).to.equal(undefined);
+    await bench.world.run(600);
+    // Followed late, it has a full session from then on.
+    expect(bench.coordinator.sessionOf(GROUP, 'm1')).to.not.equal(undefined);
     await bench.world.run(11_000);
-    expect(get('others')?.members.size).to.equal(0);
+    expect([isMember('m1'), get('others')?.members.size]).to.eql([false, 0]);
+  });
+
+  it('do not begin once the coordinator has stopped', async () => {
+    await bench.join('m1');
+    bench.coordinator.stop();
+    bench.activate();
+    expect(bench.coordinator.sessionOf(GROUP, 'm1')).to.equal(undefined);
+    await bench.world.run(11_000);
+    expect(isMember('m1')).to.equal(true);
+  });
+
+  it('end with the leadership, though it ends while members are told of another one', async () => {
+    await bench.join('m1');
+    await bench.join('m2', { group: 'others' });
+    bench.coordinator.deactivate();
+    const { consumerGroups } = bench.log.state;
+    const get = consumerGroups.get.bind(consumerGroups);
+    consumerGroups.get = (name) => {
+      bench.coordinator.deactivate();
+      return get(name);
+    };
+    bench.activate();
+    consumerGroups.get = get;
+    expect(bench.coordinator.sessionOf('others', 'm2')).to.equal(undefined);
+    const proposed = bench.proposed.length;
+    await bench.world.run(11_000);
+    expect(bench.proposed).to.have.length(proposed);
+    expect(isMember('m1')).to.equal(true);
   });
 
   it('need a stream that joins: one that brings nothing is ended', async () => {

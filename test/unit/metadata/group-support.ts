@@ -77,7 +77,7 @@ export class GroupLog extends Log {
 
   /** Computes and installs the target, if a new one is due. */
   plan(): boolean {
-    const target = planTarget(this.state, this.group, (pattern) => {
+    const { target } = planTarget(this.state, this.group, (pattern) => {
       const expression = new RegExp(`^(?:${pattern})$`);
       return (name) => expression.test(name);
     });

@@ -138,7 +138,7 @@ export class CoordinatorBench {
   /** As the broker does after every applied entry. */
   published(): void {
     const delta = this.log.state.takeDelta();
-    if (delta !== undefined) this.coordinator.topicsChanged();
+    if (delta !== undefined) this.coordinator.topicsChanged(delta);
     this.coordinator.groupsChanged(this.log.state.consumerGroups.takeChanged());
   }
 
