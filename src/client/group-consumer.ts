@@ -2,11 +2,11 @@ import { BrokerError } from '../model/errors.js';
 import type { Cancel } from '../ports/world.js';
 import { partitionKey } from './connection.js';
 import { GroupCallbacks, partitionsOf } from './group-callbacks.js';
-import { CommitQueue, isFenced, type CommitTerms } from './group-commits.js';
-import { GroupHoldings, type Held, type StartOfPartition } from './group-holdings.js';
+import { isFenced } from './group-commits.js';
+import { GroupHoldings, type Held } from './group-holdings.js';
 import { GroupMember } from './group-member.js';
+import { GroupOffsets, ignore } from './group-offsets.js';
 import { settingsOf, type GroupConsumerOptions, type GroupSettings } from './group-options.js';
-import type { MemberIdentity } from './group-types.js';
 import type { StartAt } from './offset-lookup.js';
 import { PartitionConsumer, type ConsumerDeps } from './partition-consumer.js';
 import type { ConsumedBatch, ConsumedRecord, CurrentBatch } from './record-reader.js';
@@ -42,11 +42,9 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
   readonly memberId: string;
   private readonly options: GroupConsumerOptions;
   private readonly settings: GroupSettings;
-  private readonly commits: CommitQueue;
   private readonly holdings: GroupHoldings;
   private readonly callbacks: GroupCallbacks;
-  /** The auto-commit that is not over yet. */
-  private autoCommit: AbortController | undefined;
+  private readonly offsets: GroupOffsets;
   private member: GroupMember | undefined;
   /** An earlier membership that is not over yet. */
   private leaving: Promise<void> = Promise.resolve();
@@ -68,13 +66,17 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
     this.options = options;
     this.settings = settings;
     this.memberId = hexOf(deps.world.random.bytes(16));
-    this.commits = new CommitQueue(deps.view, deps.world, options.group);
-    const { world } = deps;
+    const { view, world } = deps;
     this.callbacks = new GroupCallbacks(options, world, (error) => this.fetcher.raise(error));
+    this.offsets = new GroupOffsets(options, settings, {
+      ...{ view, world, lookup: this.lookup, callbacks: this.callbacks },
+      holdings: () => this.holdings,
+      member: () => ({ memberId: this.memberId, memberEpoch: this.memberEpoch }),
+    });
     this.holdings = new GroupHoldings(
       { world, fetcher: this.fetcher, reader: this.reader },
       {
-        startOf: async (held) => await this.startOf(held),
+        startOf: async (held) => await this.offsets.startOf(held),
         assigned: async (held) => await this.callbacks.assigned(held, settings.rebalanceTimeoutMs),
         revoked: async (held, endMs) => await this.revoked(held, endMs),
         released: () => this.member?.report(),
@@ -163,7 +165,8 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
    */
   async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
     const { requestTimeoutMs } = this.settings;
-    await this.send(() => offsets ?? this.handedOutSoFar(), { deadlineMs: requestTimeoutMs });
+    const take = (): readonly OffsetToCommit[] => offsets ?? this.offsets.handedOutSoFar();
+    await this.offsets.commit(take, { deadlineMs: requestTimeoutMs });
   }
 
   /** The group's committed offsets for the assignment. */
@@ -264,20 +267,13 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
     if (this.timers.length > 0) return;
     const { timers } = this.deps.world;
     const { autoCommitIntervalMs, processingTimeoutMs, isAutoCommitting } = this.settings;
-    const { requestTimeoutMs: deadlineMs } = this.settings;
     const shortestMs = Math.min(processingTimeoutMs, this.options.unavailableTimeoutMs ?? Infinity);
     const watchMs = Math.min(WATCH_MS, Math.max(10, shortestMs / 4));
     this.timers.push(timers.every(watchMs, () => this.watch()));
     if (!isAutoCommitting) return;
-    const commit = (): void => {
-      // While the coordinator is away, one commit waits for it, not one an interval.
-      if (this.autoCommit !== undefined) return;
-      this.autoCommit = new AbortController();
-      const { signal } = this.autoCommit;
-      const committing = this.commitProcessed(() => this.holdings.all(), { deadlineMs, signal });
-      void committing.catch(ignore).finally(() => (this.autoCommit = undefined));
-    };
-    this.timers.push(timers.every(autoCommitIntervalMs, commit));
+    this.timers.push(
+      timers.every(autoCommitIntervalMs, () => void this.offsets.commitNowAndThen()),
+    );
   }
 
   private watch(): void {
@@ -315,12 +311,12 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
 
   /** Leaves with a last commit of what was processed, taken now. Never rejects. */
   private async giveUp(member: GroupMember): Promise<void> {
-    const offsets = this.due(this.holdings.all());
+    const offsets = this.offsets.due(this.holdings.all());
     const identity = { memberId: this.memberId, memberEpoch: member.epoch };
     if (this.settings.isAutoCommitting && offsets.length > 0) {
-      this.autoCommit?.abort();
+      this.offsets.makeWay();
       const terms = { member: () => identity, deadlineMs: LAST_COMMIT_MS };
-      await this.send(() => offsets, terms).catch(ignore);
+      await this.offsets.commit(() => offsets, terms).catch(ignore);
     }
     await member.leave(false);
   }
@@ -337,12 +333,12 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
     const { clock } = this.deps.world;
     const commitMs = isAutoCommitting ? rebalanceTimeoutMs * COMMIT_SHARE : 0;
     // It would wait for the coordinator, and what the application commits now would wait for it.
-    this.autoCommit?.abort();
+    this.offsets.makeWay();
     await this.callbacks.revoked(held, Math.max(1, endMs - commitMs - clock.monotonicMs()));
     if (!isAutoCommitting) return;
-    this.autoCommit?.abort();
+    this.offsets.makeWay();
     const deadlineMs = Math.max(1, endMs - clock.monotonicMs());
-    await this.commitProcessed(() => held, { deadlineMs }).catch(ignore);
+    await this.offsets.commitProcessed(() => held, { deadlineMs }).catch(ignore);
   }
 
   private async shutDown(isForGood: boolean): Promise<void> {
@@ -354,15 +350,17 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
     const held = this.holdings.all();
     await this.holdings.whenBack(held, DRAIN_MS);
     for (const cancel of this.timers) cancel();
-    this.autoCommit?.abort();
+    this.offsets.makeWay();
     await this.callbacks.revoked(held, DRAIN_MS);
     let failure: BrokerError | undefined;
     if (held.length > 0 && this.settings.isAutoCommitting) {
       const terms = { deadlineMs: this.settings.requestTimeoutMs };
-      await this.commitProcessed(() => this.holdings.all(), terms).catch((thrown: unknown) => {
-        const error = BrokerError.from(thrown);
-        if (!isFenced(error)) failure = error;
-      });
+      await this.offsets
+        .commitProcessed(() => this.holdings.all(), terms)
+        .catch((thrown: unknown) => {
+          const error = BrokerError.from(thrown);
+          if (!isFenced(error)) failure = error;
+        });
     }
     this.holdings.drop();
     const isStatic = (this.options.instanceId ?? '') !== '';
@@ -370,77 +368,6 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
     this.member = undefined;
     this.deps.closed?.();
     if (failure !== undefined) throw failure;
-  }
-
-  // ---- Offsets ----
-
-  private async startOf(held: readonly Held[]): Promise<readonly StartOfPartition[]> {
-    const partitions = partitionsOf(held);
-    const from = this.options.from ?? 'beginning';
-    const starts = await this.lookup.committedOr(partitions, from, this.options.group);
-    const fresh = partitions.flatMap((p, i): OffsetToCommit[] => {
-      const start = starts[i];
-      return start === undefined || start.isCommitted ? [] : [{ ...p, offset: start.offset }];
-    });
-    // Or whoever has the partition next would begin at a later end, and skip what came in between.
-    if (from === 'end' && this.settings.isAutoCommitting && fresh.length > 0) {
-      await this.send(() => fresh, { deadlineMs: this.settings.requestTimeoutMs });
-    }
-    const isEnding = this.options.stopAtEnd === true;
-    const ends = isEnding ? await this.lookup.resolve(partitions, 'end', undefined) : [];
-    return starts.map(({ offset }, i) => ({ offset, end: isEnding ? (ends[i] ?? 0) : Infinity }));
-  }
-
-  private handedOutSoFar(): OffsetToCommit[] {
-    return this.holdings.all().flatMap(({ topic, partition, cursor }) => {
-      return cursor === undefined ? [] : { topic, partition, offset: cursor.position };
-    });
-  }
-
-  /** What was processed and is not committed yet. */
-  private due(among: readonly Held[]): OffsetToCommit[] {
-    return among.flatMap((held) => {
-      const offset = this.holdings.processed(held);
-      if (offset === undefined || offset === held.settled) return [];
-      return [{ topic: held.topic, partition: held.partition, offset }];
-    });
-  }
-
-  private async commitProcessed(
-    among: () => readonly Held[],
-    terms: Omit<CommitTerms, 'member'>,
-  ): Promise<void> {
-    if (this.memberEpoch === 0) return;
-    await this.send(() => this.due(among()), terms);
-  }
-
-  /** As this member, if not told as whom. */
-  private async send(
-    offsets: () => readonly OffsetToCommit[],
-    terms: Omit<CommitTerms, 'member'> & Partial<Pick<CommitTerms, 'member'>>,
-  ): Promise<void> {
-    let sent: readonly OffsetToCommit[] | undefined;
-    const take = (): readonly OffsetToCommit[] => (sent = offsets());
-    try {
-      await this.commits.commit(take, { member: () => this.identity(), ...terms });
-    } catch (thrown) {
-      const error = BrokerError.from(thrown);
-      this.callbacks.committed({ offsets: sent ?? offsets(), error });
-      throw error;
-    }
-    for (const o of sent ?? []) {
-      const held = this.holdings.get(o);
-      if (held !== undefined) this.holdings.settled(held, o.offset);
-    }
-    if (sent !== undefined && sent.length > 0) {
-      this.callbacks.committed({ offsets: sent, error: undefined });
-    }
-  }
-
-  private identity(): MemberIdentity {
-    const { memberId, memberEpoch } = this;
-    if (memberEpoch > 0) return { memberId, memberEpoch };
-    throw new BrokerError('UNKNOWN_MEMBER', 'this consumer is not in its group at the moment');
   }
 }
 
@@ -452,8 +379,4 @@ function unreachable(withinMs: number, cause: BrokerError | undefined): BrokerEr
 
 function hexOf(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-function ignore(): void {
-  // Told to onCommit; the next commit has it again.
 }
