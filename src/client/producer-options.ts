@@ -24,7 +24,7 @@ export interface ProducerOptions {
   readonly idempotent?: boolean | undefined;
   /** A batch is sent when it has this many bytes. Default: 256 KiB. */
   readonly batchBytes?: number | undefined;
-  /** ... or when its first record has waited this long. Default: 5. */
+  /** ... or when its first record has waited this long; less than deliveryTimeoutMs. Default: 5. */
   readonly lingerMs?: number | undefined;
   readonly compression?: Compression | undefined;
   /** Batches of a partition on their way at a time; at most 5. Default: 5, or 1 without idempotence. */
@@ -73,7 +73,7 @@ export function settingsOf(options: ProducerOptions): ProducerSettings {
     isIdempotent,
     window: options.inflightBatchesMax ?? (isIdempotent ? 5 : 1),
     batchBytes: options.batchBytes ?? 256 * 1024,
-    lingerMs: options.lingerMs ?? 5,
+    lingerMs: options.lingerMs ?? Math.min(5, delivery / 2),
     compression: options.compression ?? 'none',
     bufferBytesMax: options.bufferBytesMax ?? 32 * 1024 * 1024,
     deliveryTimeoutMs: delivery,
@@ -88,11 +88,14 @@ export function settingsOf(options: ProducerOptions): ProducerSettings {
     batchBytes > 0 && batchBytes <= LIMITS.batchBytesMax,
     `batchBytes must be 1 to ${LIMITS.batchBytesMax}`,
   );
-  checkArgument(settings.lingerMs >= 0, 'lingerMs must not be negative');
   checkArgument(settings.bufferBytesMax > 0, 'bufferBytesMax must be positive');
   checkArgument(
     deliveryTimeoutMs > 0 && deliveryTimeoutMs <= LIMITS.deliveryTimeoutMsMax,
     `deliveryTimeoutMs must be 1 to ${LIMITS.deliveryTimeoutMsMax}`,
+  );
+  checkArgument(
+    settings.lingerMs >= 0 && settings.lingerMs < deliveryTimeoutMs,
+    `lingerMs must be 0 or more, and less than deliveryTimeoutMs (${deliveryTimeoutMs})`,
   );
   checkArgument(settings.topicTimeoutMs > 0, 'topicTimeoutMs must be positive');
   checkArgument(

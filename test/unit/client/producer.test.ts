@@ -373,6 +373,16 @@ describe('producer', () => {
       .to.throw(BrokerError)
       .with.property('code', 'INVALID_ARGUMENT');
   });
+
+  it('lets no record wait for others beyond the time it has to be delivered', () => {
+    for (const lingerMs of [1_000, 2 ** 31, -1, Number.NaN]) {
+      expect(() => setup({ lingerMs, deliveryTimeoutMs: 1_000 })).to.throw(
+        BrokerError,
+        /lingerMs must be .* less than deliveryTimeoutMs \(1000\)/,
+      );
+    }
+    setup({ deliveryTimeoutMs: 2 });
+  });
 });
 
 describe('producer under random faults', () => {
