@@ -70,5 +70,12 @@ describe('house rules', () => {
     expect(() => checkLimits({ ...LIMITS, peerMessageBytesMax: LIMITS.batchBytesMax })).to.throw(
       /peer message/,
     );
+    const { fetchForwardsMax, streamsPerConnectionMax } = LIMITS;
+    expect(() =>
+      checkLimits({ ...LIMITS, fetchForwardsMax: streamsPerConnectionMax / 2 + 1 }),
+    ).to.throw(/passed on/);
+    expect(() => checkLimits({ ...LIMITS, streamsPerConnectionMax: fetchForwardsMax })).to.throw(
+      /passed on/,
+    );
   });
 });

@@ -57,6 +57,8 @@ export const LIMITS = {
   fetchWaitersMax: 100_000,
   /** Polls that a broker has under way at other brokers, for fetches of several leaders. */
   fetchForwardsMax: 1_024,
+  /** Requests and streams that one connection, of a client or between brokers, may have open. */
+  streamsPerConnectionMax: 2_048,
   requestDeadlineMsMax: 300_000,
 
   /** Recent entries of all groups of a broker kept in memory. */
@@ -110,6 +112,14 @@ export function checkLimits(limits: Readonly<Record<keyof typeof LIMITS, number>
   invariant(
     limits.groupMembersMax < limits.groupStreamsMax,
     'every member of a group can be connected, and others come',
+  );
+  invariant(
+    2 * limits.fetchForwardsMax <= limits.streamsPerConnectionMax,
+    'polls that wait at one peer leave half of their connection to produces that are passed on',
+  );
+  invariant(
+    limits.streamsPerConnectionMax <= limits.peerCallsMax,
+    'a connection between brokers has no more streams than calls are served',
   );
   invariant(
     limits.deliveryTimeoutMsMax < limits.producerExpiryMs,

@@ -6,11 +6,10 @@ import {
   type Server,
   type ServerOptions,
 } from '@grpc/grpc-js';
+import { LIMITS } from '../model/limits.js';
 import type { Logger } from '../ports/telemetry.js';
 import { formatAddress, sharedOptions } from './channel.js';
 import { trackSessions } from './flow-control.js';
-
-export const STREAMS_PER_CONNECTION_MAX = 1_000;
 
 /**
  * For a process that is a broker: what gRPC has to say reaches us as errors, and it must not write to
@@ -28,7 +27,7 @@ export function serverOptions(options: {
 }): ServerOptions {
   return {
     ...sharedOptions(options.messageBytesMax),
-    'grpc.max_concurrent_streams': STREAMS_PER_CONNECTION_MAX,
+    'grpc.max_concurrent_streams': LIMITS.streamsPerConnectionMax,
     'grpc.keepalive_time_ms': options.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
   };

@@ -18,9 +18,9 @@ interface Connection {
 export const RECORDS_PREFIX = 'partition.';
 
 /**
- * Connections for calls to peers, two an address, opened on first use. Owned by PeerTransport.
- * Calls have connections of their own, so that none waits behind entries; and what runs the cluster
- * has one apart from records, as fetches that wait may take all streams that a connection has.
+ * Connections for calls and snapshots to peers, three an address, opened on first use. Owned by
+ * PeerTransport. Calls have connections of their own, so that none waits behind entries or a snapshot;
+ * and what runs the cluster has one apart from records, of which many may wait at a time.
  */
 export class PeerConnections {
   private readonly identity: PeerIdentity;
@@ -30,8 +30,8 @@ export class PeerConnections {
     this.identity = identity;
   }
 
-  clientFor(peer: PeerAddress): PeerClient {
-    return this.connectionTo(peer, 'records').client;
+  snapshotClient(peer: PeerAddress): PeerClient {
+    return this.connectionTo(peer, 'snapshots').client;
   }
 
   /**
@@ -70,7 +70,7 @@ export class PeerConnections {
     this.retain(new Set());
   }
 
-  private connectionTo(peer: PeerAddress, use: 'records' | 'cluster'): Connection {
+  private connectionTo(peer: PeerAddress, use: 'records' | 'cluster' | 'snapshots'): Connection {
     const address = formatAddress(peer.host, peer.port);
     const key = `${use} ${address}`;
     const existing = this.connections.get(key);

@@ -137,7 +137,8 @@ export class PeerTransport implements Transport, PeerDirectory, PeerCaller {
   async sendSnapshot(to: BrokerId, header: SnapshotHeader, snapshot: Snapshot): Promise<void> {
     const peer = this.mustKnow(to);
     const metadata = callMetadata(this.options.identity, to);
-    await this.snapshotSender.send(this.connections.clientFor(peer), metadata, header, snapshot);
+    const client = this.connections.snapshotClient(peer);
+    await this.snapshotSender.send(client, metadata, header, snapshot);
   }
 
   async call(

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { BrokerError } from '../../../src/model/errors.js';
 import { brokerId } from '../../../src/model/ids.js';
-import { STREAMS_PER_CONNECTION_MAX } from '../../../src/rpc/grpc-server.js';
+import { LIMITS } from '../../../src/model/limits.js';
 import { eventually } from '../../support/eventually.js';
 import {
   connectedPair,
@@ -158,13 +158,13 @@ describe('peer transport: who may speak', () => {
     b.transport.handle('controller.heartbeat', async () => bytes('known'));
     const nothing = new Uint8Array(0);
     const ended: Promise<unknown>[] = [];
-    for (let i = 0; i < STREAMS_PER_CONNECTION_MAX + 10; i += 1) {
+    for (let i = 0; i < LIMITS.streamsPerConnectionMax + 10; i += 1) {
       const fetch = a.transport.call(b.address.id, 'partition.fetch', nothing, {
         deadlineMs: 4_000,
       });
       ended.push(fetch.catch(() => undefined));
     }
-    await eventually('all streams are taken', () => waiting === STREAMS_PER_CONNECTION_MAX);
+    await eventually('all streams are taken', () => waiting === LIMITS.streamsPerConnectionMax);
     const beat = await a.transport.call(b.address.id, 'controller.heartbeat', nothing, {
       deadlineMs: 1_000,
     });

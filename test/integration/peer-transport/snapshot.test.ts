@@ -13,6 +13,7 @@ import { protoTypes } from '../../../src/rpc/proto.js';
 import { SnapshotSender } from '../../../src/rpc/snapshot-stream.js';
 import type { PeerClient } from '../../../src/rpc/gen/millrace/peer/v1/Peer.js';
 import { errorFromStatus } from '../../../src/rpc/status.js';
+import { eventually } from '../../support/eventually.js';
 import { connectedPair, type TestPeer, type TestPeerOptions } from '../../support/peers.js';
 
 const HEADER: SnapshotHeader = {
@@ -86,6 +87,27 @@ describe('peer transport: snapshots', () => {
     const snapshot = { meta: HEADER.meta, state: stateOf(2 * 1024 * 1024) };
     await a.transport.sendSnapshot(b.address.id, HEADER, snapshot);
     expect(performance.now() - startedAt).to.be.within(400, 3_000);
+  });
+
+  it('waits for no stream that fetches have taken', async () => {
+    const [a, b] = await pair();
+    let waiting = 0;
+    b.transport.handle('partition.fetch', () => {
+      waiting += 1;
+      return new Promise(() => undefined);
+    });
+    let ended = 0;
+    const fetches = Array.from({ length: LIMITS.streamsPerConnectionMax }, () =>
+      a.transport
+        .call(b.address.id, 'partition.fetch', new Uint8Array(0), { deadlineMs: 4_000 })
+        .catch(() => (ended += 1)),
+    );
+    await eventually('all streams are taken', () => waiting === fetches.length);
+    await a.transport.sendSnapshot(b.address.id, HEADER, { meta: HEADER.meta, state: stateOf(9) });
+    expect(b.snapshots).to.have.length(1);
+    expect(ended).to.equal(0);
+    await b.transport.stop();
+    await Promise.all(fetches);
   });
 
   it('reports a peer that cannot be reached', async () => {
