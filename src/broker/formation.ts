@@ -281,25 +281,31 @@ export class Formation {
 
   /**
    * Who is pointed at a cluster through seeds must not go on in another one instead, as a broker that
-   * is a majority by itself could. Seeds that do not answer say nothing; one of this cluster is enough.
+   * is a majority by itself could. Seeds that do not answer say nothing; one of this cluster is enough,
+   * and no other is waited for then.
    */
   async #refuseStrangeSeeds({ clusterId }: BrokerIdentity): Promise<void> {
     const seeds = this.#deps.bootstrap.seeds.filter((seed) => seed.id !== this.#deps.self.id);
-    const answers = await Promise.all(
-      seeds.map((seed) => this.#ask(seed, FORMATION_OPS.status, undefined)),
-    );
     const strangers: string[] = [];
-    for (const answer of answers) {
-      if (answer instanceof BrokerError) {
-        if (answer.code === 'WRONG_CLUSTER') strangers.push(answer.message);
-      } else if (answer.clusterId === clusterId) {
-        return;
-      } else if (answer.state === 'formed') {
-        const theirs = `broker ${answer.brokerId} is of cluster ${answer.clusterId}`;
-        strangers.push(`${theirs}; this data directory is of ${clusterId}`);
-      }
-    }
-    if (strangers.length > 0) throw new BrokerError('WRONG_CLUSTER', strangers.join('; '));
+    await new Promise<void>((resolve, reject) => {
+      const looks = seeds.map(async (seed) => {
+        const answer = await this.#ask(seed, FORMATION_OPS.status, undefined);
+        if (answer instanceof BrokerError) {
+          if (answer.code === 'WRONG_CLUSTER') strangers.push(answer.message);
+        } else if (answer.clusterId === clusterId) {
+          resolve();
+        } else if (answer.state === 'formed') {
+          const theirs = `broker ${answer.brokerId} is of cluster ${answer.clusterId}`;
+          strangers.push(`${theirs}; this data directory is of ${clusterId}`);
+        }
+      });
+      Promise.all(looks)
+        .then(() => {
+          if (strangers.length === 0) resolve();
+          else reject(new BrokerError('WRONG_CLUSTER', strangers.join('; ')));
+        })
+        .catch(reject);
+    });
   }
 
   // ---- Joining ----

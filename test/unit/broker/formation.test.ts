@@ -127,6 +127,18 @@ describe('forming and joining a cluster', () => {
     expect(brokers.services(9).view.image().brokers.size).to.equal(4);
   });
 
+  it('starts again as soon as one seed is of its cluster, whoever else is silent', async () => {
+    brokers.startAll([1, 2, 3]);
+    await brokers.untilReady();
+    brokers.start(9, { seeds: [1] });
+    await brokers.untilReady([9]);
+    brokers.kill(9);
+    brokers.isolate(2);
+    brokers.start(9, { seeds: [2, 1] });
+    await brokers.world.until(() => brokers.lives.get(9)?.broker.services() !== undefined, 100);
+    brokers.heal(2);
+  });
+
   it('keeps the identity of a broker that died while it joined', async () => {
     brokers.startAll([1, 2, 3]);
     await brokers.untilReady();
