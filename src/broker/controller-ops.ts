@@ -29,7 +29,7 @@ import { topicIdCodec } from './topic-id-codec.js';
 
 // Requests to the metadata leader, from every broker (its own included).
 
-export const stringMap: Codec<ReadonlyMap<string, string>> = {
+const stringMap: Codec<ReadonlyMap<string, string>> = {
   write: writeStringMap,
   read: readStringMap,
 };

@@ -5,8 +5,9 @@ export interface RecentHolder {
 }
 
 /**
- * One budget for the recent entries of all groups. Above it, the groups that were quiet longest give
- * up theirs first: half of them in a first round, the rest in a second.
+ * One budget for the recent entries of all groups. Above it, one group after another gives up half of
+ * its entries, those that were quiet longest first, until there is room again; if that is not enough,
+ * they give up the rest in the same order.
  *
  * Entries that are not yet applied or durable cannot be given up; the core's limit on its uncommitted
  * tail bounds those.
