@@ -3,19 +3,27 @@ import { logIndex, type LogIndex, type Offset } from '../model/ids.js';
 import type { LogEntry } from '../model/log-entry.js';
 import { readBatchHeader } from '../model/record-batch.js';
 import { PartitionState, type PartitionLimits } from '../partition/partition-state.js';
+import { PastStates } from '../partition/past-states.js';
 import type { Logger } from '../ports/telemetry.js';
 
-/** Less is not worth a new snapshot, unless it is everything. */
-const CHUNK_BYTES = 1024 * 1024;
-const READ_BYTES = 1024 * 1024;
+const MIB = 1024 * 1024;
+/**
+ * Less than this share of what is kept is not worth a new snapshot and a compaction, unless it is
+ * everything: a log takes about a ninth more room than its records need.
+ */
+const KEPT_SHARE = 1 / 8;
+const CHUNK_BYTES_MIN = MIB;
+const CHUNK_BYTES_MAX = 64 * MIB;
+const READ_BYTES = MIB;
 
 /** Runs one piece of background work after another, for a whole broker. */
 export type Lane = (work: () => Promise<void>) => Promise<void>;
 
 /**
- * Gives back the bytes of one replica's entries below the log start: rolls the base state (the
- * partition as of the last truncated entry) forward over what it drops and hands it to the group, which
- * makes it durable before it deletes (CORRECTNESS 20).
+ * Gives back the bytes of one replica's entries below the log start: brings the base state (the
+ * partition as of the last truncated entry) forward, by a state of the past and over what lies between
+ * that and the log start, and hands it to the group, which makes it durable before it deletes
+ * (CORRECTNESS 20).
  *
  * Invariants: only applied entries whose records all lie below the applied log start are dropped;
  * local and invisible: nothing replicated depends on when or whether it runs.
@@ -26,6 +34,7 @@ export class LogTruncator {
   private readonly limits: PartitionLimits;
   private readonly lane: Lane;
   private readonly log: Logger;
+  private readonly past = new PastStates();
   private isRunning = false;
   /** Of the replica; what an earlier one left hanging is of no account. */
   private life = 0;
@@ -43,6 +52,11 @@ export class LogTruncator {
     this.limits = options.limits;
     this.lane = options.lane;
     this.log = options.log;
+  }
+
+  /** Something was applied. */
+  applied(): void {
+    this.past.note(this.state);
   }
 
   /** Starts a truncation if it is worth it and none is under way. */
@@ -68,6 +82,7 @@ export class LogTruncator {
     this.life += 1;
     this.isRunning = false;
     this.baseBytes = undefined;
+    this.past.clear();
   }
 
   stop(): void {
@@ -79,10 +94,10 @@ export class LogTruncator {
     if (logStartOffset === 0) return false;
     const base = this.baseBytes;
     if (base === undefined) return true;
-    const isEverything = logStartOffset === highWatermark;
-    const dropBytes =
-      (isEverything ? index.bytesTotal : (index.spanOf(logStartOffset)?.bytesBefore ?? 0)) - base;
-    return dropBytes >= CHUNK_BYTES || (isEverything && dropBytes > 0);
+    if (logStartOffset === highWatermark) return index.bytesTotal > base;
+    const dropTo = index.spanOf(logStartOffset)?.bytesBefore ?? 0;
+    const chunk = (index.bytesTotal - dropTo) * KEPT_SHARE;
+    return dropTo - base >= Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, chunk));
   }
 
   private async truncate(life: number): Promise<void> {
@@ -95,12 +110,15 @@ export class LogTruncator {
     this.baseBytes = rolled.index.bytesTotal;
     if (!this.isWorthIt()) return;
     const target = this.state.logStartOffset;
+    const past = this.past.newestBelow(target);
+    if (past !== undefined && past.index > baseIndex) rolled.restore(past.state, past.index);
     await this.roll(rolled, target, life);
     const last = rolled.appliedIndex;
     if (last <= baseIndex || this.isOver(life)) return;
     await this.group.truncatePrefix(last, rolled.encode());
     if (this.isOver(life)) return;
     this.baseBytes = rolled.index.bytesTotal;
+    this.past.dropUpTo(last);
     this.log.info({ lastIndex: last, logStartOffset: target }, 'log prefix truncated');
   }
 

@@ -8,12 +8,15 @@ import type { OffsetAt, OffsetFound, PartitionFacts } from './admin-types.js';
 import { PartitionReplica, type ReplicaDeps } from './partition-replica.js';
 import type { PartitionHost } from './types.js';
 
-/** Replicas looked at for retention in one turn; the next ones get the next turn. */
-const RETENTION_SLICE = 64;
+/**
+ * Retention looks at a share of the replicas at a time, and at the replicas of one partition at
+ * different times: truncating is work, of which no broker should get all at once, nor all brokers.
+ */
+const RETENTION_PHASES = 8;
 
 /**
  * The partition replicas of this broker. The reconciler says which there are; retention is checked
- * here, for all of them, slice by slice.
+ * here, for each of them once in every interval.
  *
  * Invariants: at most one replica object per group; opening and removing one group never overlap; a
  * replica is found by services only while it is open.
@@ -27,6 +30,7 @@ export class PartitionManager implements PartitionHost {
   /** Per group, what is under way: the next step waits for it. */
   private readonly steps = new Map<RaftGroupId, Promise<unknown>>();
   private timer: Cancel | undefined;
+  private phase = 0;
   private isStopped = false;
 
   constructor(
@@ -40,9 +44,8 @@ export class PartitionManager implements PartitionHost {
   }
 
   start(): void {
-    this.timer ??= this.deps.world.timers.every(this.retentionCheckMs, () =>
-      this.checkRetention([...this.replicas.values()], 0),
-    );
+    const intervalMs = Math.ceil(this.retentionCheckMs / RETENTION_PHASES);
+    this.timer ??= this.deps.world.timers.every(intervalMs, () => this.checkRetention());
   }
 
   /** The groups themselves are stopped by whoever owns MultiRaft. */
@@ -131,12 +134,11 @@ export class PartitionManager implements PartitionHost {
     });
   }
 
-  private checkRetention(replicas: readonly PartitionReplica[], from: number): void {
-    if (this.isStopped) return;
-    const next = from + RETENTION_SLICE;
-    for (const replica of replicas.slice(from, next)) replica.checkRetention();
-    if (next < replicas.length) {
-      this.deps.world.timers.after(0, () => this.checkRetention(replicas, next));
+  private checkRetention(): void {
+    this.phase = (this.phase + 1) % RETENTION_PHASES;
+    for (const [groupId, replica] of this.replicas) {
+      if ((groupId + 3 * this.deps.self) % RETENTION_PHASES === this.phase)
+        replica.checkRetention();
     }
   }
 

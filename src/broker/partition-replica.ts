@@ -68,7 +68,6 @@ export class PartitionReplica implements RaftGroupOwner {
   private truncator: LogTruncator | undefined;
   /** Only rises, also while a reopened replica applies its log anew. */
   private knownEnd = offset(0);
-  private knownStart = offset(0);
   private isRetentionPending = false;
   /** Ends the wait for background work that this life of the replica may leave hanging. */
   private abandon: (() => void) | undefined;
@@ -104,7 +103,6 @@ export class PartitionReplica implements RaftGroupOwner {
     });
     const status = group.status();
     if (status !== undefined && group.isLeaderReady()) this.leaderReady(status.term);
-    this.truncator.maybeTruncate();
   }
 
   configure(settings: TopicSettings): void {
@@ -153,10 +151,7 @@ export class PartitionReplica implements RaftGroupOwner {
       this.knownEnd = this.machine.highWatermark;
       this.wake();
     }
-    if (this.machine.logStartOffset > this.knownStart) {
-      this.knownStart = this.machine.logStartOffset;
-      this.truncator?.maybeTruncate();
-    }
+    this.truncator?.applied();
   }
 
   fenced(): void {
@@ -260,7 +255,7 @@ export class PartitionReplica implements RaftGroupOwner {
     return result.logStartOffset;
   }
 
-  /** As the leader: proposes a new log start if retention asks for one. On any replica: gives bytes back. */
+  /** As the leader: proposes a new log start if retention asks for one. On any: gives bytes back. */
   checkRetention(): void {
     this.truncator?.maybeTruncate();
     if (this.appender.term === undefined || this.isRetentionPending) return;

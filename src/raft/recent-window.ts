@@ -1,4 +1,5 @@
 import { invariant } from '../base/assert.js';
+import { Deque } from '../base/deque.js';
 import { logIndex, type LogIndex } from '../model/ids.js';
 import { entryBytes, type IndexRange, type LogEntry } from '../model/log-entry.js';
 
@@ -8,8 +9,7 @@ import { entryBytes, type IndexRange, type LogEntry } from '../model/log-entry.j
  * Invariant: entries are contiguous in [first, next); an empty window has first === next.
  */
 export class RecentWindow {
-  private entries: LogEntry[] = [];
-  private head = 0;
+  private readonly entries = new Deque<LogEntry>();
   private firstIndex: LogIndex;
   private totalBytes = 0;
 
@@ -22,7 +22,7 @@ export class RecentWindow {
   }
 
   get next(): LogIndex {
-    return logIndex(this.firstIndex + this.entries.length - this.head);
+    return logIndex(this.firstIndex + this.entries.length);
   }
 
   get bytes(): number {
@@ -30,7 +30,7 @@ export class RecentWindow {
   }
 
   at(index: LogIndex): LogEntry | undefined {
-    return index < this.firstIndex ? undefined : this.entries[this.head + index - this.firstIndex];
+    return this.entries.at(index - this.firstIndex);
   }
 
   push(entry: LogEntry): void {
@@ -45,12 +45,12 @@ export class RecentWindow {
   /** As many as fit into bytesMax but at least one; undefined if range.first is not here. */
   slice(range: IndexRange, bytesMax: number): readonly LogEntry[] | undefined {
     if (range.first < this.firstIndex || range.first >= this.next) return undefined;
-    const from = this.head + range.first - this.firstIndex;
+    const from = range.first - this.firstIndex;
     const limit = Math.min(this.entries.length, from + range.next - range.first);
     let end = from;
     let bytes = 0;
     while (end < limit) {
-      const entry = this.entries[end];
+      const entry = this.entries.at(end);
       if (entry === undefined) break;
       bytes += entryBytes(entry);
       if (bytes > bytesMax && end > from) break;
@@ -74,30 +74,17 @@ export class RecentWindow {
   /** Drops from the front while more than bytesMax are held, but nothing at or above `keepFrom`. */
   trim(bytesMax: number, keepFrom: LogIndex): void {
     while (this.totalBytes > bytesMax && this.firstIndex < keepFrom) {
-      const entry = this.entries[this.head];
+      const entry = this.entries.shift();
       if (entry === undefined) break;
       this.totalBytes -= entryBytes(entry);
-      this.head++;
       this.firstIndex = logIndex(this.firstIndex + 1);
     }
-    this.compact();
   }
 
   /** Empties the window; the next entry to come is `next`. */
   reset(next: LogIndex): void {
-    this.entries = [];
-    this.head = 0;
+    this.entries.clear();
     this.firstIndex = next;
     this.totalBytes = 0;
-  }
-
-  private compact(): void {
-    if (this.head === this.entries.length) {
-      this.entries = [];
-      this.head = 0;
-    } else if (this.head > 32 && this.head * 2 > this.entries.length) {
-      this.entries = this.entries.slice(this.head);
-      this.head = 0;
-    }
   }
 }

@@ -1,4 +1,5 @@
 import type { Deferred } from '../base/deferred.js';
+import { Deque } from '../base/deque.js';
 import type { LogIndex } from '../model/ids.js';
 import type { LogSlice } from '../model/log-entry.js';
 
@@ -36,14 +37,14 @@ export type Job = WriteJob | ForgetJob | AloneJob;
 
 /**
  * Jobs in the order they were given. What waits goes out together: takeBatch() gives as many as fit
- * one write. Bounded by who gives: Raft's uncommitted tail and one append in flight a leader.
+ * one write. As long as what Raft has handed over and not seen durable, whose bytes the limit on a
+ * leader's uncommitted tail and a follower's appends in flight bound.
  */
 export class WriteQueue {
-  private jobs: Job[] = [];
-  private head = 0;
+  private readonly jobs = new Deque<Job>();
 
   get length(): number {
-    return this.jobs.length - this.head;
+    return this.jobs.length;
   }
 
   push(job: Job): void {
@@ -52,9 +53,9 @@ export class WriteQueue {
 
   /** The next job if it needs the log to itself, taken out. */
   takeAlone(): AloneJob | undefined {
-    const job = this.jobs[this.head];
+    const job = this.jobs.at(0);
     if (job?.kind !== 'alone') return undefined;
-    this.advance();
+    this.jobs.shift();
     return job;
   }
 
@@ -63,7 +64,7 @@ export class WriteQueue {
     const batch: (WriteJob | ForgetJob)[] = [];
     let bytes = 0;
     for (;;) {
-      const job = this.jobs[this.head];
+      const job = this.jobs.at(0);
       if (job === undefined || job.kind === 'alone') return batch;
       const isFirst = batch.length === 0;
       if (!isFirst && (bytes + job.bytes > bytesMax || (job.kind === 'write' && job.truncates))) {
@@ -71,27 +72,13 @@ export class WriteQueue {
       }
       batch.push(job);
       bytes += job.bytes;
-      this.advance();
+      this.jobs.shift();
       if (job.kind === 'write' && job.afterwards !== undefined) return batch;
     }
   }
 
   /** Everything left, taken out. */
   takeAll(): Job[] {
-    const rest = this.jobs.slice(this.head);
-    this.jobs = [];
-    this.head = 0;
-    return rest;
-  }
-
-  private advance(): void {
-    this.head += 1;
-    if (this.head === this.jobs.length) {
-      this.jobs = [];
-      this.head = 0;
-    } else if (this.head >= 1024 && this.head * 2 > this.jobs.length) {
-      this.jobs.splice(0, this.head);
-      this.head = 0;
-    }
+    return this.jobs.clear();
   }
 }

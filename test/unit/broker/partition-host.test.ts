@@ -201,6 +201,11 @@ describe('PartitionHost', () => {
 
   describe('retention and truncation', () => {
     const BIG = { valueBytes: 300_000 };
+    /** Every replica has been looked at once more. */
+    const checked = async (): Promise<void> => {
+      fixture.world.advance(1_000);
+      await settled();
+    };
 
     it('drops by time what was appended too long ago, by a replicated command', async () => {
       await fixture.open(0, { retentionMs: 10_000 });
@@ -240,13 +245,13 @@ describe('PartitionHost', () => {
     it('gives back whole entries below the log start, in chunks, with the state as of there', async () => {
       fill(8, BIG);
       await trim(1);
-      await settled();
+      await checked();
       expect(group.base).to.equal(undefined);
       await trim(2);
-      await settled();
+      await checked();
       expect(group.base, 'less than a chunk').to.equal(undefined);
       await trim(9);
-      await settled();
+      await checked();
       // Offset 9 lies in the fifth batch, at index 6: it stays whole.
       expect(group.base?.index).to.equal(5);
       const replayed = new PartitionState();
@@ -256,7 +261,7 @@ describe('PartitionHost', () => {
       expect(got?.nextOffset).to.equal(16);
 
       await trim(-1);
-      await settled();
+      await checked();
       expect(group.base?.index).to.equal(group.last);
       const restored = new PartitionState();
       restored.restore(group.base?.state, logIndex(group.base?.index ?? 0));
@@ -267,10 +272,10 @@ describe('PartitionHost', () => {
     it('rolls the base forward from where it stands', async () => {
       fill(8, BIG);
       await trim(8);
-      await settled();
+      await checked();
       expect(group.base?.index).to.equal(5);
       await trim(14);
-      await settled();
+      await checked();
       const replayed = new PartitionState();
       for (const entry of group.entries.slice(0, 8)) replayed.apply(entry);
       expect(group.base?.index).to.equal(8);
@@ -281,7 +286,7 @@ describe('PartitionHost', () => {
       group.truncatePrefix = () => new Promise(() => undefined);
       fill(8, BIG);
       await trim(8);
-      await settled();
+      await checked();
       const stuck = group;
       group = await fixture.open(1);
       group.lead();
@@ -290,7 +295,7 @@ describe('PartitionHost', () => {
       }
       group.commit();
       await trim(8);
-      await settled();
+      await checked();
       expect(group.base?.index).to.equal(5);
 
       Reflect.deleteProperty(stuck, 'truncatePrefix');
@@ -323,6 +328,46 @@ describe('PartitionHost', () => {
       stuck[1]?.fence();
       await settled();
       expect(group.base?.index).to.equal(5);
+    });
+
+    it('reads little of what it drops, however much that is', async () => {
+      for (let i = 0; i < 10; i += 1) fill(4, BIG);
+      let readBytes = 0;
+      const read = group.read.bind(group);
+      group.read = async (range, bytesMax) => {
+        const entries = await read(range, bytesMax);
+        for (const entry of entries) readBytes += entry.payload.length;
+        return entries;
+      };
+      await trim(70);
+      await checked();
+      const base = group.base?.index ?? 0;
+      expect(base).to.equal(36);
+      const replayed = new PartitionState();
+      for (const entry of group.entries.slice(0, base)) replayed.apply(entry);
+      expect(group.base?.state).to.deep.equal(replayed.encode());
+      expect(readBytes).to.be.within(1, 16 * 600_000);
+    });
+
+    it('does not truncate all partitions at once', async () => {
+      fill(8, BIG);
+      await trim(-1);
+      const first = group;
+      group = await fixture.open(1);
+      group.lead();
+      for (let i = 0; i < 8; i += 1) {
+        fixture.produce(producedBatch({ records: 2, ...BIG }), { partition: 1 });
+      }
+      group.commit();
+      await trim(-1);
+      const truncated = (): number => [first, group].filter((each) => each.base).length;
+      const seen = new Set<number>();
+      for (let step = 0; step < 8; step += 1) {
+        fixture.world.advance(125);
+        await settled();
+        seen.add(truncated());
+      }
+      expect([...seen]).to.deep.equal([0, 1, 2]);
     });
 
     it('tries again when a truncation failed', async () => {
