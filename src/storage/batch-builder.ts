@@ -8,14 +8,13 @@ import {
   entryChain,
   entryKey,
   headerOf,
-  LOG_MAP_KEY,
   writeEntryHeader,
   writeEntryKey,
 } from './entry-codec.js';
 import type { LevelOperation } from './level-db.js';
-import { encodeLogMap, type LogMap } from './log-map.js';
+import type { LogMap } from './log-map.js';
 import type { Scratch } from './store-context.js';
-import type { ForgetJob, WriteJob } from './write-queue.js';
+import type { WriteJob } from './write-queue.js';
 
 /** Bytes of keys and values that writing these entries takes. */
 export function batchBytes(entries: readonly LogEntry[]): number {
@@ -32,7 +31,7 @@ export function batchBytes(entries: readonly LogEntry[]): number {
  * The operations lie in scratch memory and are valid until it is taken again.
  */
 export function buildBatch(
-  jobs: readonly (WriteJob | ForgetJob)[],
+  jobs: readonly WriteJob[],
   map: LogMap,
   options: { readonly oldLast: LogIndex; readonly scratch: Scratch; readonly crc32c: Crc32c },
 ): LevelOperation[] {
@@ -43,22 +42,14 @@ export function buildBatch(
   const operations: LevelOperation[] = [];
   let at = 0;
   for (const job of jobs) {
-    if (job.kind === 'forget') {
-      const next = Math.min(job.next, map.first);
-      for (let index: number = job.first; index < next; index += 1) {
-        writeEntryKey(view, at, logIndex(index));
-        operations.push({ type: 'del', key: memory.subarray(at, (at += ENTRY_KEY_BYTES)) });
-      }
-      continue;
-    }
     for (const entry of job.append?.entries ?? []) {
       const header = headerOf(entry, options.crc32c);
       const chain = entryChain(map.tail.chain, header);
-      map.append(entry, chain, entry.timeMs);
+      const links = map.append(entry, chain, entry.timeMs);
       writeEntryKey(view, at, entry.index);
       const key = memory.subarray(at, (at += ENTRY_KEY_BYTES));
       const valueAt = at;
-      writeEntryHeader(view, at, header, chain);
+      writeEntryHeader(view, at, header, { chain, links, crc32c: options.crc32c });
       memory.set(entry.payload, at + ENTRY_HEADER_BYTES);
       at += ENTRY_HEADER_BYTES + entry.payload.length;
       operations.push({ type: 'put', key, value: memory.subarray(valueAt, at) });
@@ -66,10 +57,6 @@ export function buildBatch(
   }
   for (let index = map.tail.last.index + 1; index <= options.oldLast; index += 1) {
     operations.push({ type: 'del', key: entryKey(logIndex(index)) });
-  }
-  if (map.isChanged) {
-    operations.push({ type: 'put', key: LOG_MAP_KEY, value: encodeLogMap(map, options.crc32c) });
-    map.isChanged = false;
   }
   return operations;
 }

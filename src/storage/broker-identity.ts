@@ -7,13 +7,14 @@ import { readFileIfThere, writeFileDurably } from './durable-files.js';
 import { seal, unseal } from './sealed.js';
 
 /*
- * Identity file: sealed 'MRbi', version u8 = 1, clusterId (string), brokerId u32, directoryId
+ * Identity file: sealed 'MRbi', version u8 = 2, clusterId (string), brokerId u32, directoryId
  * (string), isFormed bool, founders (count, then each, unsigned varints).
  */
 const MAGIC = 0x4d526269;
-const VERSION = 1;
+/** Of everything in the directory: a broker reads what it can write, and nothing else. */
+const VERSION = 2;
 
-/** Whose data directory this is cannot be told any more. */
+/** Whose data directory this is cannot be told, any more or by this version of the program. */
 export class IdentityDamagedError extends Error {
   override readonly name = 'IdentityDamagedError';
 }
@@ -30,6 +31,12 @@ export async function loadIdentity(
   const file = identityFile(directory);
   const bytes = await readFileIfThere(file);
   if (bytes === undefined) return undefined;
+  const version = unseal(MAGIC, bytes, crc32c)?.[0];
+  if (version !== undefined && version !== VERSION) {
+    throw new IdentityDamagedError(
+      `${directory} was written in format ${version}, and this program reads format ${VERSION} only`,
+    );
+  }
   const identity = decodeIdentity(bytes, crc32c);
   if (identity === undefined) {
     throw new IdentityDamagedError(

@@ -8,26 +8,33 @@ import { StoreDamagedError } from '../ports/log-store.js';
 /*
  * Keys of a replica's LevelDB; big-endian, so that byte order is index order.
  *
+ *   identity  0 kind u8 = 0            (generation.ts)
  *   entry     0 kind u8 = 1 | 1 index u64
- *   log map   0 kind u8 = 2            (log-map.ts)
- *   identity  0 kind u8 = 3            (log-map.ts)
+ *
+ * Nothing is ever written but entries in rising order, and nothing sorts behind them: so LevelDB's
+ * files follow one another without overlap, and it never has to merge them (ADR 11).
  *
  * Value of an entry; big-endian.
  *
- *   0 version u8 = 1 | 1 kind u8 | 2 reserved u16 = 0 | 4 term u32      | 8 index u64
+ *   0 version u8 = 2 | 1 kind u8 | 2 reserved u16 = 0 | 4 term u32      | 8 index u64
  *  16 timeMs u64                                      | 24 payloadLength u32
- *  28 payloadCrc u32 (CRC-32C)                        | 32 chain u64    | 40 payload
+ *  28 payloadCrc u32 (CRC-32C)                        | 32 chain u64    | 40 runFirst u64
+ *  48 membershipBefore u64                            | 56 linksCrc u32 | 60 payload
  *
- * The chain covers the previous entry's chain and every other header field; the payload's CRC is
- * one of them, so a chain that fits vouches for header and payload alike.
+ * The chain covers the previous entry's chain and every header field before it; the payload's CRC is
+ * one of them, so a chain that fits vouches for header and payload alike. The links are this
+ * replica's own (another one's log may begin elsewhere) and have a checksum of their own, over
+ * chain and links.
  */
-export const ENTRY_HEADER_BYTES = 40;
+export const ENTRY_HEADER_BYTES = 60;
+const CHAIN_AT = 32;
+const LINKS_AT = 40;
+const LINKS_CRC_AT = 56;
 export const ENTRY_KEY_BYTES = 9;
-const VERSION = 1;
+const VERSION = 2;
 const KEY_KIND_ENTRY = 1;
 
-export const LOG_MAP_KEY: Uint8Array = Uint8Array.of(2);
-export const IDENTITY_KEY: Uint8Array = Uint8Array.of(3);
+export const IDENTITY_KEY: Uint8Array = Uint8Array.of(0);
 
 export function entryKey(index: LogIndex): Uint8Array {
   const key = new Uint8Array(ENTRY_KEY_BYTES);
@@ -57,6 +64,14 @@ export interface EntryHeader {
   readonly payloadCrc: number;
 }
 
+/** Lead from an entry back along its log; what lies below the log's first entry counts for nothing. */
+export interface EntryLinks {
+  /** Where its run of entries of one term begins. */
+  readonly runFirst: LogIndex;
+  /** The newest membership entry below it; 0: none. */
+  readonly membershipBefore: LogIndex;
+}
+
 export function entryChain(previousChain: number, header: EntryHeader): number {
   return chainHash(previousChain, [
     header.index,
@@ -84,7 +99,7 @@ export function writeEntryHeader(
   view: DataView,
   at: number,
   header: EntryHeader,
-  chain: number,
+  place: { readonly chain: number; readonly links: EntryLinks; readonly crc32c: Crc32c },
 ): void {
   view.setUint8(at, VERSION);
   view.setUint8(at + 1, header.kindCode);
@@ -94,13 +109,23 @@ export function writeEntryHeader(
   setU64(view, at + 16, header.timeMs);
   view.setUint32(at + 24, header.payloadLength);
   view.setUint32(at + 28, header.payloadCrc);
-  setU64(view, at + 32, chain);
+  setU64(view, at + CHAIN_AT, place.chain);
+  setU64(view, at + LINKS_AT, place.links.runFirst);
+  setU64(view, at + LINKS_AT + 8, place.links.membershipBefore);
+  view.setUint32(at + LINKS_CRC_AT, linksCrc(view, at, place.crc32c));
+}
+
+/** Over the chain as well, which ties the links to their entry. */
+function linksCrc(view: DataView, at: number, crc32c: Crc32c): number {
+  const length = LINKS_CRC_AT - CHAIN_AT;
+  return crc32c(new Uint8Array(view.buffer, view.byteOffset + at + CHAIN_AT, length));
 }
 
 export interface StoredEntry {
   readonly entry: LogEntry;
   readonly chain: number;
   readonly header: EntryHeader;
+  readonly links: EntryLinks;
 }
 
 /**
@@ -119,6 +144,7 @@ export function decodeStoredEntry(key: Uint8Array, value: Uint8Array, crc32c: Cr
   const payload = value.subarray(ENTRY_HEADER_BYTES);
   let header: EntryHeader;
   let chain: number;
+  let links: EntryLinks;
   try {
     header = {
       index: logIndex(getU64(view, 8)),
@@ -128,7 +154,11 @@ export function decodeStoredEntry(key: Uint8Array, value: Uint8Array, crc32c: Cr
       payloadLength: view.getUint32(24),
       payloadCrc: view.getUint32(28),
     };
-    chain = getU64(view, 32);
+    chain = getU64(view, CHAIN_AT);
+    links = {
+      runFirst: logIndex(getU64(view, LINKS_AT)),
+      membershipBefore: logIndex(getU64(view, LINKS_AT + 8)),
+    };
   } catch (cause) {
     throw new StoreDamagedError(`entry ${index}: header out of range`, { cause });
   }
@@ -142,6 +172,9 @@ export function decodeStoredEntry(key: Uint8Array, value: Uint8Array, crc32c: Cr
   if (crc32c(payload) !== header.payloadCrc) {
     throw new StoreDamagedError(`entry ${index}: payload differs from its checksum`);
   }
+  if (view.getUint32(LINKS_CRC_AT) !== linksCrc(view, 0, crc32c)) {
+    throw new StoreDamagedError(`entry ${index}: links differ from their checksum`);
+  }
   const entry = { index, term: term(header.term), kind, timeMs: header.timeMs, payload };
-  return { entry, chain, header };
+  return { entry, chain, header, links };
 }

@@ -79,6 +79,14 @@ export async function* scanEntriesDown(
   if (at >= range.first) throw new StoreDamagedError(`entry ${at} is missing`);
 }
 
+/** One entry, verified but for its chain. Throws StoreDamagedError, also where there is none. */
+export async function getEntry(db: LevelDb, index: LogIndex, crc32c: Crc32c): Promise<StoredEntry> {
+  const key = entryKey(index);
+  const value = await db.get(key);
+  if (value === undefined) throw new StoreDamagedError(`entry ${index} is missing`);
+  return decodeStoredEntry(key, value, crc32c);
+}
+
 export function checkChain(previousChain: number, stored: StoredEntry): void {
   if (entryChain(previousChain, stored.header) !== stored.chain) {
     throw new StoreDamagedError(`entry ${stored.entry.index} does not continue the log before it`);

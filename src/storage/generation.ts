@@ -4,14 +4,9 @@ import type { RaftGroupId } from '../model/ids.js';
 import type { Snapshot } from '../ports/log-store.js';
 import type { SnapshotMeta } from '../raft/io.js';
 import { syncDirectory, writeFileDurably } from './durable-files.js';
-import { IDENTITY_KEY, LOG_MAP_KEY } from './entry-codec.js';
+import { IDENTITY_KEY } from './entry-codec.js';
 import { LevelDb } from './level-db.js';
-import {
-  encodeGenerationIdentity,
-  encodeLogMap,
-  LogMap,
-  type GenerationIdentity,
-} from './log-map.js';
+import { encodeGenerationIdentity, type GenerationIdentity } from './log-map.js';
 import type { MemoryShare } from './memory-budget.js';
 import { encodeSnapshot } from './state-files.js';
 import type { StoreContext } from './store-context.js';
@@ -19,7 +14,7 @@ import type { StoreContext } from './store-context.js';
 /*
  * A replica's files:
  *
- *   replicas/<groupId>/<generation>/db/              LevelDB: entries, log map, identity
+ *   replicas/<groupId>/<generation>/db/              LevelDB: identity and entries
  *   replicas/<groupId>/<generation>/snapshot-<index>
  *   replicas/<groupId>/<generation>/checkpoint
  *   replicas/<groupId>/damaged-<generation>/         a generation set aside
@@ -67,14 +62,7 @@ export async function createGeneration(
   const db = await LevelDb.open(database, { createIfMissing: true, ...share });
   try {
     await db.write(
-      [
-        { type: 'put', key: IDENTITY_KEY, value: encodeGenerationIdentity(id, context.crc32c) },
-        {
-          type: 'put',
-          key: LOG_MAP_KEY,
-          value: encodeLogMap(new LogMap(base.meta), context.crc32c),
-        },
-      ],
+      [{ type: 'put', key: IDENTITY_KEY, value: encodeGenerationIdentity(id, context.crc32c) }],
       { sync: true },
     );
     // The names of the files, from the inside out.

@@ -91,6 +91,11 @@ export class LevelDb {
     return undefined;
   }
 
+  /** Stores what is still in memory as a file of its own, apart from what is written next. */
+  flush(): Promise<void> {
+    return this.compact(NO_KEY, NO_KEY);
+  }
+
   compact(start: Uint8Array, end: Uint8Array): Promise<void> {
     return (this.db as unknown as Compactable).compactRange(start, end);
   }
@@ -101,6 +106,8 @@ export class LevelDb {
 }
 
 const PAIRS_PER_READ = 4096;
+/** Behind every key. */
+const NO_KEY = Uint8Array.of(0xff);
 
 /** LevelDB is open elsewhere: in this process or another. */
 export function isLockedError(error: unknown): boolean {

@@ -16,7 +16,6 @@ import {
 import type { HardState, Persist, SnapshotMeta } from '../raft/io.js';
 import { batchBytes, buildBatch } from './batch-builder.js';
 import { directoryBytes, readFileIfThere, writeFileDurably } from './durable-files.js';
-import { ENTRY_KEY_BYTES } from './entry-codec.js';
 import {
   checkpointFile,
   createGeneration,
@@ -33,7 +32,7 @@ import { scrub, type ScrubPace } from './scrub.js';
 import type { ReplicaRecord } from './state-file.js';
 import { decodeSnapshot, encodeCheckpoint, encodeSnapshot } from './state-files.js';
 import type { StoreContext } from './store-context.js';
-import { WriteQueue, type ForgetJob, type WriteJob } from './write-queue.js';
+import { WriteQueue, type WriteJob } from './write-queue.js';
 
 /** One LevelDB batch; a single write may exceed it alone. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
@@ -97,7 +96,7 @@ export class LevelLogStore implements LogStore {
     this.cleaner = new PrefixCleaner({
       database: () => this.db,
       firstIndex: () => this.map.first,
-      forget: (range) => this.forget(range),
+      alone: (run) => this.giveAlone(run),
       compactions: context.compactions,
       onError: (error) => this.fence(error),
     });
@@ -270,17 +269,10 @@ export class LevelLogStore implements LogStore {
 
   /** Runs alone while no batch is under way, in the order given. */
   private giveAlone(run: () => Promise<void>): Promise<void> {
-    const done = deferred<undefined>();
-    this.give({ kind: 'alone', run, done });
-    return done.promise;
-  }
-
-  private forget(range: IndexRange): Promise<void> {
     const refusal = this.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
     const done = deferred<undefined>();
-    const bytes = (range.next - range.first) * ENTRY_KEY_BYTES;
-    this.give({ kind: 'forget', ...range, bytes, done });
+    this.give({ kind: 'alone', run, done });
     return done.promise;
   }
 
@@ -293,7 +285,7 @@ export class LevelLogStore implements LogStore {
       const jobs = alone === undefined ? this.queue.takeBatch(BATCH_BYTES_MAX) : [alone];
       try {
         if (alone !== undefined) await alone.run();
-        else await this.writeBatch(jobs as (WriteJob | ForgetJob)[]);
+        else await this.writeBatch(jobs as WriteJob[]);
         for (const job of jobs) job.done.resolve(undefined);
       } catch (error) {
         this.fence(error);
@@ -304,10 +296,10 @@ export class LevelLogStore implements LogStore {
     if (this.fencedBy !== undefined) this.rejectQueue();
   }
 
-  private async writeBatch(jobs: readonly (WriteJob | ForgetJob)[]): Promise<void> {
+  private async writeBatch(jobs: readonly WriteJob[]): Promise<void> {
     const first = jobs[0];
     const oldLast = this.map.tail.last.index;
-    if (first?.kind === 'write' && first.truncates && first.append !== undefined) {
+    if (first?.truncates === true && first.append !== undefined) {
       await this.lowerTail(first.append.prev);
       this.replacing -= 1;
     }
@@ -320,7 +312,6 @@ export class LevelLogStore implements LogStore {
     if (isLogWritten) this.noteWatermark(tail);
     if (this.replacing === 0) this.pendingFrom = tail.last.index + 1;
     for (const job of jobs) {
-      if (job.kind !== 'write') continue;
       await job.hardState;
       await job.afterwards?.();
     }
@@ -384,7 +375,6 @@ export class LevelLogStore implements LogStore {
       snapshot: { last: meta.last, chain: meta.chain },
     });
     this.map.movePrefix(meta);
-    // The stored map follows with the next batch; until then it says more than is needed.
   }
 
   private giveInstall(

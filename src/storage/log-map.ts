@@ -1,11 +1,12 @@
 import { invariant } from '../base/assert.js';
-import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
+import { ByteReader, ByteWriter } from '../base/bytes.js';
 import { lowerBound } from '../base/collections.js';
 import type { Crc32c } from '../base/crc32c.js';
-import { incarnation, logIndex, raftGroupId, term } from '../model/ids.js';
+import { incarnation, logIndex, raftGroupId } from '../model/ids.js';
 import type { Incarnation, LogIndex, RaftGroupId, Term } from '../model/ids.js';
 import type { EntryId, EntryKind } from '../model/log-entry.js';
 import type { SnapshotMeta } from '../raft/io.js';
+import type { EntryLinks } from './entry-codec.js';
 import { seal, unseal } from './sealed.js';
 
 export interface TermRun {
@@ -32,8 +33,6 @@ export class LogMap {
   tail: LogTail;
   runs: TermRun[];
   memberships: LogIndex[];
-  /** Runs or membership indexes differ from what was last taken for storing. */
-  isChanged = false;
 
   constructor(snapshot: SnapshotMeta) {
     this.snapshot = snapshot;
@@ -54,46 +53,39 @@ export class LogMap {
     return this.runs[at - 1]?.term;
   }
 
-  append(entry: EntryId & { readonly kind: EntryKind }, chain: number, timeMs: number): void {
+  /** Where the entry stands among the others: what is stored with it. */
+  append(entry: EntryId & { readonly kind: EntryKind }, chain: number, timeMs: number): EntryLinks {
     const { last } = this.tail;
     invariant(entry.index === last.index + 1, 'appended entries are dense', {
       index: entry.index,
       last: last.index,
     });
     invariant(entry.term >= last.term, 'terms never fall along a log', { entry, last });
-    const run = this.runs.at(-1);
+    const membershipBefore = this.memberships.at(-1) ?? logIndex(0);
+    let run = this.runs.at(-1);
     if (run?.term !== entry.term) {
-      this.runs.push({ term: entry.term, first: entry.index });
-      this.isChanged = true;
+      run = { term: entry.term, first: entry.index };
+      this.runs.push(run);
     }
-    if (entry.kind === 'membership') {
-      this.memberships.push(entry.index);
-      this.isChanged = true;
-    }
+    if (entry.kind === 'membership') this.memberships.push(entry.index);
     this.tail = { last: { term: entry.term, index: entry.index }, chain, timeMs };
+    return { runFirst: run.first, membershipBefore };
   }
 
   /** Forgets everything above the new tail. */
   truncateTail(tail: LogTail): void {
     const { index } = tail.last;
     invariant(index >= this.snapshot.last.index, 'a snapshot is never truncated', { index });
-    const runs = this.runs.filter((run) => run.first <= index);
-    const memberships = this.memberships.filter((at) => at <= index);
-    if (runs.length !== this.runs.length || memberships.length !== this.memberships.length) {
-      this.isChanged = true;
-    }
-    this.runs = runs;
-    this.memberships = memberships;
+    this.runs = this.runs.filter((run) => run.first <= index);
+    this.memberships = this.memberships.filter((at) => at <= index);
     this.tail = tail;
   }
 
-  /** Takes over what was stored of a log that ends at `tail`; it may still cover a lost prefix. */
-  restore(stored: Pick<LogMap, 'runs' | 'memberships'>, tail: LogTail): void {
+  /** Takes over what was found of a log that ends at `tail`. */
+  restore(found: Pick<LogMap, 'runs' | 'memberships'>, tail: LogTail): void {
     this.tail = tail;
-    this.runs = stored.runs;
-    this.memberships = stored.memberships;
-    this.movePrefix(this.snapshot);
-    this.isChanged = false;
+    this.runs = found.runs;
+    this.memberships = found.memberships;
   }
 
   /** The prefix up to and with snapshot.last is now the snapshot's. */
@@ -106,53 +98,11 @@ export class LogMap {
     if (first > this.tail.last.index) this.runs = [];
     this.memberships = this.memberships.filter((at) => at >= first);
     this.snapshot = snapshot;
-    this.isChanged = true;
   }
 }
 
 export function tailOf(snapshot: SnapshotMeta): LogTail {
   return { last: snapshot.last, chain: snapshot.chain, timeMs: snapshot.timeMs };
-}
-
-/*
- * Log map value: sealed 'MRlm', version u8 = 1, runs (count, then term and first index each),
- * membership indexes (count, then each); numbers are unsigned varints.
- */
-const MAP_MAGIC = 0x4d526c6d;
-const MAP_VERSION = 1;
-
-export function encodeLogMap(
-  map: Pick<LogMap, 'runs' | 'memberships'>,
-  crc32c: Crc32c,
-): Uint8Array {
-  const w = new ByteWriter(64).u8(MAP_VERSION).uvarint(map.runs.length);
-  for (const run of map.runs) w.uvarint(run.term).uvarint(run.first);
-  w.uvarint(map.memberships.length);
-  for (const index of map.memberships) w.uvarint(index);
-  return seal(MAP_MAGIC, w.finish(), crc32c);
-}
-
-/** undefined if damaged. */
-export function decodeLogMap(
-  bytes: Uint8Array,
-  crc32c: Crc32c,
-): { runs: TermRun[]; memberships: LogIndex[] } | undefined {
-  const body = unseal(MAP_MAGIC, bytes, crc32c);
-  if (body === undefined || body[0] !== MAP_VERSION) return undefined;
-  try {
-    const r = new ByteReader(body.subarray(1));
-    const runs: TermRun[] = [];
-    for (let n = r.uvarint(); n > 0; n -= 1) {
-      runs.push({ term: term(r.uvarint()), first: logIndex(r.uvarint()) });
-    }
-    const memberships: LogIndex[] = [];
-    for (let n = r.uvarint(); n > 0; n -= 1) memberships.push(logIndex(r.uvarint()));
-    r.end();
-    return { runs, memberships };
-  } catch (error) {
-    if (error instanceof MalformedBytesError) return undefined;
-    throw error;
-  }
 }
 
 /** Which life of which replica a LevelDB belongs to; must agree with the state file. */

@@ -1,9 +1,8 @@
 import type { Crc32c } from '../base/crc32c.js';
 import { logIndex, type LogIndex } from '../model/ids.js';
 import { entryBytes, type IndexRange, type LogEntry } from '../model/log-entry.js';
-import { StoreDamagedError } from '../ports/log-store.js';
-import { decodeStoredEntry, entryKey, type StoredEntry } from './entry-codec.js';
-import { scanEntries } from './entry-scan.js';
+import type { StoredEntry } from './entry-codec.js';
+import { getEntry, scanEntries } from './entry-scan.js';
 import type { LevelDb } from './level-db.js';
 import type { LogMap } from './log-map.js';
 
@@ -52,11 +51,8 @@ export class LogReader {
   }
 
   /** One entry, verified but for its chain. */
-  async mustGet(index: LogIndex): Promise<StoredEntry> {
-    const key = entryKey(index);
-    const value = await this.db.get(key);
-    if (value === undefined) throw new StoreDamagedError(`entry ${index} is missing`);
-    return decodeStoredEntry(key, value, this.crc32c);
+  mustGet(index: LogIndex): Promise<StoredEntry> {
+    return getEntry(this.db, index, this.crc32c);
   }
 
   /** The tail is being replaced. */

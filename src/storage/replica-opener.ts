@@ -1,14 +1,14 @@
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { logIndex, term, type Incarnation } from '../model/ids.js';
+import { logIndex, term, type Incarnation, type LogIndex } from '../model/ids.js';
 import { decodeMembership } from '../model/membership.js';
 import type { EntryId } from '../model/log-entry.js';
 import { StoreDamagedError, type Checkpoint, type LoadedReplica } from '../ports/log-store.js';
 import type { Snapshot } from '../ports/log-store.js';
 import type { SnapshotMeta } from '../raft/io.js';
 import { errorCode, namesIn, readFileIfThere } from './durable-files.js';
-import { entryKey, entryKeyIndex, IDENTITY_KEY, LOG_MAP_KEY } from './entry-codec.js';
-import { checkChain, scanEntries, scanEntriesDown } from './entry-scan.js';
+import { decodeStoredEntry, entryKey, IDENTITY_KEY, type StoredEntry } from './entry-codec.js';
+import { checkChain, getEntry, scanEntries, scanEntriesDown } from './entry-scan.js';
 import {
   checkpointFile,
   createGeneration,
@@ -18,7 +18,7 @@ import {
   snapshotFile,
 } from './generation.js';
 import { isLockedError, isResourceError, LevelDb } from './level-db.js';
-import { decodeGenerationIdentity, decodeLogMap, LogMap, tailOf } from './log-map.js';
+import { decodeGenerationIdentity, LogMap, type TermRun } from './log-map.js';
 import type { MemoryShare } from './memory-budget.js';
 import { isSetAside } from './room.js';
 import { setAside } from './set-aside.js';
@@ -194,33 +194,59 @@ async function checkIdentity(
   }
 }
 
+/** What the log's last entry leads to, entry by entry. */
 async function loadMap(context: StoreContext, db: LevelDb, meta: SnapshotMeta): Promise<LogMap> {
   const map = new LogMap(meta);
-  const bytes = await db.get(LOG_MAP_KEY);
-  const stored = bytes && decodeLogMap(bytes, context.crc32c);
-  if (stored === undefined) throw new StoreDamagedError('its log map is missing or damaged');
   const last = await lastEntry(context, db, map);
-  map.restore(stored, last ?? tailOf(meta));
-  const { tail } = map;
-  const isEmpty = tail.last.index === meta.last.index;
-  if (!isEmpty && map.runs[0]?.first !== map.first) {
-    throw new StoreDamagedError(`its terms do not begin at ${map.first}`);
-  }
-  const mapEnd = Math.max(map.runs.at(-1)?.first ?? 0, map.memberships.at(-1) ?? 0);
-  if (mapEnd > tail.last.index) {
-    throw new StoreDamagedError(`it ends at ${tail.last.index}, but its log map knows ${mapEnd}`);
-  }
-  if (map.termAt(tail.last.index) !== tail.last.term) {
-    throw new StoreDamagedError('its last entry has another term than its log map says');
-  }
+  if (last === undefined) return map;
+  const { index, term: at, timeMs } = last.entry;
+  const get = (from: number): Promise<StoredEntry> => getEntry(db, logIndex(from), context.crc32c);
+  const runs = await runsUpTo(last, map.first, get);
+  const memberships = await membershipsUpTo(last, map.first, get);
+  map.restore({ runs, memberships }, { last: { term: at, index }, chain: last.chain, timeMs });
   return map;
+}
+
+type GetEntry = (index: number) => Promise<StoredEntry>;
+
+async function runsUpTo(last: StoredEntry, logFirst: LogIndex, get: GetEntry): Promise<TermRun[]> {
+  const runs: TermRun[] = [];
+  for (let at = last; ;) {
+    const first = logIndex(Math.max(at.links.runFirst, logFirst));
+    runs.push({ term: at.entry.term, first });
+    if (first === logFirst) return runs.reverse();
+    const before = first <= at.entry.index ? await get(first - 1) : undefined;
+    if (before === undefined || before.entry.term >= at.entry.term) {
+      throw new StoreDamagedError(
+        `entry ${at.entry.index} is not of the term that begins at ${first}`,
+      );
+    }
+    at = before;
+  }
+}
+
+async function membershipsUpTo(
+  last: StoredEntry,
+  logFirst: LogIndex,
+  get: GetEntry,
+): Promise<LogIndex[]> {
+  const found: LogIndex[] = last.entry.kind === 'membership' ? [last.entry.index] : [];
+  for (let at = last; at.links.membershipBefore >= logFirst;) {
+    const before = at.links.membershipBefore;
+    if (before >= at.entry.index) {
+      throw new StoreDamagedError(`entry ${at.entry.index} points ahead, at ${before}`);
+    }
+    found.push(before);
+    at = await get(before);
+  }
+  return found.reverse();
 }
 
 async function lastEntry(
   context: StoreContext,
   db: LevelDb,
   map: LogMap,
-): Promise<LogMap['tail'] | undefined> {
+): Promise<StoredEntry | undefined> {
   const end = logIndex(Number.MAX_SAFE_INTEGER);
   const scan = db.scan({
     gte: entryKey(map.first),
@@ -229,13 +255,7 @@ async function lastEntry(
     bytesPerRead: 1,
   });
   for await (const [pair] of scan) {
-    if (pair === undefined) break;
-    const index = entryKeyIndex(pair[0]);
-    const range = { first: index, next: logIndex(index + 1) };
-    for await (const stored of scanEntriesDown(db, range, context.crc32c)) {
-      const { term: at, timeMs } = stored.entry;
-      return { last: { term: at, index }, chain: stored.chain, timeMs };
-    }
+    return pair && decodeStoredEntry(pair[0], pair[1], context.crc32c);
   }
   return undefined;
 }
@@ -259,7 +279,7 @@ async function checkWatermark(
   }
 }
 
-/** From the end back over at least `bytesMin`: dense, whole, chained, in the terms the map says. */
+/** From the end back over at least `bytesMin`: dense, whole, chained, in the terms its runs say. */
 async function verifyTail(
   context: StoreContext,
   db: LevelDb,
@@ -272,7 +292,7 @@ async function verifyTail(
   for await (const stored of scanEntriesDown(db, range, context.crc32c)) {
     const { entry } = stored;
     if (map.termAt(entry.index) !== entry.term) {
-      throw new StoreDamagedError(`entry ${entry.index} has another term than the log map says`);
+      throw new StoreDamagedError(`entry ${entry.index} has another term than its run`);
     }
     if (entry.index === map.first) checkChain(map.snapshot.chain, stored);
     bytes += entry.payload.length;

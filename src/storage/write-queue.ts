@@ -1,6 +1,5 @@
 import type { Deferred } from '../base/deferred.js';
 import { Deque } from '../base/deque.js';
-import type { LogIndex } from '../model/ids.js';
 import type { LogSlice } from '../model/log-entry.js';
 
 /** Entries to write, or nothing: a hard state whose completion attests every write before it. */
@@ -17,15 +16,6 @@ export interface WriteJob {
   readonly done: Deferred<undefined>;
 }
 
-/** A slice of a truncated prefix whose keys go away; rides along with whatever is written. */
-export interface ForgetJob {
-  readonly kind: 'forget';
-  readonly first: LogIndex;
-  readonly next: LogIndex;
-  readonly bytes: number;
-  readonly done: Deferred<undefined>;
-}
-
 /** Something that needs the log to itself. */
 export interface AloneJob {
   readonly kind: 'alone';
@@ -33,7 +23,7 @@ export interface AloneJob {
   readonly done: Deferred<undefined>;
 }
 
-export type Job = WriteJob | ForgetJob | AloneJob;
+export type Job = WriteJob | AloneJob;
 
 /**
  * Jobs in the order they were given. What waits goes out together: takeBatch() gives as many as fit
@@ -60,20 +50,20 @@ export class WriteQueue {
   }
 
   /** The next jobs that go into one write: the first, and what fits behind it. */
-  takeBatch(bytesMax: number): (WriteJob | ForgetJob)[] {
-    const batch: (WriteJob | ForgetJob)[] = [];
+  takeBatch(bytesMax: number): WriteJob[] {
+    const batch: WriteJob[] = [];
     let bytes = 0;
     for (;;) {
       const job = this.jobs.at(0);
       if (job === undefined || job.kind === 'alone') return batch;
       const isFirst = batch.length === 0;
-      if (!isFirst && (bytes + job.bytes > bytesMax || (job.kind === 'write' && job.truncates))) {
+      if (!isFirst && (bytes + job.bytes > bytesMax || job.truncates)) {
         return batch;
       }
       batch.push(job);
       bytes += job.bytes;
       this.jobs.shift();
-      if (job.kind === 'write' && job.afterwards !== undefined) return batch;
+      if (job.afterwards !== undefined) return batch;
     }
   }
 

@@ -316,6 +316,43 @@ export function describeBrokerStore(name: string, makeHarness: () => Promise<Sto
       });
     });
 
+    describe('terms and memberships', () => {
+      it('are all there again, from the log start on, however many there were', async () => {
+        const { store } = await opened();
+        const payload = encodeMembership(membershipOf([1, 2]));
+        const list: LogEntry[] = [];
+        for (let index = 1; index <= 120; index += 1) {
+          const one = entry(1 + Math.floor(index / 3), index);
+          list.push(index % 7 === 0 ? { ...one, kind: 'membership', payload } : one);
+        }
+        let prev = id(0, 0);
+        for (const each of list) {
+          await store.persist(append(prev, [each]));
+          prev = id(each.term, each.index);
+        }
+        const runsFrom = (first: number): unknown =>
+          list
+            .filter(({ index }) => index === first || (index > first && index % 3 === 0))
+            .map(({ term: at, index }) => ({ term: at, first: index }));
+        const membershipsFrom = (first: number): number[] =>
+          list.filter(({ index }) => index >= first && index % 7 === 0).map(({ index }) => index);
+
+        let again = await reopened();
+        expect(again.loaded.raft.termRuns).to.deep.equal(runsFrom(1));
+        expect(again.loaded.raft.memberships.map(({ index }) => index)).to.deep.equal(
+          membershipsFrom(1),
+        );
+        await again.store.truncatePrefix(id(14, 40), new Uint8Array(1), membershipOf([1, 2]));
+        await again.store.persist(append(prev, [entry(prev.term, 121)]));
+        again = await reopened();
+        expect(again.loaded.verdict.kind).to.equal('sound');
+        expect(again.loaded.raft.termRuns).to.deep.equal(runsFrom(41));
+        expect(again.loaded.raft.memberships.map(({ index }) => index)).to.deep.equal(
+          membershipsFrom(41),
+        );
+      });
+    });
+
     describe('truncating the tail', () => {
       it('replaces everything after prev', async () => {
         const { store } = await opened();

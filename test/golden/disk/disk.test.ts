@@ -15,9 +15,7 @@ import {
 } from '../../../src/storage/entry-codec.js';
 import {
   decodeGenerationIdentity,
-  decodeLogMap,
   encodeGenerationIdentity,
-  encodeLogMap,
 } from '../../../src/storage/log-map.js';
 import {
   decodeFacts,
@@ -73,26 +71,20 @@ function entryValue(): Uint8Array {
   const list = entry(3, 300, 'payload', 'batch');
   const header = headerOf(list, crc32c);
   const value = new Uint8Array(ENTRY_HEADER_BYTES + list.payload.length);
-  writeEntryHeader(viewOf(value), 0, header, entryChain(77, header));
+  const links = { runFirst: logIndex(290), membershipBefore: logIndex(12) };
+  const chain = entryChain(77, header);
+  writeEntryHeader(viewOf(value), 0, header, { chain, links, crc32c });
   value.set(list.payload, ENTRY_HEADER_BYTES);
   return value;
 }
 
-const LOG_MAP = {
-  runs: [
-    { term: id(1, 0).term, first: logIndex(1) },
-    { term: id(300, 0).term, first: logIndex(70_000) },
-  ],
-  memberships: [logIndex(5), logIndex(400)],
-};
 const GENERATION = { groupId: raftGroupId(7), generation: 5, incarnation: LIFE };
 const WATERMARK = { generation: 5, incarnation: LIFE, last: id(9, 1_234), chain: 42 };
 
-/** Every format on disk, as version 1 of the program wrote it. Slots without their zeros. */
+/** Every format on disk, as version 2 of the format has it. Slots without their zeros. */
 const FORMATS: Readonly<Record<string, () => Uint8Array>> = {
   'entry-key': () => entryKey(logIndex(0x1_0203_0405)),
   'entry-value': entryValue,
-  'log-map': () => encodeLogMap(LOG_MAP, crc32c),
   'generation-identity': () => encodeGenerationIdentity(GENERATION, crc32c),
   'snapshot-file': () => Buffer.concat(encodeSnapshot({ meta: META, state: STATE }, crc32c)),
   'checkpoint-file': () =>
@@ -132,7 +124,7 @@ describe('golden bytes of every disk format', () => {
     const stored = decodeStoredEntry(entryKey(list.index), entryValue(), crc32c);
     expect(stored.entry).to.deep.equal(list);
     expect(stored.chain).to.equal(entryChain(77, stored.header));
-    expect(decodeLogMap(encodeLogMap(LOG_MAP, crc32c), crc32c)).to.deep.equal(LOG_MAP);
+    expect(stored.links).to.deep.equal({ runFirst: 290, membershipBefore: 12 });
     const generation = encodeGenerationIdentity(GENERATION, crc32c);
     expect(decodeGenerationIdentity(generation, crc32c)).to.deep.equal(GENERATION);
     const snapshot = new Uint8Array(FORMATS['snapshot-file']!());
@@ -157,7 +149,6 @@ describe('golden bytes of every disk format', () => {
 
   /** One reader a format: undefined, or an error of damage, for anything but what was written. */
   const READERS: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
-    'log-map': (bytes) => decodeLogMap(bytes, crc32c),
     'generation-identity': (bytes) => decodeGenerationIdentity(bytes, crc32c),
     'snapshot-file': (bytes) => decodeSnapshot(bytes, crc32c),
     'checkpoint-file': (bytes) => decodeCheckpoint(bytes, crc32c),

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
-import type { readFile } from 'node:fs/promises';
-import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { crc32c } from '../../../src/base/crc32c.js';
 import { logIndex, raftGroupId } from '../../../src/model/ids.js';
+import { encodeMembership } from '../../../src/model/membership.js';
 import type { LogStore } from '../../../src/ports/log-store.js';
 import { inspectBroker, inspectEntries } from '../../../src/storage/inspect.js';
 import { LevelBrokerStore } from '../../../src/storage/level-broker-store.js';
@@ -64,6 +64,37 @@ describe('LevelLogStore', function () {
     await until('bytes given back', async () => (await store.sizeBytes()) < before / 3);
     expect(await readAll(store, 901, 1_001)).to.have.length(100);
     expect(await store.verifyAll({ bytesPerSecondMax: 1e9 })).to.equal(100);
+  });
+
+  it('has LevelDB write what is kept once, and not again', async () => {
+    // In LevelDB's own words: what it merged, and how many bytes that wrote.
+    const merged = async (): Promise<number> => {
+      const text = await readFile(path.join(databaseOf(directory), 'LOG'), 'utf8');
+      const done = [...text.matchAll(/Compacted .* => (\d+) bytes/g)];
+      return done.reduce((sum, [, bytes]) => sum + Number(bytes), 0);
+    };
+    const payload = encodeMembership(SPEC.bootstrap);
+    let prev = id(0, 0);
+    const writeOn = async (count: number): Promise<void> => {
+      for (let i = 0; i < count; i += 1) {
+        const at = prev.index + 1;
+        const one = entry(1 + Math.floor(at / 100), at, filler(at, 50_000));
+        const change = { ...one, kind: 'membership', payload } as const;
+        await store.persist(append(prev, [at % 150 === 0 ? change : one]));
+        prev = id(one.term, at);
+      }
+    };
+    await writeOn(600);
+    expect(await merged(), 'over terms and memberships').to.equal(0);
+
+    const before = await store.sizeBytes();
+    await store.truncatePrefix(id(3, 250), new Uint8Array(1), SPEC.bootstrap);
+    await writeOn(50);
+    await until('bytes given back', async () => (await store.sizeBytes()) < before * 0.75);
+    // 17.5 MB of the log were kept: nothing of it but the file that the cut goes through.
+    expect(await merged(), 'by the truncation').to.be.within(1, 2_000_000);
+    await writeOn(100);
+    expect(await merged(), 'and nothing ever after').to.be.lessThan(2_000_000);
   });
 
   it('goes on giving back what a crash left over', async () => {

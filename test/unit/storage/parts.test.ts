@@ -37,13 +37,19 @@ describe('LogMap', () => {
     ]);
   });
 
-  it('notes a change only when what is stored changes', () => {
-    const map = mapOf([1]);
-    map.isChanged = false;
-    map.append({ ...id(1, 2), kind: 'batch' }, 1, 1);
-    expect(map.isChanged).to.equal(false);
-    map.append({ ...id(2, 3), kind: 'batch' }, 1, 1);
-    expect(map.isChanged).to.equal(true);
+  it('tells of every entry where its run began, and the membership before it', () => {
+    const map = new LogMap(empty);
+    const links = [1, 1, 2, 2, 5].map((t, i) => {
+      const kind = i === 1 || i === 3 ? 'membership' : 'batch';
+      const { runFirst, membershipBefore } = map.append({ ...id(t, i + 1), kind }, i, i);
+      return `${runFirst} ${membershipBefore}`;
+    });
+    expect(links).to.deep.equal(['1 0', '1 0', '3 2', '3 2', '5 4']);
+    map.movePrefix({ ...empty, last: id(2, 4) });
+    expect(map.append({ ...id(5, 6), kind: 'batch' }, 5, 5)).to.deep.equal({
+      runFirst: 5,
+      membershipBefore: 0,
+    });
   });
 
   it('truncates its tail', () => {
