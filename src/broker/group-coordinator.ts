@@ -186,13 +186,14 @@ export class GroupCoordinator implements GroupStreamOwner {
     const tenure = this.#tenure;
     if (tenure === undefined) return;
     for (const name of names) {
-      tenure.unfollowed.delete(name);
+      const isRepeated = tenure.unfollowed.delete(name);
       try {
         this.#sync(tenure, name);
       } catch (error) {
         // One group's failure must not reach the others, nor the metadata group that applies.
-        this.#deps.log.error({ group: name, err: error }, 'a consumer group was not followed');
         tenure.unfollowed.add(name);
+        const facts = { group: name, err: error };
+        if (!isRepeated) this.#deps.log.error(facts, 'a consumer group was not followed');
       }
       // Telling members of it may have ended the tenure.
       if (this.#tenure !== tenure) return;

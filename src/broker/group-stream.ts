@@ -83,9 +83,14 @@ export class GroupStream extends Timeout implements Participation, MemberStream 
     this.end(undefined);
   }
 
+  /** A stream that fails is over: what failed there must not reach whoever had something to say. */
   send(response: ParticipateResponse): void {
     if (this.#isOver) return;
-    if (!this.#sink.send(response)) this.#isClogged = true;
+    try {
+      if (!this.#sink.send(response)) this.#isClogged = true;
+    } catch (thrown) {
+      this.end(BrokerError.from(thrown));
+    }
   }
 
   end(error: BrokerError | undefined): void {

@@ -132,6 +132,24 @@ describe("the group coordinator's sessions", () => {
     expect(isMember('m1')).to.equal(true);
   });
 
+  it('do not suffer from the stream of another member, which ends when it fails', async () => {
+    const m1 = await bench.join('m1');
+    m1.isBroken = true;
+    // From the first one partitions are taken, which it is to hear of.
+    const m2 = await bench.join('m2');
+    await bench.world.run(1_000);
+    expect([m1.isEnded, m1.error?.code]).to.eql([true, 'INTERNAL']);
+    expect([m2.isEnded, m2.responses.length]).to.eql([false, 1]);
+    expect(bench.lines.filter(({ level }) => level === 'error')).to.eql([]);
+    // It comes back without what it was to release.
+    const { epoch: memberEpoch, assigned } = bench.log.member('m1');
+    const partitions = assigned.map(({ partition }) => partition);
+    const owned = [{ topic: 'a', topicId: undefined, partitions }];
+    await bench.join('m1', { memberEpoch, owned });
+    expect(bench.log.member('m2').assigned).to.have.length(2);
+    expect(m2.responses.at(-1)?.assignment?.partitions[0]?.partitions).to.have.length(2);
+  });
+
   it('need a stream that joins: one that brings nothing is ended', async () => {
     const idle = bench.open();
     const m1 = await bench.join('m1', { sessionTimeoutMs: 60_000 });

@@ -25,6 +25,8 @@ export interface BenchStream {
   readonly responses: ParticipateResponse[];
   error: BrokerError | undefined;
   isEnded: boolean;
+  /** Nothing can be sent on it. */
+  isBroken: boolean;
 }
 
 interface Proposal {
@@ -73,6 +75,7 @@ export class CoordinatorBench {
     const participation = this.coordinator.participate(
       {
         send: (response) => {
+          if (stream.isBroken) throw new Error('broken stream');
           responses.push(response);
           return true;
         },
@@ -83,7 +86,13 @@ export class CoordinatorBench {
       },
       'test',
     );
-    const stream: BenchStream = { participation, responses, error: undefined, isEnded: false };
+    const stream: BenchStream = {
+      participation,
+      responses,
+      error: undefined,
+      isEnded: false,
+      isBroken: false,
+    };
     return stream;
   }
 
