@@ -10,8 +10,9 @@ export interface RetentionSettings {
 
 /**
  * Which prefix may go: the new log start, or undefined if nothing may. Whole spans only, so that the
- * decision costs no read; a partition therefore keeps up to one span (256 KiB and more in very long
- * logs) over its limit.
+ * decision costs no read: readers keep up to one span (256 KiB, and more in logs of gigabytes) over the
+ * limit, and what was written since the last check. The disk keeps up to an eighth more, as bytes are
+ * given back in chunks.
  *
  * Age counts from the leader's time of the append, not from record timestamps: a producer's wrong
  * clock neither deletes at once what was just written nor keeps the log for ever.
