@@ -27,6 +27,8 @@ export class PrefixCleaner {
     onError(error: unknown): void;
   };
   private task: Promise<void> | undefined;
+  /** How far that database was cleaned: what lies before may still be in it, as deletions. */
+  private cleaned: { readonly db: LevelDb; readonly next: LogIndex } | undefined;
   private isWanted = false;
   private isStopped = false;
 
@@ -64,29 +66,35 @@ export class PrefixCleaner {
   private async clean(): Promise<void> {
     const db = this.store.database();
     const next = this.store.firstIndex();
-    const end = entryKey(next);
-    const key = await this.ifCurrent(db, () => db.firstKey(entryKey(logIndex(0)), end));
-    if (key === undefined) return;
-    for (let first: number = entryKeyIndex(key); first < next; first += SLICE_KEYS_MAX) {
-      const sliceNext = Math.min(next, first + SLICE_KEYS_MAX);
-      await this.store.compactions.run(() => this.forget(db, first, sliceNext));
+    let first = await this.firstLeft(db, next);
+    while (first < next && !this.isStopped && db === this.store.database()) {
+      const from = first;
+      const to = logIndex(Math.min(next, from + SLICE_KEYS_MAX));
+      await this.store.compactions.run(() => this.forget(db, from, to));
+      first = to;
+      this.cleaned = { db, next: to };
     }
   }
 
-  private async forget(db: LevelDb, first: number, next: number): Promise<void> {
+  /** Asks only where nothing is known: a search meets every deletion that was not compacted yet. */
+  private async firstLeft(db: LevelDb, next: LogIndex): Promise<LogIndex> {
+    if (this.cleaned?.db === db) return this.cleaned.next;
+    const key = await this.ifCurrent(db, () => db.firstKey(entryKey(logIndex(0)), entryKey(next)));
+    return key === undefined ? next : entryKeyIndex(key);
+  }
+
+  private async forget(db: LevelDb, first: LogIndex, next: LogIndex): Promise<void> {
     let compacted: Promise<unknown> | undefined;
     await this.store.alone(async () => {
       if (this.isStopped || db !== this.store.database()) return;
       await db.flush();
       const deletions: LevelOperation[] = [];
-      for (let index = first; index < next; index += 1) {
+      for (let index: number = first; index < next; index += 1) {
         deletions.push({ type: 'del', key: entryKey(logIndex(index)) });
       }
       await db.write(deletions, { sync: false });
       // Begun here, so that its own file is closed before anything else is written.
-      compacted = this.ifCurrent(db, () =>
-        db.compact(entryKey(logIndex(first)), entryKey(logIndex(next))),
-      );
+      compacted = this.ifCurrent(db, () => db.compact(entryKey(first), entryKey(next)));
     });
     await compacted;
   }

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
-import { cp, readdir, readFile, rm, stat, truncate } from 'node:fs/promises';
+import { cp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { crc32c } from '../../src/base/crc32c.js';
 import { Prng } from '../../src/base/prng.js';
 import { LevelBrokerStore } from '../../src/storage/level-broker-store.js';
+import { seal } from '../../src/storage/sealed.js';
 import { StateFile } from '../../src/storage/state-file.js';
 import {
   append,
@@ -274,6 +275,17 @@ describe('damage on disk', function () {
       await rm(path.join(copy, 'state'));
       const error = await rejection(LevelBrokerStore.open(copy, SMALL_MEMORY));
       expect(error.message).to.match(/state is missing/);
+    });
+
+    it('a directory of an earlier format is refused by its format, and left as it is', async () => {
+      const copy = await copyOf(original);
+      directories.push(copy);
+      const file = path.join(copy, 'identity');
+      const body = Uint8Array.from([1, ...(await readFile(file)).subarray(5, -4)]);
+      await writeFile(file, seal(0x4d526269, body, crc32c));
+      const error = await rejection(LevelBrokerStore.open(copy, SMALL_MEMORY));
+      expect(error.message).to.match(/was written in format 1, and this program reads format 2/);
+      expect(await readdir(databaseOf(copy))).to.deep.equal(await readdir(databaseOf(original)));
     });
 
     it('or the identity: no guess is made whose data it is', async () => {
