@@ -62,6 +62,16 @@ export function commandLines(p: Patient): Case[] {
       ['produce', TOPIC, '-p', '99'],
       'x\n',
     ),
+    ...['ms', 'bytes', 'records'].flatMap((what) =>
+      ['0', '-2'].map((value) =>
+        command(
+          p,
+          `retention.${what} of ${value}`,
+          new RegExp(`INVALID_CONFIG: .*retention\\.${what} .* or -1 for no limit; got "${value}"`),
+          ['topic', 'alter', TOPIC, '--set', `retention.${what}=${value}`],
+        ),
+      ),
+    ),
     command(p, 'an offset beyond the end', /OFFSET_OUT_OF_RANGE: /, [
       'consume',
       TRIMMED,

@@ -263,6 +263,7 @@ export class PartitionReplica implements RaftGroupOwner {
       this.machine.index.spans(),
       {
         logStartOffset: this.machine.logStartOffset,
+        endOffset: this.machine.highWatermark,
         bytesTotal: this.machine.index.bytesTotal,
         nowMs: this.deps.world.clock.nowMs(),
       },

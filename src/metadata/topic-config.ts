@@ -6,6 +6,8 @@ export interface TopicSettings {
   readonly retentionMs: number;
   /** A partition's oldest records may go while it holds more than this; -1: no limit. */
   readonly retentionBytes: number;
+  /** A partition's oldest records may go while it holds more than this many; -1: no limit. */
+  readonly retentionRecords: number;
   readonly maxBatchBytes: number;
   /** Whose clock the records' timestamps are from: the producer's or the leader's. */
   readonly timestampType: 'create' | 'append';
@@ -71,6 +73,13 @@ const KEYS: ReadonlyMap<string, ConfigKey> = new Map<string, ConfigKey>([
       parse: orUnlimited(integerBetween(1, Number.MAX_SAFE_INTEGER, 'milliseconds')),
     },
   ],
+  [
+    'retention.records',
+    {
+      fallback: '-1',
+      parse: orUnlimited(integerBetween(1, Number.MAX_SAFE_INTEGER, 'records')),
+    },
+  ],
   ['timestamp.type', { fallback: 'create', parse: oneOf('create', 'append') }],
 ]);
 
@@ -102,6 +111,7 @@ export function topicSettings(config: TopicConfig): TopicSettings {
   return {
     retentionMs: Number(text('retention.ms')),
     retentionBytes: Number(text('retention.bytes')),
+    retentionRecords: Number(text('retention.records')),
     maxBatchBytes: Number(text('max.batch.bytes')),
     timestampType: text('timestamp.type') === 'append' ? 'append' : 'create',
   };

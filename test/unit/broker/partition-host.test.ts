@@ -235,6 +235,21 @@ describe('PartitionHost', () => {
       expect(group.entries).to.have.length(before);
     });
 
+    it('drops by count, and reads begin at the oldest record that stays', async () => {
+      await fixture.open(0, { retentionRecords: 5 });
+      fill(4);
+      fixture.world.advance(1_000);
+      group.commit();
+      const late = (await fixture.fetch({ offset: 2 })).at(0);
+      expect(late?.error?.code).to.equal('OFFSET_OUT_OF_RANGE');
+      expect(late?.error?.facts.logStartOffset).to.equal(3);
+      const kept = (await fixture.fetch({ offset: 3 })).at(0);
+      expect([kept?.logStartOffset, kept?.highWatermark]).to.deep.equal([3, 8]);
+      const before = group.entries.length;
+      fixture.world.advance(5_000);
+      expect(group.entries, 'nothing more may go').to.have.length(before);
+    });
+
     it('keeps everything within its limits', () => {
       fill(4, BIG);
       fixture.world.advance(3_600_000);

@@ -41,6 +41,8 @@ describe('topic settings', () => {
     ['retention.ms', '-1', '-1'],
     ['retention.ms', '0060', '60'],
     ['retention.bytes', '9007199254740991', '9007199254740991'],
+    ['retention.records', '1', '1'],
+    ['retention.records', '-1', '-1'],
     ['max.batch.bytes', '1024', '1024'],
     ['timestamp.type', 'append', 'append'],
   ];
@@ -51,6 +53,12 @@ describe('topic settings', () => {
   }
   const refused: [string, string, RegExp][] = [
     ['retention.ms', '-2', /retention\.ms .* or -1 for no limit/],
+    ['retention.ms', '0', /^retention\.ms must be a whole number of milliseconds from 1 /],
+    ['retention.bytes', '0', /^retention\.bytes must be a whole number of bytes from 1 /],
+    ['retention.bytes', '-2', /retention\.bytes .* or -1 for no limit; got "-2"/],
+    ['retention.records', '0', /^retention\.records must be a whole number of records from 1 /],
+    ['retention.records', '-2', /retention\.records .* or -1 for no limit; got "-2"/],
+    ['retention.records', 'many', /retention\.records/],
     ['retention.ms', '1.5', /whole number of milliseconds/],
     ['retention.bytes', '9007199254740993', /retention\.bytes/],
     ['max.batch.bytes', '8388609', /from 1024 to 8388608/],
@@ -69,6 +77,7 @@ describe('topic settings', () => {
     expect(topicSettings(new Map([['retention.bytes', '5']]))).to.eql({
       retentionMs: 604_800_000,
       retentionBytes: 5,
+      retentionRecords: -1,
       maxBatchBytes: 1_048_576,
       timestampType: 'create',
     });

@@ -61,10 +61,16 @@ describe('decideRetention', () => {
     }));
   const at = (nowMs: number, logStart = 0) => ({
     logStartOffset: offset(logStart),
+    endOffset: offset(400),
     bytesTotal: 4_000,
     nowMs,
   });
-  const cases: [string, number, { ms?: number; bytes?: number }, number | undefined][] = [
+  const cases: [
+    string,
+    number,
+    { ms?: number; bytes?: number; records?: number },
+    number | undefined,
+  ][] = [
     ['keeps everything without limits', 1_000_000, {}, undefined],
     ['drops spans that are too old', 71, { ms: 50 }, 200],
     ['keeps what is exactly as old as allowed', 70, { ms: 50 }, 100],
@@ -74,16 +80,26 @@ describe('decideRetention', () => {
     ['keeps the last span however small the limit', 0, { bytes: 1 }, 300],
     ['drops by whichever limit takes more', 71, { ms: 50, bytes: 1_000 }, 300],
     ['keeps everything below the size limit', 0, { bytes: 4_000 }, undefined],
+    ['keeps exactly as many records as are wanted', 0, { records: 250 }, 150],
+    ['keeps a single record if no more are wanted', 0, { records: 1 }, 399],
+    ['keeps everything up to the number of records', 0, { records: 400 }, undefined],
+    ['drops by count where bytes would keep more', 0, { bytes: 2_500, records: 250 }, 150],
+    ['drops by bytes where count would keep more', 0, { bytes: 2_000, records: 250 }, 200],
+    ['drops by age where count would keep more', 1_000, { ms: 50, records: 250 }, 400],
   ];
-  for (const [rule, nowMs, { ms, bytes }, want] of cases) {
+  for (const [rule, nowMs, { ms, bytes, records }, want] of cases) {
     it(rule, () => {
-      const settings = { retentionMs: ms ?? -1, retentionBytes: bytes ?? -1 };
+      const settings = {
+        retentionMs: ms ?? -1,
+        retentionBytes: bytes ?? -1,
+        retentionRecords: records ?? -1,
+      };
       expect(decideRetention(spans(4), at(nowMs), settings)).to.equal(want);
     });
   }
 
   it('says nothing when the log start is already there', () => {
-    const settings = { retentionMs: 50, retentionBytes: -1 };
+    const settings = { retentionMs: 50, retentionBytes: -1, retentionRecords: 300 };
     expect(decideRetention(spans(4), at(71, 200), settings)).to.equal(undefined);
     expect(decideRetention([], at(71, 400), settings)).to.equal(undefined);
   });
