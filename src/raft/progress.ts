@@ -95,6 +95,8 @@ export class Progress {
   snapshotIndex: LogIndex = logIndex(0);
   /** When, in the leader's ticks, it last answered anything. */
   heardAtTick = -Infinity;
+  /** When it became a member, if it did so under this leader: until it can have answered, it is not silent. */
+  joinedAtTick = -Infinity;
   /** Highest commit index sent that the peer could act on. */
   sentCommit: LogIndex = logIndex(0);
   /** Latest read round it confirmed. */

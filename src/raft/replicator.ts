@@ -18,7 +18,7 @@ export class Replicator {
 
   constructor(replica: Replica) {
     this.replica = replica;
-    this.syncMembers();
+    this.syncMembers(-Infinity);
   }
 
   get(id: BrokerId): Progress | undefined {
@@ -33,14 +33,16 @@ export class Replicator {
     return sortedKeys(this.peers).map((id) => this.mustGet(id as BrokerId));
   }
 
-  /** One Progress for each other member of the membership in force. */
-  syncMembers(): void {
+  /** One Progress for each other member of the membership in force; newcomers join at `tick`. */
+  syncMembers(tick: number): void {
     const { log, self, config } = this.replica;
     const members = membersOf(log.membership).filter((id) => id !== self);
     for (const id of this.peers.keys()) if (!members.includes(id)) this.peers.delete(id);
     for (const id of members) {
       if (this.peers.has(id)) continue;
-      this.peers.set(id, new Progress(id, logIndex(log.lastIndex + 1), config));
+      const peer = new Progress(id, logIndex(log.lastIndex + 1), config);
+      peer.joinedAtTick = tick;
+      this.peers.set(id, peer);
     }
   }
 

@@ -289,7 +289,9 @@ export class Leader {
   }
 
   private maybeCommit(): void {
-    const { log, self, term } = this.replica;
+    const { log, self, term, role } = this.replica;
+    // One message may commit twice, and the first commit may have ended this office.
+    if (role !== 'leader') return;
     const index = quorumValue(log.membership, (id) =>
       id === self ? log.durable : (this.replicator.get(id)?.countedMatch ?? 0),
     );
@@ -326,24 +328,35 @@ export class Leader {
     }
   }
 
-  /** The membership without this replica is committed: tell the others, hand over, step down. */
+  /**
+   * The membership without this replica is committed: tell the others, hand over, step down. One is
+   * told to campaign, the target of a transfer under way before all others; two would split the votes.
+   */
   private leave(): void {
     this.flush();
     const { log } = this.replica;
-    const heir = this.replicator
+    const heirs = this.replicator
       .list()
-      .find((p) => isVoter(log.membership, p.id) && p.countedMatch === log.lastIndex);
-    if (heir !== undefined) this.sendTimeoutNow(heir.id);
+      .filter((p) => isVoter(log.membership, p.id) && p.countedMatch === log.lastIndex);
+    const heir = heirs.find((p) => p.id === this.transferee) ?? heirs[0];
+    const isOrdered = this.transferee !== undefined && this.isTimeoutNowSent;
+    if (heir !== undefined && !isOrdered) this.sendTimeoutNow(heir.id);
+    this.transferee = undefined;
     this.stepDown();
   }
 
-  /** Whether a quorum answered lately; everybody, if only everybody together could elect. */
+  /**
+   * Whether a quorum answered lately; everybody, if only everybody together could elect. Who joined
+   * within an election timeout may not have had the time to.
+   */
   private checkQuorum(): boolean {
     const { membership } = this.replica.log;
     const answered = (id: BrokerId): Vote => {
       if (id === this.replica.self) return 'granted';
       const peer = this.replicator.get(id);
-      if (peer === undefined || !this.isActive(peer)) return 'refused';
+      const { electionTicks } = this.replica.config;
+      const isNew = peer !== undefined && this.ticks - peer.joinedAtTick <= electionTicks;
+      if (peer === undefined || !(isNew || this.isActive(peer))) return 'refused';
       return peer.isRepairing ? 'damaged' : 'granted';
     };
     return voteResult(membership, answered) === 'won';
@@ -391,7 +404,7 @@ export class Leader {
   private append(entries: readonly LogEntry[]): void {
     for (const entry of entries) this.uncommittedBytes += entryBytes(entry);
     if (this.replica.log.append(entries)) {
-      this.replicator.syncMembers();
+      this.replicator.syncMembers(this.ticks);
       const { membership } = this.replica.log;
       const isGone = this.transferee !== undefined && !membership.voters.includes(this.transferee);
       if (isGone) this.transferee = undefined;

@@ -127,6 +127,9 @@ export interface Member {
   writes: Persist[];
   /** While set, writes stay under way until persist() completes them. */
   isDiskHeld: boolean;
+  /** While set, catch-up reads stay under way until answerReads(). */
+  areReadsHeld: boolean;
+  reads: (() => void)[];
   /** Payloads applied since the start, in order. */
   applied: LogEntry[];
   barriers: string[];
@@ -149,6 +152,8 @@ const TEST_CONFIG: RaftConfig = { ...DEFAULT_RAFT_CONFIG, electionTicks: 10, hea
 export class RaftNet {
   readonly members = new Map<number, Member>();
   inFlight: InFlight[] = [];
+  /** Tell a sender at once that its snapshot arrived; else the test says so. */
+  areSnapshotsReported = true;
   private readonly cuts = new Set<string>();
   private readonly canonical = new Map<number, string>();
   private readonly leaders = new Map<number, number>();
@@ -178,6 +183,8 @@ export class RaftNet {
       isUp: true,
       writes: [],
       isDiskHeld: false,
+      areReadsHeld: false,
+      reads: [],
       applied: [],
       barriers: [],
     };
@@ -281,8 +288,11 @@ export class RaftNet {
       } as const;
       this.send({ kind: 'snapshot', from, to: peer, event });
     }
-    for (const { peer, from, bytesMax } of ready.catchUpReads)
-      this.read(member, peer, from, bytesMax);
+    for (const { peer, from, bytesMax } of ready.catchUpReads) {
+      const read = (): void => this.read(member, peer, from, bytesMax);
+      if (member.areReadsHeld) member.reads.push(read);
+      else read();
+    }
     for (const { token, index } of ready.barriersReached) member.barriers.push(`${token}@${index}`);
     for (const token of ready.barriersFailed) member.barriers.push(`${token} failed`);
     if (ready.committed !== undefined) this.apply(member, ready.committed);
@@ -301,6 +311,11 @@ export class RaftNet {
     for (const write of done) member.disk.write(write);
     const last = done.at(-1);
     if (last !== undefined) this.step(id, { kind: 'persisted', ticket: last.ticket });
+  }
+
+  /** Completes the reads of a member that are under way: as its disk is now. */
+  answerReads(id: number): void {
+    for (const read of this.get(id).reads.splice(0)) read();
   }
 
   /** Delivers what is in flight now and matches, in order. */
@@ -334,6 +349,7 @@ export class RaftNet {
       return;
     }
     this.step(message.to, message.event);
+    if (!this.areSnapshotsReported) return;
     const { last } = message.event.snapshot;
     const report = { kind: 'snapshotReported', peer: message.to, lastIndex: last.index } as const;
     this.step(message.from, { ...report, ok: true });
@@ -380,6 +396,7 @@ export class RaftNet {
     const member = this.get(id);
     member.isUp = false;
     member.writes = [];
+    member.reads = [];
     this.drop((m) => m.to === id);
   }
 
@@ -401,7 +418,12 @@ export class RaftNet {
   }
 
   cut(a: number, b: number): void {
-    this.cuts.add(`${a}-${b}`).add(`${b}-${a}`);
+    this.cutOneWay(a, b);
+    this.cutOneWay(b, a);
+  }
+
+  cutOneWay(from: number, to: number): void {
+    this.cuts.add(`${from}-${to}`);
   }
 
   heal(): void {

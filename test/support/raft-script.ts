@@ -1,18 +1,21 @@
 import { membershipOf } from '../../src/model/membership.js';
-import { brokerId } from '../../src/model/ids.js';
+import { brokerId, logIndex } from '../../src/model/ids.js';
 import type { RaftConfig } from '../../src/raft/config.js';
 import {
   describeEntry,
   describeMessage,
   describePersist,
   describeProposeResult,
+  describeRange,
   describeRole,
   describeSnapshot,
   describeStatus,
 } from '../../src/raft/debug.js';
 import type { Ready } from '../../src/raft/io.js';
+import type { RaftInspection } from '../../src/raft/raft-node.js';
 import { parseIds, type Command, type CommandHandler } from './data-driven.js';
-import { RaftNet, type InFlight, type Member } from './raft-net.js';
+import { membershipIn, messageIn, prepareDisk, snapshotMeta } from './raft-forge.js';
+import { RaftNet, type Disk, type InFlight, type Member } from './raft-net.js';
 
 /**
  * The language of test/data/raft. Lines that start with `1>` are what replica 1 wants done; `->` is a
@@ -28,6 +31,7 @@ class RaftScript {
   private lines: string[] = [];
   private isQuiet = false;
   private config: Partial<RaftConfig> = {};
+  private readonly kept = new Map<string, InFlight[]>();
 
   constructor() {
     this.net = this.makeNet();
@@ -57,6 +61,35 @@ class RaftScript {
     },
     'add-empty': ({ words }) => {
       for (const word of words) this.net.add(Number(word));
+      return undefined;
+    },
+    /** `node 1 voters=(1 2 3) term=2 vote=1 log=(1/1 2/2)`: with this on its disk from the start. */
+    node: (command) => {
+      const prepare = (disk: Disk): void => prepareDisk(disk, command);
+      this.net.add(Number(command.words[0]), membershipIn(command), prepare);
+      return undefined;
+    },
+    /** `say 2->1 t3 timeoutNow`: made up, whoever 2 is; 1 does what it then wants to do. */
+    say: (command) => {
+      const message = messageIn(command);
+      if (message.kind === 'snapshot') this.net.step(message.to, message.event);
+      else this.net.step(message.to, { kind: 'message', message });
+      while (this.net.run(message.to));
+      return undefined;
+    },
+    /** `keep NAME from=1 kind=…`: takes these messages from the network, to be given later. */
+    keep: ({ words, options }) => {
+      const matches = matching(options);
+      const found = this.net.inFlight.filter(matches);
+      this.net.inFlight = this.net.inFlight.filter((m) => !matches(m));
+      this.kept.set(words[0] ?? '', found);
+      return found.map((m) => `kept ${describeInFlight(m)}`).join('\n') || 'nothing';
+    },
+    /** Delivers what was kept, as often as it is said. */
+    give: ({ words }) => {
+      const messages = this.kept.get(words[0] ?? '');
+      if (messages === undefined) throw new Error(`nothing is kept as ${words[0] ?? ''}`);
+      for (const message of messages) this.net.receive(message);
       return undefined;
     },
     quiet: () => {
@@ -152,6 +185,15 @@ class RaftScript {
       this.net.isolate(...words.map(Number));
       return undefined;
     },
+    cut: ({ words }) => {
+      this.net.cut(Number(words[0]), Number(words[1]));
+      return undefined;
+    },
+    /** `mute 1 2`: what 1 sends does not reach 2. */
+    mute: ({ words }) => {
+      this.net.cutOneWay(Number(words[0]), Number(words[1]));
+      return undefined;
+    },
     heal: () => {
       this.net.heal();
       return undefined;
@@ -175,6 +217,32 @@ class RaftScript {
       this.net.step(Number(words[0]), { kind: 'peerUnreachable', peer });
       return undefined;
     },
+    'hold-reads': ({ words }) => {
+      for (const id of this.ids(words)) this.net.get(id).areReadsHeld = true;
+      return undefined;
+    },
+    'answer-reads': ({ words }) => {
+      for (const id of this.ids(words)) this.net.answerReads(id);
+      return undefined;
+    },
+    'hold-reports': () => {
+      this.net.areSnapshotsReported = false;
+      return undefined;
+    },
+    /** `report 1 3 last=5 failed`: 1 hears what became of its snapshot for 3. */
+    report: ({ words, options }) => {
+      const peer = brokerId(Number(words[1]));
+      const lastIndex = logIndex(Number(options.get('last')));
+      const ok = words[2] !== 'failed';
+      this.net.step(Number(words[0]), { kind: 'snapshotReported', peer, lastIndex, ok });
+      return undefined;
+    },
+    /** `prefix 1 last=1/4 voters=(1 2 3)`: the store of 1 truncated its prefix, or says so. */
+    prefix: (command) => {
+      const snapshot = snapshotMeta(command.options.get('last') ?? '', membershipIn(command));
+      this.net.step(Number(command.words[0]), { kind: 'prefixMoved', snapshot });
+      return undefined;
+    },
     truncate: ({ words }) => {
       this.net.truncatePrefix(Number(words[0]), Number(words[1]));
       return undefined;
@@ -187,6 +255,16 @@ class RaftScript {
     status: ({ words }) =>
       this.ids(words)
         .map((id) => describeStatus(this.net.node(id).status()))
+        .join('\n'),
+    /** Who leads, follows, asks; without the rest. */
+    roles: ({ words }) =>
+      this.ids(words)
+        .filter((id) => this.net.get(id).isUp)
+        .map((id) => `${id} ${describeRole(this.net.node(id).status())}`)
+        .join('\n'),
+    inside: ({ words }) =>
+      this.ids(words)
+        .map((id) => `${id}: ${describeInspection(this.net.node(id).inspect())}`)
         .join('\n'),
     log: ({ words }) =>
       this.ids(words)
@@ -233,6 +311,21 @@ function readyLines({ id }: Member, ready: Ready): string[] {
   for (const { token, index } of ready.barriersReached) lines.push(`read ${token} at ${index}`);
   for (const token of ready.barriersFailed) lines.push(`read ${token} failed`);
   return lines.map((line) => `${id}> ${line}`);
+}
+
+function describeInspection(i: RaftInspection): string {
+  const parts = [
+    `recent=${describeRange(i.recent)}`,
+    `verified=${i.verified}`,
+    `uncommitted=${i.uncommittedBytes}`,
+    `held=${i.heldMessages}`,
+    `refused=${i.implausibleMessages}`,
+    `reads=${i.barriersWaiting}`,
+  ];
+  for (const { id, count, bytes, isPaused } of i.inflights) {
+    parts.push(`{${id}: ${count} in flight, ${bytes} bytes${isPaused ? ', paused' : ''}}`);
+  }
+  return parts.join(' ');
 }
 
 function describeInFlight(message: InFlight): string {
