@@ -1,5 +1,6 @@
 import { Client, credentials } from '@grpc/grpc-js';
 
+import type { ProduceRequest } from '../../src/rpc/gen/millrace/broker/v1/ProduceRequest.js';
 import type { Error__Output } from '../../src/rpc/gen/millrace/common/v1/Error.js';
 import { ANSWER_MS, messageOf, type Case } from './case.js';
 import { TOPIC, TRIMMED, type Patient } from './patient.js';
@@ -27,8 +28,10 @@ export function produce(
   input: string,
   expected: RegExp,
   batch: Uint8Array,
+  options: Pick<ProduceRequest, 'acks' | 'expectedOffset'> = {},
 ): Case {
-  const request = { topic: TOPIC, partition: 0, batch: Buffer.from(batch), allowForward: true };
+  const sent = { batch: Buffer.from(batch), ...options };
+  const request: ProduceRequest = { topic: TOPIC, partition: 0, allowForward: true, ...sent };
   return {
     input: `gRPC: ${input}`,
     expected,

@@ -27,6 +27,16 @@ export function requests(p: Patient): Case[] {
     produce(p, 'a batch that starts at an offset of its own', bad, batchWith(4, 99)),
     produce(p, 'a batch of 10 bytes', bad, new Uint8Array(10)),
     produce(p, 'an empty batch', /[A-Z_]+: /, new Uint8Array(0)),
+    produce(p, 'an expected offset of -1', /INVALID_ARGUMENT: expected_offset: /, batchOf(1), {
+      expectedOffset: -1,
+    }),
+    produce(p, 'an expected offset without a quorum', /INVALID_ARGUMENT: .* quorum/, batchOf(1), {
+      expectedOffset: 0,
+      acks: 'ACKS_LEADER',
+    }),
+    produce(p, 'an expected offset beyond the end', /EXPECTATION_FAILED: /, batchOf(1), {
+      expectedOffset: Number.MAX_SAFE_INTEGER,
+    }),
     fetchAt(p, 'a fetch beyond the end', /OFFSET_OUT_OF_RANGE: /, 999),
     fetchAt(p, 'a fetch before the start', /OFFSET_OUT_OF_RANGE: /, 0),
     fetchAt(p, 'a fetch at offset -5', /INVALID_ARGUMENT|OFFSET_OUT_OF_RANGE/, -5),

@@ -26,6 +26,7 @@ const factsCodec = record<NamedFacts>({
   retryAfterMs: maybe(int),
   outcome: maybe(outcomeCodec),
   expectedSequence: maybe(int),
+  logEndOffset: maybe(int),
   logStartOffset: maybe(int),
   highWatermark: maybe(int),
 });
@@ -40,6 +41,7 @@ export const errorCodec: Codec<BrokerError> = {
       outcome,
       retryAfterMs: integer(numbers.retryAfterMs),
       expectedSequence: integer(numbers.expectedSequence),
+      logEndOffset: integer(numbers.logEndOffset),
       logStartOffset: integer(numbers.logStartOffset),
       highWatermark: integer(numbers.highWatermark),
     });

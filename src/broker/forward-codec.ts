@@ -25,6 +25,7 @@ export function encodeProduceRequest(request: ProduceRequest): Uint8Array {
     .string(request.topicId ?? '')
     .u8(ACKS.indexOf(request.acks))
     .uvarint(request.timeoutMs)
+    .i64(request.expectedOffset ?? -1)
     .bytes(request.batch)
     .finish();
 }
@@ -38,6 +39,7 @@ export function decodeProduceRequest(body: Uint8Array): ProduceRequest {
   const acks = ACKS[r.u8()];
   if (acks === undefined) throw new MalformedBytesError('unknown acks');
   const timeoutMs = r.uvarint();
+  const expectedOffset = r.i64();
   // A copy: the batch outlives the message, and is stamped in place.
   const batch = r.bytes().slice();
   r.end();
@@ -47,6 +49,7 @@ export function decodeProduceRequest(body: Uint8Array): ProduceRequest {
     topicId: id === '' ? undefined : topicId(id),
     acks,
     batch,
+    expectedOffset: expectedOffset < 0 ? undefined : expectedOffset,
     timeoutMs,
     allowForward: false,
   };
@@ -161,7 +164,8 @@ function readList<T>(r: ByteReader, item: () => T): T[] {
 }
 
 function writeError(w: ByteWriter, error: BrokerError): void {
-  const { leader, retryAfterMs, expectedSequence, logStartOffset, highWatermark } = error.facts;
+  const { leader, retryAfterMs, expectedSequence, logEndOffset } = error.facts;
+  const { logStartOffset, highWatermark } = error.facts;
   w.string(error.code)
     .string(error.message)
     .bool(error.outcome === 'unknown');
@@ -169,7 +173,8 @@ function writeError(w: ByteWriter, error: BrokerError): void {
   if (leader !== undefined) {
     w.uvarint(leader.brokerId).string(leader.host).uvarint(leader.port).uvarint(leader.term);
   }
-  for (const fact of [retryAfterMs, expectedSequence, logStartOffset, highWatermark]) {
+  const facts = [retryAfterMs, expectedSequence, logEndOffset, logStartOffset, highWatermark];
+  for (const fact of facts) {
     w.i64(fact ?? -1);
   }
 }
@@ -190,6 +195,7 @@ function readError(r: ByteReader): BrokerError {
     leader,
     retryAfterMs: fact(),
     expectedSequence: fact(),
+    logEndOffset: fact(),
     logStartOffset: fact(),
     highWatermark: fact(),
   });

@@ -15,6 +15,7 @@ import type { PartitionState } from '../partition/partition-state.js';
 import { ProducerOverlay } from '../partition/producer-overlay.js';
 import type { Cancel, World } from '../ports/world.js';
 import type { AppendTenure, PendingProduce } from './pending-produce.js';
+import { expectationFailed, producerError, throttled } from './produce-refusals.js';
 import type { TopicSettings } from '../metadata/topic-config.js';
 
 /** Produces of one partition that may wait for a leader to become ready. */
@@ -23,7 +24,6 @@ const WAITING_MAX = 4_096;
 const UNSETTLED_WAIT_MS = 2_000;
 /** A transfer that is under way ends within a few round trips, or fails. */
 const TRANSFER_POLL_MS = 5;
-const RETRY_AFTER_MS = 20;
 
 export interface AppenderDeps {
   readonly world: World;
@@ -229,17 +229,50 @@ export class PartitionAppender {
       refuse(BrokerError.from(error));
       return undefined;
     }
-    if (header.producerId < 0) {
+    const isIdempotent = header.producerId >= 0;
+    const isConditional = pending.expectedOffset !== undefined;
+    if ((isIdempotent || isConditional) && pending.acks !== 'quorum') {
+      const who = isIdempotent ? 'an idempotent producer' : 'an expected offset';
+      refuse(new BrokerError('INVALID_ARGUMENT', `${who} requires acks quorum`));
+      return undefined;
+    }
+    if (isIdempotent) {
+      if (!this.validateProducer(tenure, pending, header)) return undefined;
+    } else {
       const full = this.deps.refusal();
-      if (full === undefined) return header;
-      refuse(full);
+      if (full !== undefined) {
+        refuse(full);
+        return undefined;
+      }
+    }
+    if (isConditional && pending.expectedOffset !== tenure.logEnd) {
+      this.contest(tenure, pending, pending.expectedOffset);
       return undefined;
     }
-    if (pending.acks !== 'quorum') {
-      refuse(new BrokerError('INVALID_ARGUMENT', 'an idempotent producer requires acks quorum'));
-      return undefined;
-    }
-    return this.validateProducer(tenure, pending, header) ? header : undefined;
+    return header;
+  }
+
+  /**
+   * The log does not end where the batch expects it to. Before it says so, this leader makes sure that
+   * it is true: that it still leads, or another may have gone on from an earlier end, and that its own
+   * log's end is committed, or it may yet be lost and the expectation come true (CORRECTNESS 29).
+   */
+  private contest(tenure: Tenure, pending: PendingProduce, expected: number): void {
+    const { logEnd, last } = tenure;
+    pending.contested();
+    tenure.group.readBarrier(pending.timeoutMs).then(
+      () => {
+        const isCommitted = this.deps.state.highWatermark >= logEnd;
+        if (tenure.isOver) pending.refuse(this.deps.redirect());
+        else
+          pending.refuseAfter(isCommitted ? undefined : last, expectationFailed(expected, logEnd));
+      },
+      (thrown: unknown) => {
+        const isLate = BrokerError.from(thrown).code === 'DEADLINE_EXCEEDED';
+        if (isLate) pending.timedOut();
+        else pending.refuse(this.deps.redirect());
+      },
+    );
   }
 
   private validateProducer(
@@ -293,46 +326,6 @@ export class PartitionAppender {
         );
         return true;
     }
-  }
-}
-
-export function throttled(message: string): BrokerError {
-  return new BrokerError('THROTTLED', message, { retryAfterMs: RETRY_AFTER_MS });
-}
-
-function producerError(
-  verdict:
-    | { readonly kind: 'fenced'; readonly epoch: number }
-    | { readonly kind: 'outOfOrder'; readonly expected: number }
-    | { readonly kind: 'unknownProducer' | 'limit' },
-  header: RecordBatchHeader,
-): BrokerError {
-  const who = `producer ${header.producerId}`;
-  switch (verdict.kind) {
-    case 'fenced':
-      return new BrokerError(
-        'PRODUCER_FENCED',
-        `${who} epoch ${header.producerEpoch} was replaced by epoch ${verdict.epoch}`,
-      );
-    case 'outOfOrder':
-      return new BrokerError(
-        'OUT_OF_ORDER_SEQUENCE',
-        `${who} sent sequence ${header.baseSequence}, expected is ${verdict.expected}`,
-        { expectedSequence: verdict.expected },
-      );
-    case 'unknownProducer':
-      return new BrokerError(
-        'UNKNOWN_PRODUCER',
-        `${who} epoch ${header.producerEpoch} is not known here and must start at sequence 0, ` +
-          `not ${header.baseSequence}`,
-      );
-    case 'limit':
-      return new BrokerError(
-        'PRODUCER_LIMIT',
-        `the partition remembers ${LIMITS.producersPerPartitionMax} producers, all of them used ` +
-          `within the last ${LIMITS.deliveryTimeoutMsMax} ms`,
-        { retryAfterMs: 1_000 },
-      );
   }
 }
 

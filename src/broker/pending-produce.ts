@@ -50,6 +50,16 @@ export interface AppendPlace {
 }
 
 /**
+ * What a produce asks of the leader. `expectedOffset`: the offset that it must get, if it matters.
+ */
+export interface AskedProduce {
+  readonly batch: Uint8Array;
+  readonly acks: Acks;
+  readonly expectedOffset?: number | undefined;
+  readonly timeoutMs: number;
+}
+
+/**
  * One produce from its arrival to its end: it is its own observer of the proposal, its own deadline,
  * and what a repetition of its batch waits for. So an append costs one object.
  *
@@ -58,6 +68,7 @@ export interface AppendPlace {
  */
 export class PendingProduce extends Timeout implements ProposalObserver {
   readonly acks: Acks;
+  readonly expectedOffset: number | undefined;
   readonly timeoutMs: number;
   private readonly context: ProduceContext;
   private readonly done: (result: ProduceResult) => void;
@@ -68,13 +79,15 @@ export class PendingProduce extends Timeout implements ProposalObserver {
   private verdict: ProduceResult | undefined;
   private original: PendingProduce | undefined;
   private followers: PendingProduce[] | undefined;
+  /** Its expectation does not hold, if what the leader compared it with is confirmed. */
+  private isContested = false;
   private isAnswered = false;
   private isEnded = false;
 
   /** The caller has taken the batch's bytes out of the budget. */
   constructor(
     context: ProduceContext,
-    request: { readonly batch: Uint8Array; readonly acks: Acks; readonly timeoutMs: number },
+    request: AskedProduce,
     done: (result: ProduceResult) => void,
   ) {
     super();
@@ -82,6 +95,7 @@ export class PendingProduce extends Timeout implements ProposalObserver {
     this.heldBatch = request.batch;
     this.bytes = request.batch.length;
     this.acks = request.acks;
+    this.expectedOffset = request.expectedOffset;
     this.timeoutMs = request.timeoutMs;
     this.done = done;
   }
@@ -146,6 +160,24 @@ export class PendingProduce extends Timeout implements ProposalObserver {
     this.follow(last);
   }
 
+  /** It is not appended, but that its expectation does not hold is still to be confirmed. */
+  contested(): void {
+    this.heldBatch = undefined;
+    this.isContested = true;
+    this.startDeadline();
+  }
+
+  /** Ends a contested one once `earlier` is committed; if that is lost, the refusal falls with it. */
+  refuseAfter(earlier: PendingProduce | undefined, error: BrokerError): void {
+    if (this.isEnded) return;
+    if (earlier === undefined) {
+      this.refuse(error);
+      return;
+    }
+    this.verdict = { error };
+    this.follow(earlier);
+  }
+
   persisted(): void {
     if (this.acks === 'leader') this.answer(this.success(this.place?.baseOffset ?? -1, false));
   }
@@ -163,6 +195,11 @@ export class PendingProduce extends Timeout implements ProposalObserver {
   }
 
   override timedOut(): void {
+    if (this.isContested) {
+      const message = 'the deadline passed before a quorum confirmed where the log ends';
+      this.end({ error: new BrokerError('DEADLINE_EXCEEDED', message, { outcome: 'none' }) });
+      return;
+    }
     if (this.heldBatch !== undefined && this.original === undefined) {
       const message = 'the deadline passed before the partition had a leader that is ready';
       this.end({ error: new BrokerError('DEADLINE_EXCEEDED', message, { outcome: 'none' }) });
@@ -184,7 +221,9 @@ export class PendingProduce extends Timeout implements ProposalObserver {
     this.followers = undefined;
     for (const follower of followers) {
       const original = follower.original;
-      if (original === undefined) follower.end(follower.verdict ?? { error: unknownOutcome() });
+      if (follower.isContested && !isCommitted) follower.end({ error: unsettled() });
+      else if (original === undefined)
+        follower.end(follower.verdict ?? { error: unknownOutcome() });
       else if (isCommitted) follower.end(original.success(original.place?.baseOffset ?? -1, true));
       else follower.end({ error: unknownOutcome() });
     }
@@ -216,6 +255,14 @@ export class PendingProduce extends Timeout implements ProposalObserver {
     this.context.deadlines.cancel(this);
     answerSafely(this.context, this.done, result);
   }
+}
+
+/** Where the log ends is no longer this leader's to say; whoever leads now can be asked. */
+function unsettled(): BrokerError {
+  return new BrokerError(
+    'LEADER_UNKNOWN',
+    'leadership ended before it was settled where the log ends: nothing was appended',
+  );
 }
 
 function unknownOutcome(): BrokerError {

@@ -5,9 +5,9 @@ import type { PeerCaller } from '../ports/transport.js';
 import type { World } from '../ports/world.js';
 import { Timeout } from './deadlines.js';
 import { decodeProduceResult, encodeProduceRequest } from './forward-codec.js';
-import { throttled } from './partition-appender.js';
 import type { PartitionLocator } from './partition-locator.js';
 import { answerSafely, type ProduceContext } from './pending-produce.js';
+import { throttled } from './produce-refusals.js';
 import type { ProduceRequest, ProduceResult } from './types.js';
 
 export const FORWARD_METHOD = 'partition.produce';

@@ -2,10 +2,10 @@ import { BrokerError } from '../model/errors.js';
 import type { RaftGroupId } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
 import { decodeProduceRequest, encodeProduceResult } from './forward-codec.js';
-import { throttled } from './partition-appender.js';
 import type { PartitionLocator } from './partition-locator.js';
 import { PendingProduce, type ProduceContext } from './pending-produce.js';
 import { FORWARD_METHOD, ProduceForwarder, type ForwarderDeps } from './produce-forwarder.js';
+import { throttled } from './produce-refusals.js';
 import type { ProduceRequest, ProduceResult, ProduceService } from './types.js';
 
 type Done = (result: ProduceResult) => void;
@@ -65,7 +65,7 @@ export class BrokerProduceService implements ProduceService {
       done({ error: throttled(`more than ${max} bytes of produces are in flight on this broker`) });
       return;
     }
-    const { batch, acks } = request;
+    const { batch, acks, expectedOffset } = request;
     const { groupId } = located;
     const answer: Done = request.allowForward
       ? (result) => {
@@ -73,7 +73,8 @@ export class BrokerProduceService implements ProduceService {
           else this.redirected({ request, groupId, endMs }, result.error, done);
         }
       : done;
-    located.replica.produce(new PendingProduce(this.context, { batch, acks, timeoutMs }, answer));
+    const asked = { batch, acks, expectedOffset, timeoutMs };
+    located.replica.produce(new PendingProduce(this.context, asked, answer));
   }
 
   stop(): void {

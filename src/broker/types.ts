@@ -89,6 +89,8 @@ export interface ProduceRequest {
   readonly acks: Acks;
   /** One record batch, version 2; handed over: the broker may stamp it in place. */
   readonly batch: Uint8Array;
+  /** Append it only if its first record gets this offset; needs acks quorum. */
+  readonly expectedOffset?: number | undefined;
   readonly timeoutMs: number;
   /** Pass it on to the leader, once, if that is another broker. */
   readonly allowForward: boolean;
@@ -111,7 +113,8 @@ export type ProduceResult =
 export interface ProduceService {
   /**
    * Calls `done` exactly once, maybe before it returns. Requests of one partition that were given in
-   * an order are appended and answered in that order.
+   * an order are appended and answered in that order; only a refused expectation may be answered later
+   * than those behind it, because it has to be confirmed.
    */
   produce(request: ProduceRequest, done: (result: ProduceResult) => void): void;
 }

@@ -26,6 +26,8 @@ export const ERRORS = {
   CORRUPT_BATCH: { grpc: 15, retriable: false, outcome: 'none' },
   INVALID_BATCH: { grpc: 3, retriable: false, outcome: 'none' },
   OUT_OF_ORDER_SEQUENCE: { grpc: 9, retriable: false, outcome: 'none' },
+  /** The log does not end where a conditional produce expects it to. */
+  EXPECTATION_FAILED: { grpc: 10, retriable: false, outcome: 'none' },
   UNKNOWN_PRODUCER: { grpc: 9, retriable: false, outcome: 'none' },
   PRODUCER_FENCED: { grpc: 10, retriable: false, outcome: 'none' },
   PRODUCER_LIMIT: { grpc: 8, retriable: true, outcome: 'none' },
@@ -81,6 +83,8 @@ export interface ErrorFacts {
   readonly outcome?: 'none' | 'unknown' | undefined;
   /** With OUT_OF_ORDER_SEQUENCE. */
   readonly expectedSequence?: number | undefined;
+  /** With EXPECTATION_FAILED: the offset that would have been right. */
+  readonly logEndOffset?: number | undefined;
   /** With OFFSET_OUT_OF_RANGE: what can be read. */
   readonly logStartOffset?: number | undefined;
   readonly highWatermark?: number | undefined;

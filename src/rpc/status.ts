@@ -31,6 +31,7 @@ export function errorToWire(error: BrokerError): WireErrorInput {
     leader: leader === undefined ? null : { ...leader },
     retryAfterMs: number(retryAfterMs),
     expectedSequence: number(facts['expectedSequence']),
+    logEndOffset: number(facts['logEndOffset']),
     logStartOffset: number(facts['logStartOffset']),
     highWatermark: number(facts['highWatermark']),
   };
@@ -53,6 +54,7 @@ function factsOf(code: ErrorCode, wire: WireError): ErrorFacts {
   if (wire.leader !== null) facts['leader'] = leaderFrom(wire.leader);
   if (wire.retryAfterMs > 0) facts['retryAfterMs'] = wire.retryAfterMs;
   if (code === 'OUT_OF_ORDER_SEQUENCE') facts['expectedSequence'] = wire.expectedSequence;
+  if (code === 'EXPECTATION_FAILED') facts['logEndOffset'] = wire.logEndOffset;
   if (code === 'OFFSET_OUT_OF_RANGE') {
     facts['logStartOffset'] = wire.logStartOffset;
     facts['highWatermark'] = wire.highWatermark;

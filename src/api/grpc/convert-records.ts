@@ -42,13 +42,15 @@ export interface Packing {
 
 /** Throws BrokerError that names the field. Does not look into a finished batch: the broker does. */
 export function produceRequestFrom(wire: ProduceRequest__Output, packing: Packing): ProduceRequest {
-  const { timeoutMs } = wire;
+  const { timeoutMs, expectedOffset } = wire;
   return {
     topic: topicNameIn(wire.topic),
     partition: wire.partition,
     topicId: topicIdIn(wire.topicId, 'topic_id'),
     acks: acksFrom(wire.acks),
     batch: batchFrom(wire, packing),
+    expectedOffset:
+      expectedOffset === undefined ? undefined : integerIn(expectedOffset, 'expected_offset', 0),
     timeoutMs:
       timeoutMs === 0
         ? PRODUCE_TIMEOUT_MS_DEFAULT

@@ -65,6 +65,7 @@ describe('client API: produce', () => {
       acks: 'ACKS_LEADER',
       timeoutMs: 1234,
       allowForward: true,
+      expectedOffset: 0,
     });
     await eventually('asked', () => asked.length === 1);
     expect(asked[0]!.request).to.deep.equal({
@@ -73,6 +74,7 @@ describe('client API: produce', () => {
       topicId: 'ab'.repeat(16),
       acks: 'leader',
       batch: Buffer.alloc(3, 7),
+      expectedOffset: 0,
       timeoutMs: 1234,
       allowForward: true,
     });
@@ -94,12 +96,13 @@ describe('client API: produce', () => {
     const { call } = openStream();
     call.write(batchOf(1));
     await eventually('asked', () => asked.length === 1);
-    const { acks, timeoutMs, topicId, allowForward } = asked[0]!.request;
-    expect([acks, timeoutMs, topicId, allowForward]).to.deep.equal([
+    const { acks, timeoutMs, topicId, allowForward, expectedOffset } = asked[0]!.request;
+    expect([acks, timeoutMs, topicId, allowForward, expectedOffset]).to.deep.equal([
       'quorum',
       30_000,
       undefined,
       false,
+      undefined,
     ]);
     call.cancel();
   });
@@ -119,6 +122,32 @@ describe('client API: produce', () => {
       leader,
     });
     expect(answers[1]!.baseOffset).to.equal(9);
+    call.cancel();
+  });
+
+  it('says where the log ends to a batch that expected another offset', async () => {
+    const { call, answers } = openStream();
+    call.write({ ...batchOf(1), expectedOffset: 2 ** 40 });
+    await eventually('asked', () => asked.length === 1);
+    expect(asked[0]!.request.expectedOffset).to.equal(2 ** 40);
+    const facts = { logEndOffset: 2 ** 41 };
+    asked[0]!.done({ error: new BrokerError('EXPECTATION_FAILED', 'elsewhere', facts) });
+    call.write({ ...batchOf(2), expectedOffset: -1 });
+    call.write({ ...batchOf(3), expectedOffset: '9007199254740993' });
+    await eventually('answered', () => answers.length === 3);
+    const [elsewhere, ...bad] = answers.map(({ error }) => error);
+    expect(elsewhere).to.deep.include({
+      code: 'EXPECTATION_FAILED',
+      outcomeUnknown: false,
+      retriable: false,
+      logEndOffset: 2 ** 41,
+    });
+    for (const error of bad) {
+      expect(error).to.have.property('code', 'INVALID_ARGUMENT');
+      expect(error)
+        .to.have.property('message')
+        .that.matches(/^expected_offset: .* whole number/);
+    }
     call.cancel();
   });
 

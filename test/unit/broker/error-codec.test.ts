@@ -33,6 +33,10 @@ describe('errors between brokers', () => {
       error: new BrokerError('OUT_OF_ORDER_SEQUENCE', 'a gap', { expectedSequence: 0 }),
     },
     {
+      name: 'where the log ends',
+      error: new BrokerError('EXPECTATION_FAILED', 'it ends at 0', { logEndOffset: 0 }),
+    },
+    {
       name: 'an outcome known better than the code tells',
       error: new BrokerError('DEADLINE_EXCEEDED', 'never sent', { outcome: 'none' }),
     },

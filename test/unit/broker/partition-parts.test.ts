@@ -96,17 +96,26 @@ describe('requests passed on', () => {
   const error = new BrokerError('OUT_OF_ORDER_SEQUENCE', 'wrong', {
     leader: { brokerId: 2, host: 'h', port: 7401, term: 9 },
     expectedSequence: 0,
+    logEndOffset: 0,
     retryAfterMs: 20,
   });
 
   it('carries a produce, never to be passed on again', () => {
-    for (const acks of ['quorum', 'leader', 'none'] as const) {
+    const cases = [
+      { acks: 'quorum', expectedOffset: undefined },
+      { acks: 'quorum', expectedOffset: 0 },
+      { acks: 'quorum', expectedOffset: Number.MAX_SAFE_INTEGER },
+      { acks: 'leader', expectedOffset: undefined },
+      { acks: 'none', expectedOffset: undefined },
+    ] as const;
+    for (const { acks, expectedOffset } of cases) {
       const request = {
         topic: TOPIC,
         partition: 3,
         topicId: TOPIC_ID,
         acks,
         batch,
+        expectedOffset,
         timeoutMs: 30_000,
         allowForward: true,
       };

@@ -38,6 +38,8 @@ describe('rpc/status', () => {
     });
     const sequence = new BrokerError('OUT_OF_ORDER_SEQUENCE', 'm', { expectedSequence: 0 });
     expect(roundTrip(sequence).facts).to.deep.equal({ expectedSequence: 0 });
+    const end = new BrokerError('EXPECTATION_FAILED', 'm', { logEndOffset: 0 });
+    expect(roundTrip(end).facts).to.deep.equal({ logEndOffset: 0 });
   });
 
   it('carries what the broker knows of the outcome, where the table would say otherwise', () => {
@@ -91,6 +93,7 @@ describe('rpc/status', () => {
       expectedSequence: 0,
       logStartOffset: 0,
       highWatermark: 0,
+      logEndOffset: 0,
     };
     expect(errorFromWire(wire).code).to.equal('UNKNOWN_OUTCOME');
     expect(errorFromWire({ ...wire, outcomeUnknown: false }).code).to.equal('INTERNAL');

@@ -14,7 +14,9 @@ export interface ProduceRequest {
   'plain'?: (_millrace_broker_v1_PlainRecords | null);
   'timeoutMs'?: (number);
   'allowForward'?: (boolean);
+  'expectedOffset'?: (number | string | Long);
   'payload'?: "batch"|"plain";
+  '_expectedOffset'?: "expectedOffset";
 }
 
 export interface ProduceRequest__Output {
@@ -27,5 +29,7 @@ export interface ProduceRequest__Output {
   'plain'?: (_millrace_broker_v1_PlainRecords__Output | null);
   'timeoutMs': (number);
   'allowForward': (boolean);
+  'expectedOffset'?: (number);
   'payload'?: "batch"|"plain";
+  '_expectedOffset'?: "expectedOffset";
 }

@@ -13,6 +13,7 @@ export interface Error {
   'expectedSequence'?: (number);
   'logStartOffset'?: (number | string | Long);
   'highWatermark'?: (number | string | Long);
+  'logEndOffset'?: (number | string | Long);
 }
 
 export interface Error__Output {
@@ -25,4 +26,5 @@ export interface Error__Output {
   'expectedSequence': (number);
   'logStartOffset': (number);
   'highWatermark': (number);
+  'logEndOffset': (number);
 }
