@@ -4,6 +4,7 @@ import type { StartAt } from './offset-lookup.js';
 import { PartitionConsumer, type ConsumerDeps } from './partition-consumer.js';
 import { PartitionCursor } from './partition-cursor.js';
 import { readSettingsOf, type ReadOptions, type ReadSettings } from './read-options.js';
+import type { Deserializers } from './record-coding.js';
 import type { ConsumedBatch, ConsumedRecord } from './record-reader.js';
 import type { CommittedOffset, TopicPartition } from './types.js';
 import { mustAnswerAll } from './unanswered.js';
@@ -11,7 +12,8 @@ import { mustAnswerAll } from './unanswered.js';
 export type { StartAt } from './offset-lookup.js';
 export type { ConsumedBatch, ConsumedRecord } from './record-reader.js';
 
-export interface ConsumerOptions extends ReadOptions {
+export interface ConsumerOptions<K = Uint8Array, V = Uint8Array>
+  extends ReadOptions, Deserializers<K, V> {
   /** All partitions of this topic, unless `partitions` says which. */
   readonly topic?: string | undefined;
   readonly partitions?: readonly (number | TopicPartition)[] | undefined;
@@ -29,15 +31,18 @@ export interface ConsumerOptions extends ReadOptions {
  * leader is no event at all. Invariant: `position` of a partition is the offset after the last record
  * that was handed out.
  */
-export class Consumer extends PartitionConsumer implements AsyncIterable<ConsumedRecord> {
-  private readonly options: ConsumerOptions;
+export class Consumer<K = Uint8Array, V = Uint8Array>
+  extends PartitionConsumer<K, V>
+  implements AsyncIterable<ConsumedRecord<K, V>>
+{
+  private readonly options: ConsumerOptions<K, V>;
   private readonly settings: ReadSettings;
   private readonly onAbort = (): void => void this.close();
   private starting: Promise<void> | undefined;
 
-  constructor(options: ConsumerOptions, deps: ConsumerDeps) {
+  constructor(options: ConsumerOptions<K, V>, deps: ConsumerDeps) {
     const settings = readSettingsOf(options);
-    super(settings, deps);
+    super(settings, options, deps);
     this.options = options;
     this.settings = settings;
     if (options.signal?.aborted === true) this.onAbort();
@@ -55,7 +60,7 @@ export class Consumer extends PartitionConsumer implements AsyncIterable<Consume
     }
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord<K, V>, void, undefined> {
     while (await this.advance()) {
       const current = this.reader.open;
       // The loop's body may seek, pause or assign.
@@ -68,10 +73,10 @@ export class Consumer extends PartitionConsumer implements AsyncIterable<Consume
   }
 
   /** The same, batch by batch: far cheaper per record. */
-  async *batches(): AsyncGenerator<ConsumedBatch, void, undefined> {
+  async *batches(): AsyncGenerator<ConsumedBatch<K, V>, void, undefined> {
     while (await this.advance()) {
       const batch = this.reader.takeBatch();
-      if (batch !== undefined) yield batch;
+      if (batch !== undefined && batch.records.length > 0) yield batch;
     }
   }
 

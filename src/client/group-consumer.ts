@@ -37,10 +37,13 @@ const WATCH_MS = 1_000;
  * Invariants: nothing is handed out of a partition once its release has begun, nor while the
  * coordinator was silent for a session timeout; one membership at a time is joining, in or leaving.
  */
-export class GroupConsumer extends PartitionConsumer implements AsyncIterable<ConsumedRecord> {
+export class GroupConsumer<K = Uint8Array, V = Uint8Array>
+  extends PartitionConsumer<K, V>
+  implements AsyncIterable<ConsumedRecord<K, V>>
+{
   /** Names this member to the coordinator; chosen at random. */
   readonly memberId: string;
-  private readonly options: GroupConsumerOptions;
+  private readonly options: GroupConsumerOptions<K, V>;
   private readonly settings: GroupSettings;
   private readonly holdings: GroupHoldings;
   private readonly callbacks: GroupCallbacks;
@@ -56,9 +59,9 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
   private readonly timers: Cancel[] = [];
   private readonly onAbort = (): void => void this.close().catch(() => undefined);
 
-  constructor(options: GroupConsumerOptions, deps: ConsumerDeps) {
+  constructor(options: GroupConsumerOptions<K, V>, deps: ConsumerDeps) {
     const settings = settingsOf(options);
-    super(settings, deps, {
+    super(settings, options, deps, {
       // Before the first epoch the coordinator is still thinking about who gets what.
       isComplete: () =>
         options.stopAtEnd === true && this.memberEpoch > 0 && this.holdings.isSettled,
@@ -104,7 +107,7 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
     });
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord<K, V>, void, undefined> {
     this.holdings.enteredLoop();
     try {
       while (await this.advance()) {
@@ -113,7 +116,7 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
         if (current === undefined || held === undefined) continue;
         // While the body runs, the partition may be sought, paused or taken away.
         while (current === this.reader.open) {
-          const record = this.reader.nextRecord(current);
+          const record = this.nextRecord(current);
           if (record === undefined) break;
           this.handOut(held, record.offset);
           yield record;
@@ -125,13 +128,13 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
   }
 
   /** The same, batch by batch: far cheaper per record. */
-  async *batches(): AsyncGenerator<ConsumedBatch, void, undefined> {
+  async *batches(): AsyncGenerator<ConsumedBatch<K, V>, void, undefined> {
     this.holdings.enteredLoop();
     try {
       while (await this.advance()) {
         const held = this.heldBy(this.reader.open);
-        const batch = held && this.reader.takeBatch();
-        if (held === undefined || batch === undefined) continue;
+        const batch = held && this.takeBatch();
+        if (held === undefined || batch === undefined || batch.records.length === 0) continue;
         this.handOut(held, batch.records[0]?.offset ?? batch.nextOffset);
         yield batch;
       }
@@ -197,6 +200,25 @@ export class GroupConsumer extends PartitionConsumer implements AsyncIterable<Co
       return await this.reader.advance();
     } finally {
       this.awaySinceMs = this.deps.world.clock.monotonicMs();
+    }
+  }
+
+  /** A record that cannot be deserialized is no reason to do the one before again. */
+  private nextRecord(current: CurrentBatch): ConsumedRecord<K, V> | undefined {
+    try {
+      return this.reader.nextRecord(current);
+    } catch (thrown) {
+      this.holdings.cameBack();
+      throw thrown;
+    }
+  }
+
+  private takeBatch(): ConsumedBatch<K, V> | undefined {
+    try {
+      return this.reader.takeBatch();
+    } catch (thrown) {
+      this.holdings.cameBack();
+      throw thrown;
     }
   }
 

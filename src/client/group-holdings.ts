@@ -54,7 +54,7 @@ interface HandedOut {
 export interface HoldingsDeps {
   readonly world: World;
   readonly fetcher: Fetcher;
-  readonly reader: RecordReader;
+  readonly reader: Pick<RecordReader<unknown, unknown>, 'forget'>;
 }
 
 /** Of the time to give partitions up: for all of it, with some left to tell the coordinator, */

@@ -28,14 +28,18 @@ type Terms = Omit<CommitTerms, 'member'> & Partial<Pick<CommitTerms, 'member'>>;
  * Invariants: commits go out one after the other; at most one that the interval began is not over.
  */
 export class GroupOffsets {
-  private readonly options: GroupConsumerOptions;
+  private readonly options: GroupConsumerOptions<unknown, unknown>;
   private readonly settings: GroupSettings;
   private readonly deps: OffsetsDeps;
   private readonly commits: CommitQueue;
   /** The auto-commit that is not over yet. */
   private autoCommit: AbortController | undefined;
 
-  constructor(options: GroupConsumerOptions, settings: GroupSettings, deps: OffsetsDeps) {
+  constructor(
+    options: GroupConsumerOptions<unknown, unknown>,
+    settings: GroupSettings,
+    deps: OffsetsDeps,
+  ) {
     this.options = options;
     this.settings = settings;
     this.deps = deps;

@@ -3,9 +3,11 @@ import { LIMITS } from '../model/limits.js';
 import { checkArgument } from './check-argument.js';
 import type { Assignor, CommitReport, Subscription } from './group-types.js';
 import { readSettingsOf, type ReadOptions, type ReadSettings } from './read-options.js';
+import type { Deserializers } from './record-coding.js';
 import type { TopicPartition } from './types.js';
 
-export interface GroupConsumerOptions extends ReadOptions {
+export interface GroupConsumerOptions<K = Uint8Array, V = Uint8Array>
+  extends ReadOptions, Deserializers<K, V> {
   /** Members of one group share the partitions of what they subscribe to. */
   readonly group: string;
   readonly topics?: readonly string[] | undefined;
@@ -62,7 +64,7 @@ const TIMEOUT_MS_MIN = 1_000;
 const TIMEOUT_MS_MAX = 3_600_000;
 
 /** Throws INVALID_ARGUMENT, or INVALID_SUBSCRIPTION, and names the option. */
-export function settingsOf(options: GroupConsumerOptions): GroupSettings {
+export function settingsOf(options: GroupConsumerOptions<unknown, unknown>): GroupSettings {
   const { topics = [], pattern = '', group } = options;
   checkArgument(
     group.length > 0 && group.length <= LIMITS.groupNameLengthMax,

@@ -8,8 +8,9 @@ import type { ClientTransport } from './connection.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
 import { GroupConsumer, type GroupConsumerOptions } from './group-consumer.js';
 import { GrpcTransport } from './grpc-transport.js';
-import type { ProducerOptions } from './producer-options.js';
+import type { ProducerOptions, RecordData } from './producer-options.js';
 import { Producer } from './producer.js';
+import type { NeededDeserializers, NeededSerializers } from './record-coding.js';
 import { systemWorld } from './system-world.js';
 import type { BrokerAddress } from './types.js';
 
@@ -27,8 +28,24 @@ export {
 } from './consumer.js';
 export { GroupConsumer, type GroupConsumerOptions } from './group-consumer.js';
 export type * from './group-types.js';
-export type { ProducerOptions, ProducerRecord, SendSummary } from './producer-options.js';
+export type {
+  ProducerOptions,
+  ProducerRecord,
+  RecordData,
+  SendSummary,
+  TopicRecord,
+} from './producer-options.js';
 export { Producer } from './producer.js';
+export type { UndecodablePolicy } from './record-coding.js';
+export type { ReadRecord } from './record-reader.js';
+export {
+  bytesSerde,
+  jsonSerde,
+  stringSerde,
+  type Deserializer,
+  type Serde,
+  type Serializer,
+} from './serdes.js';
 export type * from './types.js';
 
 export interface ClientOptions {
@@ -67,16 +84,26 @@ export class MillraceClient {
     this.admin = new Admin(view, { timeoutMs: options.timeoutMs });
   }
 
-  producer(options: ProducerOptions = {}): Producer {
+  producer<K = RecordData, V = RecordData>(
+    options: ProducerOptions<K, V> & NeededSerializers<K, V>,
+  ): Producer<K, V>;
+  producer(): Producer;
+  producer<K, V>(options: ProducerOptions<K, V> = {}): Producer<K, V> {
     return this.keep(() => new Producer(options, this.deps));
   }
 
-  consumer(options: ConsumerOptions = {}): Consumer {
+  consumer<K = Uint8Array, V = Uint8Array>(
+    options: ConsumerOptions<K, V> & NeededDeserializers<K, V>,
+  ): Consumer<K, V>;
+  consumer(): Consumer;
+  consumer<K, V>(options: ConsumerOptions<K, V> = {}): Consumer<K, V> {
     return this.keep((closed) => new Consumer(options, { ...this.deps, closed }));
   }
 
   /** Joins a group, whose members share the partitions of what they subscribe to. */
-  groupConsumer(options: GroupConsumerOptions): GroupConsumer {
+  groupConsumer<K = Uint8Array, V = Uint8Array>(
+    options: GroupConsumerOptions<K, V> & NeededDeserializers<K, V>,
+  ): GroupConsumer<K, V> {
     return this.keep((closed) => new GroupConsumer(options, { ...this.deps, closed }));
   }
 

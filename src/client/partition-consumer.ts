@@ -7,6 +7,7 @@ import { Fetcher, type Management } from './fetcher.js';
 import { OffsetLookup } from './offset-lookup.js';
 import type { PartitionCursor } from './partition-cursor.js';
 import type { ReadSettings } from './read-options.js';
+import { RecordDecoder, type Deserializers } from './record-coding.js';
 import { RecordReader } from './record-reader.js';
 import type { TopicPartition } from './types.js';
 
@@ -24,16 +25,21 @@ export interface ConsumerDeps {
  * What all consumers have in common, whoever says which partitions they read. Invariant: the position
  * of a partition is the offset after the last record that was handed out.
  */
-export abstract class PartitionConsumer {
+export abstract class PartitionConsumer<K, V> {
   protected readonly deps: ConsumerDeps;
   protected readonly fetcher: Fetcher;
-  protected readonly reader: RecordReader;
+  protected readonly reader: RecordReader<K, V>;
   protected readonly lookup: OffsetLookup;
 
-  protected constructor(settings: ReadSettings, deps: ConsumerDeps, management?: Management) {
+  protected constructor(
+    settings: ReadSettings,
+    serdes: Deserializers<K, V>,
+    deps: ConsumerDeps,
+    management?: Management,
+  ) {
     this.deps = deps;
     this.fetcher = new Fetcher({ ...settings, management }, deps);
-    this.reader = new RecordReader(this.fetcher, deps.codecs);
+    this.reader = new RecordReader(this.fetcher, deps.codecs, new RecordDecoder(serdes));
     this.lookup = new OffsetLookup(deps.view, deps.world, settings.requestTimeoutMs);
   }
 

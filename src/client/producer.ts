@@ -18,9 +18,12 @@ import {
   type ProducerOptions,
   type ProducerRecord,
   type ProducerSettings,
+  type RecordData,
   type SendSummary,
+  type TopicRecord,
 } from './producer-options.js';
-import { RecordIntake, type TopicRecord } from './record-intake.js';
+import { encoderOf, type Encode } from './record-coding.js';
+import { RecordIntake } from './record-intake.js';
 import { Sender } from './sender.js';
 
 export interface ProducerDeps {
@@ -44,7 +47,8 @@ const TURN_BYTES = 256 * 1024;
  * Invariants: every record ends exactly once, delivered or failed; errors say whether it is definitely
  * not appended (`outcome` none) or may be (unknown).
  */
-export class Producer {
+export class Producer<K = RecordData, V = RecordData> {
+  private readonly encode: Encode<K, V>;
   private readonly deps: ProducerDeps;
   private readonly settings: ProducerSettings;
   private readonly intake: RecordIntake;
@@ -55,8 +59,9 @@ export class Producer {
   private bytesThisTurn = 0;
   private isClosing = false;
 
-  constructor(options: ProducerOptions, deps: ProducerDeps) {
+  constructor(options: ProducerOptions<K, V>, deps: ProducerDeps) {
     this.deps = deps;
+    this.encode = encoderOf(options);
     this.settings = settingsOf(options);
     const { requestTimeoutMs } = this.settings;
     this.sender = new Sender(this.settings, {
@@ -84,13 +89,14 @@ export class Producer {
    * Produces one record; resolves once it is delivered as `acks` says. Calls for one partition are
    * delivered in their order, whether or not the caller awaits each.
    */
-  send(record: ProducerRecord): Promise<RecordMetadata> {
+  send(record: ProducerRecord<K, V>): Promise<RecordMetadata> {
     const promise = new Promise<RecordMetadata>((resolve, reject) => {
       const listeners = { settler: { resolve, reject }, group: undefined };
       try {
         this.assertOpen();
-        if (this.intake.take(record.topic, record, listeners)) return;
-        this.intake.wait(record.topic, record, listeners, reject);
+        const encoded = this.encode(record.topic, record);
+        if (this.intake.take(record.topic, encoded, listeners)) return;
+        this.intake.wait(record.topic, encoded, listeners, reject);
       } catch (thrown) {
         reject(BrokerError.from(thrown));
       }
@@ -105,11 +111,11 @@ export class Producer {
    * undefined if the caller may go on, else a promise to await before the next call: there is no room
    * yet, or the event loop needs a turn.
    */
-  enqueue(record: ProducerRecord, group?: RecordGroup): Promise<void> | undefined {
-    return this.enter(record.topic, record, { settler: undefined, group });
+  enqueue(record: ProducerRecord<K, V>, group?: RecordGroup): Promise<void> | undefined {
+    return this.enter(record.topic, record, group);
   }
 
-  /** Like `enqueue`, for a record that is nothing but source[start, end) as its value. */
+  /** Like `enqueue`, for a record that is nothing but source[start, end) as its value: no serde is asked. */
   enqueueValue(
     to: { readonly topic: string; readonly partition?: number | undefined },
     source: Uint8Array,
@@ -123,11 +129,11 @@ export class Producer {
       return refused(thrown);
     }
     const record = { partition: to.partition, value: source.subarray(start, end) };
-    return this.enter(to.topic, record, { settler: undefined, group: undefined });
+    return this.enterEncoded(to.topic, record, { settler: undefined, group: undefined });
   }
 
   /** Produces many records of one topic; resolves once all are delivered. */
-  async sendMany(topic: string, records: Iterable<TopicRecord>): Promise<SendSummary> {
+  async sendMany(topic: string, records: Iterable<TopicRecord<K, V>>): Promise<SendSummary> {
     const done = deferred<undefined>();
     const partitions = new Map<number, { first: number; last: number }>();
     let total = 0;
@@ -145,11 +151,10 @@ export class Producer {
         leave(count);
       },
     };
-    const listeners = { settler: undefined, group };
     try {
       for (const record of records) {
         total += 1;
-        const later = this.enter(topic, record, listeners);
+        const later = this.enter(topic, record, group);
         if (later !== undefined) await later;
       }
     } finally {
@@ -188,6 +193,20 @@ export class Producer {
   }
 
   private enter(
+    topic: string,
+    record: TopicRecord<K, V>,
+    group: RecordGroup | undefined,
+  ): Promise<void> | undefined {
+    let encoded: TopicRecord;
+    try {
+      encoded = this.encode(topic, record);
+    } catch (thrown) {
+      return refused(thrown);
+    }
+    return this.enterEncoded(topic, encoded, { settler: undefined, group });
+  }
+
+  private enterEncoded(
     topic: string,
     record: TopicRecord,
     listeners: { readonly settler: undefined; readonly group: RecordGroup | undefined },

@@ -9,11 +9,8 @@ import { PartitionQueue, ProducerBatch, type RecordGroup, type Settler } from '.
 import { checkArgument } from './check-argument.js';
 import type { ClusterView } from './cluster-view.js';
 import { StickyPartitioner, partitionForKey } from './partitioner.js';
-import type { ProducerRecord, ProducerSettings } from './producer-options.js';
+import type { ProducerSettings, TopicRecord } from './producer-options.js';
 import type { TopicInfo } from './types.js';
-
-/** What a topic's record consists of. */
-export type TopicRecord = Omit<ProducerRecord, 'topic'>;
 
 /** Who hears what becomes of one record. */
 export interface Listeners {

@@ -5,17 +5,35 @@ import {
   ATTRIBUTE_CONTROL,
   BATCH_HEADER_BYTES,
 } from '../model/record-batch.js';
-import { decodeRecords, type RawBatch, type StoredRecord } from '../model/record.js';
+import {
+  decodeRecords,
+  type RawBatch,
+  type RecordHeader,
+  type StoredRecord,
+} from '../model/record.js';
 import type { Codecs } from './compression/codecs.js';
 import type { Fetcher } from './fetcher.js';
 import type { PartitionCursor } from './partition-cursor.js';
+import type { RecordDecoder } from './record-coding.js';
 import type { TopicPartition } from './types.js';
 
-export interface ConsumedRecord extends StoredRecord, TopicPartition {}
+/** A record of a batch. Without serdes, key and value are views into the batch's bytes. */
+export interface ReadRecord<K = Uint8Array, V = Uint8Array> {
+  readonly offset: number;
+  readonly timestampMs: number;
+  /** Undefined: no key. */
+  readonly key: K | undefined;
+  /** Undefined: a null value, a tombstone in compacted topics. */
+  readonly value: V | undefined;
+  readonly headers: readonly RecordHeader[];
+}
+
+export interface ConsumedRecord<K = Uint8Array, V = Uint8Array>
+  extends ReadRecord<K, V>, TopicPartition {}
 
 /** Records that were produced together. */
-export interface ConsumedBatch extends TopicPartition {
-  readonly records: readonly StoredRecord[];
+export interface ConsumedBatch<K = Uint8Array, V = Uint8Array> extends TopicPartition {
+  readonly records: readonly ReadRecord<K, V>[];
   /** Offset to read after this batch. */
   readonly nextOffset: number;
   readonly highWatermark: number;
@@ -40,15 +58,17 @@ export interface CurrentBatch {
  * batch in the middle loses nothing; nothing is handed out of a batch whose cursor was sought, paused
  * or taken away since it was fetched.
  */
-export class RecordReader {
+export class RecordReader<K, V> {
   private readonly fetcher: Fetcher;
   private readonly codecs: Codecs;
+  private readonly decoder: RecordDecoder<K, V>;
   /** A batch that was not handed out to its end. */
   private current: CurrentBatch | undefined;
 
-  constructor(fetcher: Fetcher, codecs: Codecs) {
+  constructor(fetcher: Fetcher, codecs: Codecs, decoder: RecordDecoder<K, V>) {
     this.fetcher = fetcher;
     this.codecs = codecs;
+    this.decoder = decoder;
   }
 
   /** Waits until there is something to hand out. False: closed, or every cursor is at its end. */
@@ -90,27 +110,43 @@ export class RecordReader {
     return isOpen ? current : undefined;
   }
 
-  /** The next record of a batch, and its cursor's position moved over it; undefined at its end. */
-  nextRecord(current: CurrentBatch): ConsumedRecord | undefined {
-    const record = current.batch.records[current.at];
-    if (record === undefined) return undefined;
-    current.at += 1;
+  /**
+   * The next record of a batch, and its cursor's position moved over it; undefined at its end. Throws
+   * at one that cannot be deserialized, and stays before it.
+   */
+  nextRecord(current: CurrentBatch): ConsumedRecord<K, V> | undefined {
     const { cursor, batch } = current;
-    const isLast = current.at === batch.records.length;
-    cursor.position = isLast ? batch.nextOffset : record.offset + 1;
-    return { ...record, topic: cursor.topic, partition: cursor.partition };
+    for (;;) {
+      const record = batch.records[current.at];
+      if (record === undefined) return undefined;
+      const decoded = this.decoder.one(cursor, record);
+      current.at += 1;
+      const isLast = current.at === batch.records.length;
+      cursor.position = isLast ? batch.nextOffset : record.offset + 1;
+      if (decoded !== undefined) return decoded;
+      // Whoever was asked about the record may have paused or closed meanwhile.
+      if (this.open !== current) return undefined;
+    }
   }
 
-  /** What is left of the current batch, and its cursor's position moved over it. */
-  takeBatch(): ConsumedBatch | undefined {
+  /**
+   * What is left of the current batch, up to a record that cannot be deserialized, and its cursor's
+   * position moved over it. Throws if that is the first, and stays before it. May be empty: all was
+   * skipped.
+   */
+  takeBatch(): ConsumedBatch<K, V> | undefined {
     const { current } = this;
     if (current === undefined) return undefined;
-    this.current = undefined;
-    current.cursor.position = current.batch.nextOffset;
-    const isWhole = current.at === 0;
-    return isWhole
-      ? current.batch
-      : { ...current.batch, records: current.batch.records.slice(current.at) };
+    const { cursor, batch } = current;
+    const { records, end } = this.decoder.many(cursor, batch.records, current.at);
+    const next = batch.records[end];
+    const nextOffset = next?.offset ?? batch.nextOffset;
+    if (this.current === current) {
+      if (next === undefined) this.current = undefined;
+      else current.at = end;
+    }
+    cursor.position = nextOffset;
+    return { ...batch, records, nextOffset };
   }
 
   /** Hands out nothing more of what was decoded for this cursor, or for any. */

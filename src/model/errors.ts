@@ -53,6 +53,10 @@ export const ERRORS = {
   PROCESSING_TIMEOUT: { grpc: 10, retriable: true, outcome: 'none' },
   INVALID_SUBSCRIPTION: { grpc: 3, retriable: false, outcome: 'none' },
   UNKNOWN_ASSIGNOR: { grpc: 3, retriable: false, outcome: 'none' },
+  /** A serde would not take what a record was to be made of. */
+  SERIALIZATION_FAILED: { grpc: 3, retriable: false, outcome: 'none' },
+  /** A serde can make nothing of what a record holds: facts name topic, partition, offset and field. */
+  DESERIALIZATION_FAILED: { grpc: 15, retriable: false, outcome: 'none' },
   TRANSFER_FAILED: { grpc: 9, retriable: true, outcome: 'none' },
   UNSUPPORTED: { grpc: 12, retriable: false, outcome: 'none' },
   SHUTTING_DOWN: { grpc: 14, retriable: true, outcome: 'none' },

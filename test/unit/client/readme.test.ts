@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import ts from 'typescript';
 import { ERRORS } from '../../../src/model/errors.js';
+import { problemsOf } from '../../support/compile.js';
 
 describe("the client's README", () => {
   it('lists every error code as the table has it', () => {
@@ -26,35 +26,8 @@ describe('the README', () => {
   it('has TypeScript examples that compile as they stand', function () {
     this.timeout(120_000);
     expect(examples.length).to.be.greaterThan(1);
-    const read = ts.readConfigFile(`${root}tsconfig.json`, (file) => ts.sys.readFile(file));
-    const { options } = ts.parseJsonConfigFileContent(read.config, ts.sys, root);
-    const settings: ts.CompilerOptions = {
-      ...options,
-      noEmit: true,
-      // An example shows what there is to be had.
-      noUnusedLocals: false,
-      rootDir: root,
-      lib: ['lib.es2023.d.ts'],
-      paths: { millrace: [`${root}src/client/index.ts`] },
-    };
-    const files = new Map(examples.map((code, i) => [`${root}example-${i}.ts`, code]));
-    const host = ts.createCompilerHost(settings);
-    const readFile = host.readFile.bind(host);
-    const fileExists = host.fileExists.bind(host);
-    const getSourceFile = host.getSourceFile.bind(host);
-    host.readFile = (name) => files.get(name) ?? readFile(name);
-    host.fileExists = (name) => files.has(name) || fileExists(name);
-    host.getSourceFile = (name, version, ...rest) => {
-      const code = files.get(name);
-      return code === undefined
-        ? getSourceFile(name, version, ...rest)
-        : ts.createSourceFile(name, code, version);
-    };
-    const program = ts.createProgram([...files.keys()], settings, host);
-    const problems = [...files.keys()].flatMap((name) =>
-      ts
-        .getPreEmitDiagnostics(program, program.getSourceFile(name))
-        .map((d) => `${name}: ${ts.flattenDiagnosticMessageText(d.messageText, ' ')}`),
+    const problems = problemsOf(examples).flatMap((found, i) =>
+      found.map((text) => `example ${i + 1}: ${text}`),
     );
     expect(problems).to.deep.equal([]);
   });
