@@ -1,5 +1,6 @@
 import { BrokerError } from '../model/errors.js';
 import { LIMITS } from '../model/limits.js';
+import type { Abortable } from './abort.js';
 import type { CallOptions, ClusterView } from './cluster-view.js';
 import type {
   GroupDescription,
@@ -48,36 +49,39 @@ export class Admin {
     options: {
       readonly topics?: readonly string[] | undefined;
       readonly linearizable?: boolean | undefined;
-    } = {},
+    } & Abortable = {},
   ): Promise<Metadata> {
-    const { topics = [], linearizable = true } = options;
-    return await this.read('getMetadata', { topics, linearizable });
+    const { topics = [], linearizable = true, signal } = options;
+    return await this.read('getMetadata', { topics, linearizable }, signal);
   }
 
-  async describeCluster(): Promise<ClusterDescription> {
-    return await this.read('describeCluster', {});
+  async describeCluster({ signal }: Abortable = {}): Promise<ClusterDescription> {
+    return await this.read('describeCluster', {}, signal);
   }
 
   /** Resolves once every partition has a leader, unless `wait` is false. */
-  async createTopic(request: CreateTopicRequest): Promise<CreatedTopic> {
+  async createTopic(
+    request: CreateTopicRequest,
+    { signal }: Abortable = {},
+  ): Promise<CreatedTopic> {
     const doubt = new Doubt();
     try {
       const whole = { ...request, timeoutMs: this.changeTimeoutMs };
-      return await this.view.call('createTopic', whole, this.options(doubt));
+      return await this.view.call('createTopic', whole, this.options(doubt, signal));
     } catch (thrown) {
       const error = BrokerError.from(thrown);
       const isMaybeOurs = error.code === 'TOPIC_EXISTS' && doubt.exists;
-      const created = isMaybeOurs ? await this.asCreated(request) : undefined;
+      const created = isMaybeOurs ? await this.asCreated(request, signal) : undefined;
       if (created === undefined) throw error;
       return created;
     }
   }
 
-  async deleteTopic(topic: string): Promise<void> {
+  async deleteTopic(topic: string, { signal }: Abortable = {}): Promise<void> {
     const doubt = new Doubt();
     try {
       const request = { topic, timeoutMs: this.changeTimeoutMs };
-      await this.view.call('deleteTopic', request, this.options(doubt));
+      await this.view.call('deleteTopic', request, this.options(doubt, signal));
     } catch (thrown) {
       const error = BrokerError.from(thrown);
       // An attempt whose answer was lost did it.
@@ -85,53 +89,62 @@ export class Admin {
     }
   }
 
-  async describeTopic(topic: string): Promise<TopicDescription> {
-    return await this.read('describeTopic', { topic });
+  async describeTopic(topic: string, { signal }: Abortable = {}): Promise<TopicDescription> {
+    return await this.read('describeTopic', { topic }, signal);
   }
 
   /** Resolves with what is set afterwards. */
-  async alterTopic(request: AlterTopicRequest): Promise<Readonly<Record<string, string>>> {
-    return await this.read('alterTopic', request);
+  async alterTopic(
+    request: AlterTopicRequest,
+    { signal }: Abortable = {},
+  ): Promise<Readonly<Record<string, string>>> {
+    return await this.read('alterTopic', request, signal);
   }
 
   async listOffsets(
     queries: readonly OffsetQuery[],
-    options: { readonly linearizable?: boolean | undefined } = {},
+    options: { readonly linearizable?: boolean | undefined } & Abortable = {},
   ): Promise<readonly OffsetAnswer[]> {
-    const { linearizable = true } = options;
-    return await this.read('listOffsets', { queries, linearizable });
+    const { linearizable = true, signal } = options;
+    return await this.read('listOffsets', { queries, linearizable }, signal);
   }
 
   /** Gives up every record below the offset; -1: all there are. Resolves with the new log start. */
-  async trimPartition(at: TopicPartition, beforeOffset: number): Promise<number> {
-    return await this.read('trimPartition', { ...at, beforeOffset });
+  async trimPartition(
+    at: TopicPartition,
+    beforeOffset: number,
+    { signal }: Abortable = {},
+  ): Promise<number> {
+    return await this.read('trimPartition', { ...at, beforeOffset }, signal);
   }
 
   /** Each answer says for itself whether it was taken. */
   async commitOffsets(
     group: string,
     offsets: readonly OffsetToCommit[],
+    { signal }: Abortable = {},
   ): Promise<readonly CommittedOffset[]> {
-    return await this.read('commitOffsets', { group, offsets });
+    return await this.read('commitOffsets', { group, offsets }, signal);
   }
 
   /** No partitions: all of the group. */
   async fetchOffsets(
     group: string,
     partitions: readonly TopicPartition[] = [],
+    { signal }: Abortable = {},
   ): Promise<readonly CommittedOffset[]> {
-    return await this.read('fetchOffsets', { group, partitions });
+    return await this.read('fetchOffsets', { group, partitions }, signal);
   }
 
   /** All groups, by name: those with members, and those of which only offsets are left. */
   async listGroups(
-    options: { readonly prefix?: string | undefined } = {},
+    options: { readonly prefix?: string | undefined } & Abortable = {},
   ): Promise<readonly GroupSummary[]> {
-    const { prefix = '' } = options;
+    const { prefix = '', signal } = options;
     const all: GroupSummary[] = [];
     for (;;) {
       const after = all.at(-1)?.group ?? '';
-      const { groups, hasMore } = await this.read('listGroups', { prefix, after });
+      const { groups, hasMore } = await this.read('listGroups', { prefix, after }, signal);
       all.push(...groups);
       if (!hasMore || groups.length === 0) return all;
     }
@@ -140,9 +153,9 @@ export class Admin {
   /** Members, assignment, committed offsets, and unless told otherwise how far behind they are. */
   async describeGroup(
     group: string,
-    options: { readonly lag?: boolean | undefined } = {},
+    { lag: withLag = true, signal }: { readonly lag?: boolean | undefined } & Abortable = {},
   ): Promise<GroupDescription> {
-    return await this.read('describeGroup', { group, withLag: options.lag ?? true });
+    return await this.read('describeGroup', { group, withLag }, signal);
   }
 
   /**
@@ -155,21 +168,21 @@ export class Admin {
     options: {
       readonly topics?: readonly TopicSelection[] | undefined;
       readonly dryRun?: boolean | undefined;
-    } = {},
+    } & Abortable = {},
   ): Promise<readonly ResetOffset[]> {
-    const { topics = [], dryRun: isDryRun = false } = options;
+    const { topics = [], dryRun: isDryRun = false, signal } = options;
     const request = { group, topics, to, isDryRun };
     // Shifted twice it would be wrong: whether a lost attempt took effect is for the caller to see.
     const isRelative = typeof to === 'object' && 'shiftBy' in to && !isDryRun;
-    const calling = { ...this.options(new Doubt()), retryUnknown: !isRelative };
+    const calling = { ...this.options(new Doubt(), signal), retryUnknown: !isRelative };
     return await this.view.call('resetGroupOffsets', request, calling);
   }
 
   /** Forgets a group without members, with its offsets. */
-  async deleteGroup(group: string): Promise<void> {
+  async deleteGroup(group: string, { signal }: Abortable = {}): Promise<void> {
     const doubt = new Doubt();
     try {
-      await this.view.call('deleteGroup', { group }, this.options(doubt));
+      await this.view.call('deleteGroup', { group }, this.options(doubt, signal));
     } catch (thrown) {
       const error = BrokerError.from(thrown);
       // An attempt whose answer was lost did it.
@@ -181,20 +194,26 @@ export class Admin {
   async deleteGroupOffsets(
     group: string,
     topics: readonly TopicSelection[],
+    { signal }: Abortable = {},
   ): Promise<readonly TopicPartitions[]> {
-    return await this.read('deleteGroupOffsets', { group, topics });
+    return await this.read('deleteGroupOffsets', { group, topics }, signal);
   }
 
   /** Without a broker: to the most caught-up replica. Without a partition: the metadata group. */
   async transferLeadership(
     partition: TopicPartition | undefined,
     toBroker?: number,
+    { signal }: Abortable = {},
   ): Promise<{ readonly leader: number; readonly leaderEpoch: number }> {
-    return await this.read('transferLeadership', { partition, toBroker });
+    return await this.read('transferLeadership', { partition, toBroker }, signal);
   }
 
-  async moveReplicas(at: TopicPartition, replicas: readonly number[]): Promise<void> {
-    await this.read('moveReplicas', { ...at, replicas });
+  async moveReplicas(
+    at: TopicPartition,
+    replicas: readonly number[],
+    { signal }: Abortable = {},
+  ): Promise<void> {
+    await this.read('moveReplicas', { ...at, replicas }, signal);
   }
 
   /** What one attempt asks of the broker: it takes no longer deadlines, the call goes on after it. */
@@ -206,12 +225,14 @@ export class Admin {
   private async read<Method extends keyof ClusterMethods>(
     method: Method,
     request: ClusterMethods[Method]['request'],
+    signal: AbortSignal | undefined,
   ): Promise<ClusterMethods[Method]['answer']> {
-    return await this.view.call(method, request, this.options(new Doubt()));
+    return await this.view.call(method, request, this.options(new Doubt(), signal));
   }
 
-  private options(doubt: Doubt): CallOptions {
+  private options(doubt: Doubt, signal: AbortSignal | undefined): CallOptions {
     return {
+      signal,
       deadlineMs: this.timeoutMs,
       retryUnknown: true,
       inDoubt: () => {
@@ -221,8 +242,11 @@ export class Admin {
   }
 
   /** The topic, if it is there and is what was asked for: the lost answer was a yes. */
-  private async asCreated(request: CreateTopicRequest): Promise<CreatedTopic | undefined> {
-    const { topics } = await this.metadata({ topics: [request.topic] });
+  private async asCreated(
+    request: CreateTopicRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<CreatedTopic | undefined> {
+    const { topics } = await this.metadata({ topics: [request.topic], signal });
     const info = topics.find((t) => t.topic === request.topic && t.error === undefined);
     if (info === undefined || info.partitions.length !== (request.partitions ?? 1))
       return undefined;

@@ -1,5 +1,6 @@
 import { BrokerError, type ErrorCode, type LeaderHint } from '../model/errors.js';
 import type { Cancel, World } from '../ports/world.js';
+import { abortable, onAbort } from './abort.js';
 import { backoffMs } from './backoff.js';
 import { addressKey, partitionKey, type ClientTransport } from './connection.js';
 import type { BrokerAddress, BrokerInfo, ClusterMethods, Metadata, TopicInfo } from './types.js';
@@ -25,6 +26,8 @@ export interface CallOptions {
   /** Told of every attempt that may have taken effect. */
   readonly inDoubt?: (() => void) | undefined;
   /** Aborted: no attempt is begun any more; the one that is under way is awaited. */
+  readonly stop?: AbortSignal | undefined;
+  /** Aborted: rejects at once with CANCELLED, and ends the attempt that is under way. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -180,9 +183,21 @@ export class ClusterView {
     request: ClusterMethods[Method]['request'],
     options: CallOptions,
   ): Promise<ClusterMethods[Method]['answer']> {
+    const { signal } = options;
+    if (signal === undefined) return await this.callUntil(method, request, options);
+    const run = async (): Promise<ClusterMethods[Method]['answer']> =>
+      await this.callUntil(method, request, { ...options, stop: signal });
+    return await abortable(signal, run);
+  }
+
+  private async callUntil<Method extends keyof ClusterMethods>(
+    method: Method,
+    request: ClusterMethods[Method]['request'],
+    options: CallOptions,
+  ): Promise<ClusterMethods[Method]['answer']> {
     const { clock } = this.world;
     const endMs = clock.monotonicMs() + options.deadlineMs;
-    const isGivenUp = (): boolean => this.isClosed || options.signal?.aborted === true;
+    const isGivenUp = (): boolean => this.isClosed || options.stop?.aborted === true;
     let unknownThings = 0;
     for (let attempt = 1; ; attempt += 1) {
       const to = this.nextBroker();
@@ -192,6 +207,7 @@ export class ClusterView {
       try {
         return await this.transport.call(to, method, request, {
           deadlineMs: Math.max(1, Math.ceil(attemptMs)),
+          signal: options.signal,
         });
       } catch (error) {
         failure = BrokerError.from(error);
@@ -213,8 +229,8 @@ export class ClusterView {
             failure.facts.retryAfterMs ?? 0,
           );
       if (clock.monotonicMs() + waitMs >= endMs) throw failure;
-      if (waitMs > 0) await this.sleep(waitMs, options.signal);
-      if (options.signal?.aborted === true) throw failure;
+      if (waitMs > 0) await this.sleep(waitMs, options.stop);
+      if (options.stop?.aborted === true) throw failure;
     }
   }
 
@@ -367,17 +383,17 @@ export class ClusterView {
     return this.sought.size > 0 && !this.isClosed;
   }
 
-  private async sleep(delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+  private async sleep(delayMs: number, stop: AbortSignal | undefined): Promise<void> {
     await new Promise<void>((resolve) => {
       const wake = (): void => {
         this.sleepers.delete(wake);
-        signal?.removeEventListener('abort', wake);
+        unlisten();
         cancel();
         resolve();
       };
       const cancel = this.world.timers.after(delayMs, wake);
       this.sleepers.add(wake);
-      signal?.addEventListener('abort', wake);
+      const unlisten = onAbort(stop, wake);
     });
   }
 }

@@ -111,7 +111,11 @@ export interface ClientTransport {
     to: BrokerAddress,
     method: Method,
     request: ClusterMethods[Method]['request'],
-    options: { readonly deadlineMs: number },
+    options: {
+      readonly deadlineMs: number;
+      /** Aborted: nobody waits for the answer any more. */
+      readonly signal?: AbortSignal | undefined;
+    },
   ): Promise<ClusterMethods[Method]['answer']>;
   /** Idempotent. */
   close(): void;

@@ -1,16 +1,16 @@
 import { BrokerError } from '../model/errors.js';
+import { abortable, isAborted, onAbort, overOrAborted, type Abortable } from './abort.js';
 import { checkArgument } from './check-argument.js';
 import type { StartAt } from './offset-lookup.js';
 import { PartitionConsumer, type ConsumerDeps } from './partition-consumer.js';
 import { PartitionCursor } from './partition-cursor.js';
 import { readSettingsOf, type ReadOptions, type ReadSettings } from './read-options.js';
 import type { Deserializers } from './record-coding.js';
-import type { ConsumedBatch, ConsumedRecord } from './record-reader.js';
+import type { ConsumedBatch, ConsumedRecord } from './records.js';
 import type { CommittedOffset, TopicPartition } from './types.js';
 import { mustAnswerAll } from './unanswered.js';
 
 export type { StartAt } from './offset-lookup.js';
-export type { ConsumedBatch, ConsumedRecord } from './record-reader.js';
 
 export interface ConsumerOptions<K = Uint8Array, V = Uint8Array>
   extends ReadOptions, Deserializers<K, V> {
@@ -39,6 +39,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array>
   private readonly settings: ReadSettings;
   private readonly onAbort = (): void => void this.close();
   private starting: Promise<void> | undefined;
+  private hasBegun = false;
 
   constructor(options: ConsumerOptions<K, V>, deps: ConsumerDeps) {
     const settings = readSettingsOf(options);
@@ -50,33 +51,47 @@ export class Consumer<K = Uint8Array, V = Uint8Array>
   }
 
   /** Looks up where to start; the first read does it by itself. */
-  async start(): Promise<void> {
-    this.starting ??= this.begin();
-    try {
-      await this.starting;
-    } catch (thrown) {
-      this.starting = undefined;
-      throw thrown;
-    }
+  async start(options: Abortable = {}): Promise<void> {
+    await abortable(options.signal, async () => await this.begun());
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord<K, V>, void, undefined> {
-    while (await this.advance()) {
-      const current = this.reader.open;
-      // The loop's body may seek, pause or assign.
-      while (current !== undefined && current === this.reader.open) {
-        const record = this.reader.nextRecord(current);
-        if (record === undefined) break;
-        yield record;
+  [Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord<K, V>, void, undefined> {
+    return this.records();
+  }
+
+  /** Record by record; the consumer itself is the same without a signal, which ends only this loop. */
+  async *records({ signal }: Abortable = {}): AsyncGenerator<
+    ConsumedRecord<K, V>,
+    void,
+    undefined
+  > {
+    const unlisten = onAbort(signal, () => this.fetcher.wake());
+    try {
+      while (await this.advance(signal)) {
+        const current = this.reader.open;
+        // The loop's body may seek, pause, assign or abort.
+        while (current !== undefined && current === this.reader.open && !isAborted(signal)) {
+          const record = this.reader.nextRecord(current);
+          if (record === undefined) break;
+          yield record;
+        }
       }
+    } finally {
+      unlisten();
     }
   }
 
   /** The same, batch by batch: far cheaper per record. */
-  async *batches(): AsyncGenerator<ConsumedBatch<K, V>, void, undefined> {
-    while (await this.advance()) {
-      const batch = this.reader.takeBatch();
-      if (batch !== undefined && batch.records.length > 0) yield batch;
+  async *batches({ signal }: Abortable = {}): AsyncGenerator<ConsumedBatch<K, V>, void, undefined> {
+    const unlisten = onAbort(signal, () => this.fetcher.wake());
+    try {
+      while (await this.advance(signal)) {
+        if (isAborted(signal)) break;
+        const batch = this.reader.takeBatch();
+        if (batch !== undefined && batch.records.length > 0) yield batch;
+      }
+    } finally {
+      unlisten();
     }
   }
 
@@ -85,39 +100,47 @@ export class Consumer<K = Uint8Array, V = Uint8Array>
   }
 
   /** Replaces the assignment. */
-  async assign(partitions: readonly TopicPartition[], from: StartAt = 'beginning'): Promise<void> {
-    const cursors = await this.cursorsFor(partitions, from);
+  async assign(
+    partitions: readonly TopicPartition[],
+    from: StartAt = 'beginning',
+    { signal }: Abortable = {},
+  ): Promise<void> {
+    const find = async (): Promise<PartitionCursor[]> => await this.cursorsFor(partitions, from);
+    const cursors = await abortable(signal, find);
     this.starting = Promise.resolve();
     this.reader.forget();
     this.fetcher.assign(cursors);
   }
 
   /** Goes on reading a partition elsewhere; clears its error, if it has one. */
-  async seek(at: TopicPartition, to: StartAt): Promise<void> {
-    await this.start();
+  async seek(at: TopicPartition, to: StartAt, { signal }: Abortable = {}): Promise<void> {
+    await this.start({ signal });
     const cursor = this.mustGet(at);
-    const [offset] = await this.lookup.resolve([at], to, this.options.group);
+    const [offset] = await this.lookup.resolve([at], to, this.options.group, signal);
     this.reader.forget(cursor);
     this.fetcher.seek(cursor, offset ?? 0);
   }
 
   /** Commits where this consumer stands, or the given offsets, for its group. */
-  async commit(offsets?: readonly (TopicPartition & { readonly offset: number })[]): Promise<void> {
+  async commit(
+    offsets?: readonly (TopicPartition & { readonly offset: number })[],
+    { signal }: Abortable = {},
+  ): Promise<void> {
     const group = this.mustHaveGroup();
     const all = offsets ?? this.fetcher.all().map((c) => ({ ...keyOf(c), offset: c.position }));
     if (all.length === 0) return;
     const answers = await this.deps.view.call(
       'commitOffsets',
       { group, offsets: all },
-      { deadlineMs: this.settings.requestTimeoutMs, retryUnknown: true },
+      { deadlineMs: this.settings.requestTimeoutMs, retryUnknown: true, signal },
     );
     mustAnswerAll(all, answers);
   }
 
   /** The group's committed offsets for the assignment. */
-  async committed(): Promise<readonly CommittedOffset[]> {
-    await this.start();
-    return await this.lookup.committed(this.options.group, this.assignment());
+  async committed({ signal }: Abortable = {}): Promise<readonly CommittedOffset[]> {
+    await this.start({ signal });
+    return await this.lookup.committed(this.options.group, this.assignment(), signal);
   }
 
   /** Ends every loop. Idempotent. */
@@ -129,9 +152,26 @@ export class Consumer<K = Uint8Array, V = Uint8Array>
     return Promise.resolve();
   }
 
-  private async advance(): Promise<boolean> {
-    if (!this.fetcher.isClosed) await Promise.race([this.start(), this.fetcher.whenClosed]);
-    return await this.reader.advance();
+  private async advance(signal: AbortSignal | undefined): Promise<boolean> {
+    if (isAborted(signal)) return false;
+    if (!this.fetcher.isClosed && !this.hasBegun) {
+      const begun = Promise.race([this.begun(), this.fetcher.whenClosed]);
+      await overOrAborted(signal, begun);
+      if (isAborted(signal)) return false;
+      await begun;
+    }
+    return await this.reader.advance(signal);
+  }
+
+  private async begun(): Promise<void> {
+    this.starting ??= this.begin();
+    try {
+      await this.starting;
+      this.hasBegun = true;
+    } catch (thrown) {
+      this.starting = undefined;
+      throw thrown;
+    }
   }
 
   private async begin(): Promise<void> {

@@ -214,10 +214,15 @@ export class Fetcher {
     this.wake();
   }
 
-  /** The next batch, waiting for one; undefined once closed or every cursor is at its end. */
-  async take(): Promise<{ cursor: PartitionCursor; batch: RawBatch } | undefined> {
+  /**
+   * The next batch, waiting for one; undefined once closed or every cursor is at its end, or when the
+   * signal has aborted and {@link wake} was called.
+   */
+  async take(
+    signal?: AbortSignal,
+  ): Promise<{ cursor: PartitionCursor; batch: RawBatch } | undefined> {
     for (;;) {
-      if (this.closed) return undefined;
+      if (this.closed || signal?.aborted === true) return undefined;
       this.rethrow();
       if (!this.halted) {
         const next = this.prefetched.shift();

@@ -1,6 +1,7 @@
 import { deferred } from '../base/deferred.js';
 import { BrokerError, type ErrorCode } from '../model/errors.js';
 import type { World } from '../ports/world.js';
+import { onAbort } from './abort.js';
 import { RETRY_BACKOFF, backoffMs } from './backoff.js';
 import type { ClusterView } from './cluster-view.js';
 import { partitionKey } from './connection.js';
@@ -24,7 +25,7 @@ export interface CommitTerms {
    * Aborted: another commit takes this one's place, so that it is not begun, or not tried again; an
    * attempt that is under way is awaited.
    */
-  readonly signal?: AbortSignal | undefined;
+  readonly stop?: AbortSignal | undefined;
 }
 
 /**
@@ -66,7 +67,7 @@ export class CommitQueue {
         const text = `earlier commits were not over within ${terms.deadlineMs} ms`;
         throw new BrokerError('DEADLINE_EXCEEDED', text, { outcome: 'none' });
       }
-      if (terms.signal?.aborted === true) return;
+      if (terms.stop?.aborted === true) return;
       const due = offsets();
       if (due.length > 0) await this.send(due, terms, endMs);
     } finally {
@@ -76,12 +77,12 @@ export class CommitQueue {
 
   private async send(
     offsets: readonly OffsetToCommit[],
-    { member, signal }: CommitTerms,
+    { member, stop }: CommitTerms,
     endMs: number,
   ): Promise<void> {
     const { clock, random } = this.world;
     const identity = member();
-    const isGivenUp = (): boolean => signal?.aborted === true;
+    const isGivenUp = (): boolean => stop?.aborted === true;
     let refusal: BrokerError | undefined;
     let open = offsets;
     const taken: OffsetToCommit[] = [];
@@ -89,7 +90,7 @@ export class CommitQueue {
       const request = { group: this.group, member: identity, offsets: open };
       const deadlineMs = Math.max(1, endMs - clock.monotonicMs());
       const answers = await this.view
-        .call('commitOffsets', request, { deadlineMs, retryUnknown: true, signal })
+        .call('commitOffsets', request, { deadlineMs, retryUnknown: true, stop })
         .catch((thrown: unknown) => {
           throw taken.length > 0 ? partial(BrokerError.from(thrown)) : thrown;
         });
@@ -111,7 +112,7 @@ export class CommitQueue {
       if (passing === undefined) break;
       const waitMs = backoffMs(RETRY_BACKOFF, attempt, random);
       const isLate = clock.monotonicMs() + waitMs >= endMs;
-      if (!isLate) await this.pause(waitMs, signal);
+      if (!isLate) await this.pause(waitMs, stop);
       if (isLate || isGivenUp()) {
         refusal ??= passing;
         break;
@@ -121,14 +122,14 @@ export class CommitQueue {
   }
 
   /** Shorter if the commit is given up. */
-  private async pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-    if (signal?.aborted === true) return;
+  private async pause(ms: number, stop: AbortSignal | undefined): Promise<void> {
+    if (stop?.aborted === true) return;
     const over = deferred<undefined>();
     const end = (): void => over.resolve(undefined);
     const cancel = this.world.timers.after(ms, end);
-    signal?.addEventListener('abort', end);
+    const unlisten = onAbort(stop, end);
     await over.promise;
-    signal?.removeEventListener('abort', end);
+    unlisten();
     cancel();
   }
 }

@@ -1,5 +1,6 @@
 import { BrokerError } from '../model/errors.js';
 import type { Cancel } from '../ports/world.js';
+import { abortable, isAborted, onAbort, overOrAborted, type Abortable } from './abort.js';
 import { partitionKey } from './connection.js';
 import { GroupCallbacks, partitionsOf } from './group-callbacks.js';
 import { isFenced } from './group-commits.js';
@@ -9,7 +10,8 @@ import { GroupOffsets, ignore } from './group-offsets.js';
 import { settingsOf, type GroupConsumerOptions, type GroupSettings } from './group-options.js';
 import type { StartAt } from './offset-lookup.js';
 import { PartitionConsumer, type ConsumerDeps } from './partition-consumer.js';
-import type { ConsumedBatch, ConsumedRecord, CurrentBatch } from './record-reader.js';
+import type { CurrentBatch } from './record-reader.js';
+import type { ConsumedBatch, ConsumedRecord } from './records.js';
 import type { CommittedOffset, OffsetToCommit, TopicPartition } from './types.js';
 
 export type { GroupConsumerOptions } from './group-options.js';
@@ -92,7 +94,11 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array>
   }
 
   /** Joins the group; the first read does it by itself. Resolves once the coordinator has agreed. */
-  async start(): Promise<void> {
+  async start({ signal }: Abortable = {}): Promise<void> {
+    await abortable(signal, async () => await this.joined());
+  }
+
+  private async joined(): Promise<void> {
     await this.leaving;
     const { timers } = this.deps.world;
     const { requestTimeoutMs } = this.settings;
@@ -107,15 +113,25 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array>
     });
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord<K, V>, void, undefined> {
+  [Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord<K, V>, void, undefined> {
+    return this.records();
+  }
+
+  /** Record by record; the consumer itself is the same without a signal, which ends only this loop. */
+  async *records({ signal }: Abortable = {}): AsyncGenerator<
+    ConsumedRecord<K, V>,
+    void,
+    undefined
+  > {
     this.holdings.enteredLoop();
+    const unlisten = onAbort(signal, () => this.fetcher.wake());
     try {
-      while (await this.advance()) {
+      while (await this.advance(signal)) {
         const current = this.reader.open;
         const held = this.heldBy(current);
         if (current === undefined || held === undefined) continue;
         // While the body runs, the partition may be sought, paused or taken away.
-        while (current === this.reader.open) {
+        while (current === this.reader.open && !isAborted(signal)) {
           const record = this.nextRecord(current);
           if (record === undefined) break;
           this.handOut(held, record.offset);
@@ -123,15 +139,18 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array>
         }
       }
     } finally {
+      unlisten();
       this.holdings.leftLoop();
     }
   }
 
   /** The same, batch by batch: far cheaper per record. */
-  async *batches(): AsyncGenerator<ConsumedBatch<K, V>, void, undefined> {
+  async *batches({ signal }: Abortable = {}): AsyncGenerator<ConsumedBatch<K, V>, void, undefined> {
     this.holdings.enteredLoop();
+    const unlisten = onAbort(signal, () => this.fetcher.wake());
     try {
-      while (await this.advance()) {
+      while (await this.advance(signal)) {
+        if (isAborted(signal)) break;
         const held = this.heldBy(this.reader.open);
         const batch = held && this.takeBatch();
         if (held === undefined || batch === undefined || batch.records.length === 0) continue;
@@ -139,6 +158,7 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array>
         yield batch;
       }
     } finally {
+      unlisten();
       this.holdings.leftLoop();
     }
   }
@@ -154,9 +174,9 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array>
   }
 
   /** Goes on reading a partition elsewhere; what is committed next follows. */
-  async seek(at: TopicPartition, to: StartAt): Promise<void> {
+  async seek(at: TopicPartition, to: StartAt, { signal }: Abortable = {}): Promise<void> {
     const cursor = this.mustGet(at);
-    const [offset] = await this.lookup.resolve([at], to, this.options.group);
+    const [offset] = await this.lookup.resolve([at], to, this.options.group, signal);
     if (this.holdings.get(at)?.cursor !== cursor) this.mustGet(at);
     this.reader.forget(cursor);
     this.fetcher.seek(cursor, offset ?? 0);
@@ -166,38 +186,45 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array>
    * Commits everything handed out so far, what is in hand included, or the given offsets. Rejects if
    * a partition is not this member's any more.
    */
-  async commit(offsets?: readonly OffsetToCommit[]): Promise<void> {
+  async commit(offsets?: readonly OffsetToCommit[], { signal }: Abortable = {}): Promise<void> {
     const { requestTimeoutMs } = this.settings;
     const take = (): readonly OffsetToCommit[] => offsets ?? this.offsets.handedOutSoFar();
-    await this.offsets.commit(take, { deadlineMs: requestTimeoutMs });
+    const terms = { deadlineMs: requestTimeoutMs, stop: signal };
+    await abortable(signal, async () => await this.offsets.commit(take, terms));
   }
 
   /** The group's committed offsets for the assignment. */
-  async committed(): Promise<readonly CommittedOffset[]> {
-    return await this.lookup.committed(this.options.group, this.assignment());
+  async committed({ signal }: Abortable = {}): Promise<readonly CommittedOffset[]> {
+    return await this.lookup.committed(this.options.group, this.assignment(), signal);
   }
 
   /**
    * Ends every loop, waits a little for the record in hand, commits what was processed, and leaves the
    * group: for a while if it is a static member and `leave` is not set. Idempotent. Rejects, when all
-   * that is done, if the last commit failed.
+   * that is done, if the last commit failed. Aborted, it is no longer waited for, but goes on.
    */
-  async close(options: { readonly leave?: boolean } = {}): Promise<void> {
+  async close(options: Abortable & { readonly leave?: boolean } = {}): Promise<void> {
     this.closing ??= this.shutDown(options.leave === true);
-    await this.closing;
+    const { closing } = this;
+    closing.catch(ignore);
+    await abortable(options.signal, async () => await closing);
   }
 
   // ---- Reading ----
 
-  private async advance(): Promise<boolean> {
+  private async advance(signal: AbortSignal | undefined): Promise<boolean> {
     this.holdings.cameBack();
     this.awaySinceMs = undefined;
-    await this.leaving;
+    await overOrAborted(signal, this.leaving);
     if (this.closing !== undefined) return false;
+    if (isAborted(signal)) {
+      this.awaySinceMs = this.deps.world.clock.monotonicMs();
+      return false;
+    }
     this.fetcher.rethrow();
     this.join();
     try {
-      return await this.reader.advance();
+      return await this.reader.advance(signal);
     } finally {
       this.awaySinceMs = this.deps.world.clock.monotonicMs();
     }

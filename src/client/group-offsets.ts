@@ -86,10 +86,10 @@ export class GroupOffsets {
   async commitNowAndThen(): Promise<void> {
     if (this.autoCommit !== undefined) return;
     this.autoCommit = new AbortController();
-    const { signal } = this.autoCommit;
+    const { signal: stop } = this.autoCommit;
     const { requestTimeoutMs: deadlineMs } = this.settings;
     const among = (): readonly Held[] => this.deps.holdings().all();
-    await this.commitProcessed(among, { deadlineMs, signal }).catch(ignore);
+    await this.commitProcessed(among, { deadlineMs, stop }).catch(ignore);
     this.autoCommit = undefined;
   }
 

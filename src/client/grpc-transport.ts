@@ -1,6 +1,7 @@
 import { connectivityState } from '@grpc/grpc-js';
 import { BrokerError } from '../model/errors.js';
 import { connectBroker, formatAddress, type BrokerConnection } from '../rpc/channel.js';
+import { onAbort } from './abort.js';
 import { CLUSTER_CALLS } from './cluster-codec.js';
 import type {
   ClientTransport,
@@ -50,7 +51,7 @@ export class GrpcTransport implements ClientTransport {
     to: BrokerAddress,
     method: Method,
     request: ClusterMethods[Method]['request'],
-    options: { readonly deadlineMs: number },
+    options: { readonly deadlineMs: number; readonly signal?: AbortSignal | undefined },
   ): Promise<ClusterMethods[Method]['answer']> {
     const startMs = Date.now();
     const connection = await this.connected(to, options.deadlineMs);
@@ -62,11 +63,13 @@ export class GrpcTransport implements ClientTransport {
           const deadline = new Date(Date.now() + leftMs + DEADLINE_SLACK_MS);
           const handle = call(deadline, (error, answer) => {
             this.calls.delete(handle);
+            unlisten();
             if (error !== null) reject(failureOf(error, entry.isWrite, connection.address));
             else if (answer === undefined) reject(new BrokerError('INTERNAL', 'empty answer'));
             else resolve(answer);
           });
           this.calls.add(handle);
+          const unlisten = onAbort(options.signal, () => handle.cancel());
         }),
     };
     return await entry.call(connection, request, runner);

@@ -1,6 +1,7 @@
 import { crc32c as portableCrc32c, type Crc32c } from '../base/crc32c.js';
 import { BrokerError } from '../model/errors.js';
 import type { World } from '../ports/world.js';
+import type { Abortable } from './abort.js';
 import { Admin } from './admin.js';
 import { ClusterView } from './cluster-view.js';
 import { Codecs } from './compression/codecs.js';
@@ -8,9 +9,10 @@ import type { ClientTransport } from './connection.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
 import { GroupConsumer, type GroupConsumerOptions } from './group-consumer.js';
 import { GrpcTransport } from './grpc-transport.js';
-import type { ProducerOptions, RecordData } from './producer-options.js';
+import type { ProducerOptions } from './producer-options.js';
 import { Producer } from './producer.js';
 import type { NeededDeserializers, NeededSerializers } from './record-coding.js';
+import type { RecordData } from './records.js';
 import { systemWorld } from './system-world.js';
 import type { BrokerAddress } from './types.js';
 
@@ -18,26 +20,15 @@ export { BrokerError, ERRORS, type ErrorCode, type LeaderHint } from '../model/e
 export type { Compression } from '../model/record-batch.js';
 export type { RecordHeader, StoredRecord } from '../model/record.js';
 export type { BatchReport, RecordMetadata } from './accumulator.js';
+export type { Abortable } from './abort.js';
 export { Admin } from './admin.js';
-export {
-  Consumer,
-  type ConsumedBatch,
-  type ConsumedRecord,
-  type ConsumerOptions,
-  type StartAt,
-} from './consumer.js';
+export { Consumer, type ConsumerOptions, type StartAt } from './consumer.js';
 export { GroupConsumer, type GroupConsumerOptions } from './group-consumer.js';
 export type * from './group-types.js';
-export type {
-  ProducerOptions,
-  ProducerRecord,
-  RecordData,
-  SendSummary,
-  TopicRecord,
-} from './producer-options.js';
+export type { ProducerOptions, SendSummary } from './producer-options.js';
 export { Producer } from './producer.js';
 export type { UndecodablePolicy } from './record-coding.js';
-export type { ReadRecord } from './record-reader.js';
+export type * from './records.js';
 export {
   bytesSerde,
   jsonSerde,
@@ -60,6 +51,10 @@ export interface ClientOptions {
   readonly transport?: ClientTransport | undefined;
 }
 
+interface Closable {
+  close(options: Abortable): Promise<void>;
+}
+
 /**
  * A connection to a Millrace cluster, from which producers and consumers are made. It connects when
  * it is first used. Closing it closes everything made from it.
@@ -73,7 +68,7 @@ export class MillraceClient {
     readonly codecs: Codecs;
     readonly crc32c: Crc32c;
   };
-  private readonly open = new Set<{ close(): Promise<void> }>();
+  private readonly open = new Set<Closable>();
 
   constructor(options: ClientOptions) {
     const world = options.world ?? systemWorld();
@@ -109,19 +104,19 @@ export class MillraceClient {
 
   /**
    * Producers first deliver what they have, members of groups commit and leave. Idempotent. Rejects,
-   * once all is closed, if a member's last commit failed.
+   * once all is closed, if a member's last commit failed. Aborted, it rejects and closes at once.
    */
-  async close(): Promise<void> {
+  async close(options: Abortable = {}): Promise<void> {
     const open = [...this.open];
     this.open.clear();
-    const ended = await Promise.allSettled(open.map(async (each) => await each.close()));
+    const ended = await Promise.allSettled(open.map(async (each) => await each.close(options)));
     this.deps.view.close();
     this.deps.transport.close();
     for (const end of ended) if (end.status === 'rejected') throw end.reason;
   }
 
   /** Remembers what was made until it is closed, which it may be from the start. */
-  private keep<T extends { close(): Promise<void> }>(make: (closed: () => void) => T): T {
+  private keep<T extends Closable>(make: (closed: () => void) => T): T {
     const state: { made?: T; isClosed: boolean } = { isClosed: false };
     const made = make(() => {
       state.isClosed = true;

@@ -1,6 +1,7 @@
 import { deferred } from '../base/deferred.js';
 import { BrokerError } from '../model/errors.js';
 import type { World } from '../ports/world.js';
+import { abortable } from './abort.js';
 import { checkArgument } from './check-argument.js';
 import type { ClusterView } from './cluster-view.js';
 import { partitionKey } from './connection.js';
@@ -52,24 +53,25 @@ export class OffsetLookup {
     partitions: readonly TopicPartition[],
     to: StartAt,
     group: string | undefined,
+    signal?: AbortSignal,
   ): Promise<number[]> {
     if (partitions.length === 0) return [];
-    if (to === 'beginning') return await this.listOffsets(partitions, 'earliest');
-    if (to === 'end') return await this.listOffsets(partitions, 'latest');
+    if (to === 'beginning') return await this.listOffsets(partitions, 'earliest', signal);
+    if (to === 'end') return await this.listOffsets(partitions, 'latest', signal);
     if ('offset' in to) {
       checkArgument(Number.isSafeInteger(to.offset) && to.offset >= 0, 'offset must be 0 or more');
       return partitions.map(() => to.offset);
     }
     if ('timestampMs' in to) {
-      return await this.listOffsets(partitions, { timestampMs: to.timestampMs });
+      return await this.listOffsets(partitions, { timestampMs: to.timestampMs }, signal);
     }
     if ('last' in to) {
       checkArgument(Number.isSafeInteger(to.last) && to.last >= 0, 'last must be 0 or more');
-      const first = await this.listOffsets(partitions, 'earliest');
-      const end = await this.listOffsets(partitions, 'latest');
+      const first = await this.listOffsets(partitions, 'earliest', signal);
+      const end = await this.listOffsets(partitions, 'latest', signal);
       return end.map((e, i) => Math.max(first[i] ?? 0, e - to.last));
     }
-    const starts = await this.committedOr(partitions, to.committedOr, group);
+    const starts = await this.committedOr(partitions, to.committedOr, group, signal);
     return starts.map(({ offset }) => offset);
   }
 
@@ -77,6 +79,7 @@ export class OffsetLookup {
   async committed(
     group: string | undefined,
     partitions: readonly TopicPartition[],
+    signal?: AbortSignal,
   ): Promise<readonly CommittedOffset[]> {
     if (group === undefined) {
       throw new BrokerError('INVALID_ARGUMENT', 'committed offsets need the option group');
@@ -84,7 +87,7 @@ export class OffsetLookup {
     return await this.view.call(
       'fetchOffsets',
       { group, partitions },
-      { deadlineMs: this.timeoutMs, retryUnknown: true },
+      { deadlineMs: this.timeoutMs, retryUnknown: true, signal },
     );
   }
 
@@ -93,10 +96,11 @@ export class OffsetLookup {
     partitions: readonly TopicPartition[],
     or: 'beginning' | 'end',
     group: string | undefined,
+    signal?: AbortSignal,
   ): Promise<CommittedOr[]> {
-    const found = mustAnswerAll(partitions, await this.committed(group, partitions));
+    const found = mustAnswerAll(partitions, await this.committed(group, partitions, signal));
     const open = partitions.filter((p) => found.get(keyOf(p))?.offset === undefined);
-    const offsets = await this.resolve(open, or, group);
+    const offsets = await this.resolve(open, or, group, signal);
     const elsewhere = new Map(open.map((p, i) => [keyOf(p), offsets[i] ?? 0]));
     return partitions.map((p) => {
       const committed = found.get(keyOf(p))?.offset;
@@ -109,6 +113,7 @@ export class OffsetLookup {
   private async listOffsets(
     partitions: readonly TopicPartition[],
     at: OffsetAt,
+    signal?: AbortSignal,
   ): Promise<number[]> {
     const { clock } = this.world;
     const endMs = clock.monotonicMs() + this.timeoutMs;
@@ -120,7 +125,7 @@ export class OffsetLookup {
       const answers = await this.view.call(
         'listOffsets',
         { queries, linearizable: true },
-        { deadlineMs: leftMs, retryUnknown: true },
+        { deadlineMs: leftMs, retryUnknown: true, signal },
       );
       let failure: BrokerError | undefined;
       const late: TopicPartition[] = [];
@@ -131,14 +136,14 @@ export class OffsetLookup {
       }
       if (late.length > 0) {
         // No record is that late: the end of the partition is where such records will come.
-        const ends = await this.listOffsets(late, 'latest');
+        const ends = await this.listOffsets(late, 'latest', signal);
         for (const [i, p] of late.entries()) found.set(keyOf(p), ends[i] ?? 0);
       }
       const missing = partitions.find((p) => !found.has(keyOf(p)));
       if (missing === undefined) return partitions.map((p) => found.get(keyOf(p)) ?? 0);
       failure ??= unanswered(missing);
       if (!failure.retriable || clock.monotonicMs() + RETRY_MS >= endMs) throw failure;
-      await this.pause(RETRY_MS);
+      await abortable(signal, async () => await this.pause(RETRY_MS));
     }
   }
 

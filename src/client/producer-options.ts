@@ -3,26 +3,8 @@ import type { Compression } from '../model/record-batch.js';
 import type { BatchReport } from './accumulator.js';
 import { checkArgument } from './check-argument.js';
 import type { Serializers } from './record-coding.js';
+import type { RecordData } from './records.js';
 import type { Acks } from './types.js';
-
-/** What records consist of unless serdes are set. Strings are written as UTF-8. */
-export type RecordData = Uint8Array | string;
-
-/** A record to be produced. */
-export interface ProducerRecord<K = RecordData, V = RecordData> {
-  readonly topic: string;
-  /** Absent: by the key's hash; without a key, wherever a batch is being filled. */
-  readonly partition?: number | undefined;
-  readonly key?: K | undefined;
-  /** Absent: a null value, which no serde is asked for. */
-  readonly value?: V | undefined;
-  readonly headers?: Readonly<Record<string, Uint8Array | string>> | undefined;
-  /** Absent: now. */
-  readonly timestampMs?: number | undefined;
-}
-
-/** What a topic's record consists of. */
-export type TopicRecord<K = RecordData, V = RecordData> = Omit<ProducerRecord<K, V>, 'topic'>;
 
 export interface ProducerOptions<K = RecordData, V = RecordData> extends Serializers<K, V> {
   /** When a record counts as delivered. Default: quorum. */

@@ -2,6 +2,7 @@ import type { Crc32c } from '../base/crc32c.js';
 import { deferred } from '../base/deferred.js';
 import { BrokerError } from '../model/errors.js';
 import type { Cancel, World } from '../ports/world.js';
+import { AbortWatch, abortable, cancelled, isAborted, type Abortable } from './abort.js';
 import type {
   BatchReport,
   PartitionQueue,
@@ -16,15 +17,14 @@ import { ProducerIdentitySource } from './producer-identity.js';
 import {
   settingsOf,
   type ProducerOptions,
-  type ProducerRecord,
   type ProducerSettings,
-  type RecordData,
   type SendSummary,
-  type TopicRecord,
 } from './producer-options.js';
 import { encoderOf, type Encode } from './record-coding.js';
+import type { ProducerRecord, RecordData, TopicRecord } from './records.js';
 import { RecordIntake } from './record-intake.js';
 import { Sender } from './sender.js';
+import type { Refused } from './waiting-line.js';
 
 export interface ProducerDeps {
   readonly transport: ClientTransport;
@@ -34,6 +34,14 @@ export interface ProducerDeps {
   readonly crc32c: Crc32c;
 }
 
+/** Who hears of a record without a promise of its own, and who may call it off. */
+interface Heard {
+  readonly group: RecordGroup | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+const NO_OPTIONS: Abortable = {};
+const NOBODY: Heard = { group: undefined, signal: undefined };
 const SWEEP_MS = 100;
 /**
  * A caller that never waits for anything else gives the event loop a turn after this much, so that
@@ -49,6 +57,7 @@ const TURN_BYTES = 256 * 1024;
  */
 export class Producer<K = RecordData, V = RecordData> {
   private readonly encode: Encode<K, V>;
+  private readonly aborts = new AbortWatch();
   private readonly deps: ProducerDeps;
   private readonly settings: ProducerSettings;
   private readonly intake: RecordIntake;
@@ -87,32 +96,43 @@ export class Producer<K = RecordData, V = RecordData> {
 
   /**
    * Produces one record; resolves once it is delivered as `acks` says. Calls for one partition are
-   * delivered in their order, whether or not the caller awaits each.
+   * delivered in their order, whether or not the caller awaits each. Aborted while it waits for room,
+   * a record is withdrawn (the error's outcome is `none`); later it goes on, and is only not waited for.
    */
-  send(record: ProducerRecord<K, V>): Promise<RecordMetadata> {
-    const promise = new Promise<RecordMetadata>((resolve, reject) => {
-      const listeners = { settler: { resolve, reject }, group: undefined };
-      try {
-        this.assertOpen();
-        const encoded = this.encode(record.topic, record);
-        if (this.intake.take(record.topic, encoded, listeners)) return;
-        this.intake.wait(record.topic, encoded, listeners, reject);
-      } catch (thrown) {
-        reject(BrokerError.from(thrown));
+  send(record: ProducerRecord<K, V>, options: Abortable = NO_OPTIONS): Promise<RecordMetadata> {
+    const settler = deferred<RecordMetadata>();
+    const { promise } = settler;
+    const listeners = { settler, group: undefined };
+    const { signal } = options;
+    try {
+      this.assertOpen();
+      if (signal?.aborted === true) throw cancelled(signal, 'none');
+      const encoded = this.encode(record.topic, record);
+      let withdraw: (() => boolean) | undefined;
+      if (!this.intake.take(record.topic, encoded, listeners)) {
+        withdraw = this.intake.wait(record.topic, encoded, listeners, settler);
       }
-    });
+      if (signal !== undefined) this.heed(signal, promise, withdraw, settler);
+    } catch (thrown) {
+      settler.reject(BrokerError.from(thrown));
+    }
     // A caller who does not look must not bring the process down; whoever awaits still gets it.
     promise.catch(() => undefined);
     return promise;
   }
 
   /**
-   * Takes a record in without a promise of its own: `onBatch`, or the group, hears of it. Returns
-   * undefined if the caller may go on, else a promise to await before the next call: there is no room
-   * yet, or the event loop needs a turn.
+   * Takes a record in without a promise of its own: `onBatch` hears of it. Returns undefined if the
+   * caller may go on, else a promise to await before the next call: there is no room yet, or the event
+   * loop needs a turn. Aborted before there is room, it rejects, and the record is withdrawn.
    */
-  enqueue(record: ProducerRecord<K, V>, group?: RecordGroup): Promise<void> | undefined {
-    return this.enter(record.topic, record, group);
+  enqueue(
+    record: ProducerRecord<K, V>,
+    options: Abortable = NO_OPTIONS,
+  ): Promise<void> | undefined {
+    const { signal } = options;
+    const heard = signal === undefined ? NOBODY : { group: undefined, signal };
+    return this.enter(record.topic, record, heard);
   }
 
   /** Like `enqueue`, for a record that is nothing but source[start, end) as its value: no serde is asked. */
@@ -129,11 +149,26 @@ export class Producer<K = RecordData, V = RecordData> {
       return refused(thrown);
     }
     const record = { partition: to.partition, value: source.subarray(start, end) };
-    return this.enterEncoded(to.topic, record, { settler: undefined, group: undefined });
+    return this.enterEncoded(to.topic, record, NOBODY);
   }
 
-  /** Produces many records of one topic; resolves once all are delivered. */
-  async sendMany(topic: string, records: Iterable<TopicRecord<K, V>>): Promise<SendSummary> {
+  /**
+   * Produces many records of one topic; resolves once all are delivered. Aborted, it takes no more of
+   * them; those that it has taken go on, and are only not waited for.
+   */
+  async sendMany(
+    topic: string,
+    records: Iterable<TopicRecord<K, V>>,
+    { signal }: Abortable = {},
+  ): Promise<SendSummary> {
+    return await abortable(signal, async () => await this.sendAll(topic, records, signal));
+  }
+
+  private async sendAll(
+    topic: string,
+    records: Iterable<TopicRecord<K, V>>,
+    signal: AbortSignal | undefined,
+  ): Promise<SendSummary> {
     const done = deferred<undefined>();
     const partitions = new Map<number, { first: number; last: number }>();
     let total = 0;
@@ -151,10 +186,12 @@ export class Producer<K = RecordData, V = RecordData> {
         leave(count);
       },
     };
+    const heard = { group, signal };
     try {
       for (const record of records) {
+        if (isAborted(signal)) break;
         total += 1;
-        const later = this.enter(topic, record, group);
+        const later = this.enter(topic, record, heard);
         if (later !== undefined) await later;
       }
     } finally {
@@ -166,25 +203,38 @@ export class Producer<K = RecordData, V = RecordData> {
   }
 
   /** Sends what is gathered at once, and resolves when every record given so far has ended. */
-  async flush(): Promise<void> {
-    await this.intake.admitted();
-    const pending: Promise<void>[] = [];
-    for (const queue of this.intake.active) {
-      for (const batch of queue.batches) pending.push(whenSettled(batch));
-      if (queue.open !== undefined) pending.push(whenSettled(queue.open));
-    }
-    this.intake.closeAll();
-    await Promise.all(pending);
+  async flush({ signal }: Abortable = {}): Promise<void> {
+    await abortable(signal, async () => {
+      await this.intake.admitted();
+      const pending: Promise<void>[] = [];
+      for (const queue of this.intake.active) {
+        for (const batch of queue.batches) pending.push(whenSettled(batch));
+        if (queue.open !== undefined) pending.push(whenSettled(queue.open));
+      }
+      this.intake.closeAll();
+      await Promise.all(pending);
+    });
   }
 
-  /** Refuses new records, delivers those it has, then closes its streams. Idempotent. */
-  async close(): Promise<void> {
+  /**
+   * Refuses new records, delivers those it has, then closes its streams. Idempotent. Aborted, it rejects
+   * and closes at once: what is not delivered yet ends with SHUTTING_DOWN, or UNKNOWN_OUTCOME if it may
+   * have been appended.
+   */
+  async close(options: Abortable = {}): Promise<void> {
     this.isClosing = true;
-    await this.flush();
-    this.unlisten();
-    this.sweeper?.();
-    this.sweeper = undefined;
-    this.sender.close();
+    try {
+      await this.flush(options);
+    } finally {
+      // Nothing is left, unless it was aborted.
+      const error = new BrokerError('SHUTTING_DOWN', 'the producer was closed before it was sent');
+      this.intake.refuseAll(error);
+      for (const queue of [...this.intake.active]) this.sender.failAll(queue, error);
+      this.unlisten();
+      this.sweeper?.();
+      this.sweeper = undefined;
+      this.sender.close();
+    }
   }
 
   /** Records given and not yet ended, in bytes. */
@@ -192,36 +242,48 @@ export class Producer<K = RecordData, V = RecordData> {
     return this.intake.pendingBytes;
   }
 
-  private enter(
-    topic: string,
-    record: TopicRecord<K, V>,
-    group: RecordGroup | undefined,
-  ): Promise<void> | undefined {
+  private enter(topic: string, record: TopicRecord<K, V>, heard: Heard): Promise<void> | undefined {
     let encoded: TopicRecord;
     try {
       encoded = this.encode(topic, record);
     } catch (thrown) {
       return refused(thrown);
     }
-    return this.enterEncoded(topic, encoded, { settler: undefined, group });
+    return this.enterEncoded(topic, encoded, heard);
   }
 
   private enterEncoded(
     topic: string,
     record: TopicRecord,
-    listeners: { readonly settler: undefined; readonly group: RecordGroup | undefined },
+    { group, signal }: Heard,
   ): Promise<void> | undefined {
+    const listeners = { settler: undefined, group };
     try {
       this.assertOpen();
+      if (signal?.aborted === true) throw cancelled(signal, 'none');
       if (this.intake.take(topic, record, listeners)) return this.turn(record.value?.length ?? 0);
       const room = deferred<undefined>();
       room.promise.catch(() => undefined);
-      const refuse = (error: BrokerError): void => room.reject(error);
-      this.intake.wait(topic, record, listeners, refuse, () => room.resolve(undefined));
+      const taken = (): void => room.resolve(undefined);
+      const withdraw = this.intake.wait(topic, record, listeners, room, taken);
+      if (signal !== undefined) this.heed(signal, room.promise, withdraw, room);
       return room.promise;
     } catch (thrown) {
       return refused(thrown);
     }
+  }
+
+  /** Rejects when the signal aborts before the promise is settled. */
+  private heed(
+    signal: AbortSignal,
+    promise: Promise<unknown>,
+    withdraw: (() => boolean) | undefined,
+    refused: Refused,
+  ): void {
+    const unwatch = this.aborts.watch(signal, () => {
+      refused.reject(cancelled(signal, withdraw?.() === true ? 'none' : 'unknown'));
+    });
+    promise.then(unwatch, unwatch);
   }
 
   /** After every so many bytes, a promise for the event loop's next turn. */

@@ -1,7 +1,6 @@
 import { BrokerError } from '../model/errors.js';
 import type { StoredRecord } from '../model/record.js';
-import type { RecordData, TopicRecord } from './producer-options.js';
-import type { ConsumedRecord, ReadRecord } from './record-reader.js';
+import type { ConsumedRecord, ReadRecord, RecordData, TopicRecord } from './records.js';
 import type { Deserializer, Serializer } from './serdes.js';
 import type { TopicPartition } from './types.js';
 

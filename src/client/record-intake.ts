@@ -5,37 +5,21 @@ import { recordBytesMax } from '../model/record-batch-builder.js';
 import { BATCH_HEADER_BYTES } from '../model/record-batch.js';
 import type { RecordFields } from '../model/record.js';
 import type { World } from '../ports/world.js';
-import { PartitionQueue, ProducerBatch, type RecordGroup, type Settler } from './accumulator.js';
+import { PartitionQueue, ProducerBatch } from './accumulator.js';
 import { checkArgument } from './check-argument.js';
 import type { ClusterView } from './cluster-view.js';
 import { StickyPartitioner, partitionForKey } from './partitioner.js';
-import type { ProducerSettings, TopicRecord } from './producer-options.js';
+import type { ProducerSettings } from './producer-options.js';
+import type { TopicRecord } from './records.js';
 import type { TopicInfo } from './types.js';
-
-/** Who hears what becomes of one record. */
-export interface Listeners {
-  readonly settler: Settler | undefined;
-  readonly group: RecordGroup | undefined;
-}
-
-/** A record that waits for its topic's metadata or for room. */
-interface Waiting {
-  readonly record: TopicRecord;
-  readonly fields: RecordFields;
-  readonly bytes: number;
-  readonly listeners: Listeners;
-  readonly sinceMs: number;
-  readonly reject: (error: BrokerError) => void;
-  /** Called once it is in a batch or refused. */
-  readonly done: (() => void)[];
-}
+import { WaitingLine, type Listeners, type Refused } from './waiting-line.js';
 
 export interface TopicState {
   readonly name: string;
   info: TopicInfo | undefined;
   queues: (PartitionQueue | undefined)[];
   readonly sticky: StickyPartitioner;
-  waiting: Waiting[];
+  readonly waiting: WaitingLine;
   /** A batch is full at this size ... */
   batchBytes: number;
   /** ... but a single record may be as large as the topic allows. */
@@ -100,7 +84,7 @@ export class RecordIntake {
   take(topic: string, record: TopicRecord, listeners = NO_LISTENERS): boolean {
     const fields = fieldsOf(record);
     const state = this.topicState(topic);
-    if (state.waiting.length > 0) return false;
+    if (!state.waiting.isEmpty) return false;
     return this.append(state, record, fields, recordBytesMax(fields), listeners);
   }
 
@@ -112,7 +96,7 @@ export class RecordIntake {
     end: number,
   ): boolean {
     const state = this.topicState(to.topic);
-    if (state.waiting.length > 0) return false;
+    if (!state.waiting.isEmpty) return false;
     const batch = this.batchFor(state, to.partition, undefined, end - start + PLAIN_OVERHEAD_MAX);
     if (batch === undefined) return false;
     const before = batch.builder.bytes;
@@ -121,14 +105,17 @@ export class RecordIntake {
     return true;
   }
 
-  /** Takes the record as soon as there is room. `done` is called then, or after `reject`. */
+  /**
+   * Takes the record as soon as there is room; `taken` is called then. The result withdraws it if it
+   * still waits: true then, and nothing of it will be sent.
+   */
   wait(
     topic: string,
     record: TopicRecord,
     listeners: Listeners,
-    reject: (error: BrokerError) => void,
-    done?: () => void,
-  ): void {
+    refused: Refused,
+    taken?: () => void,
+  ): () => boolean {
     const fields = fieldsOf(record);
     const bytes = recordBytesMax(fields);
     if (this.waitingBytes + bytes > WAITING_BYTES_MAX) {
@@ -136,16 +123,20 @@ export class RecordIntake {
       throw new BrokerError('THROTTLED', text);
     }
     const sinceMs = this.deps.world.clock.monotonicMs();
-    const waiting = { record, fields, bytes, listeners, sinceMs, reject };
-    this.topicState(topic).waiting.push({ ...waiting, done: done === undefined ? [] : [done] });
-    this.waitingBytes += bytes;
+    const line = this.topicState(topic).waiting;
+    const withdraw = line.push({ record, fields, bytes, listeners, sinceMs, refused, taken });
     this.deps.busy();
+    return withdraw;
   }
 
-  /** Resolves once everything that waits now has found room or was refused. */
+  /** Resolves once everything that waits now has found room, was refused or withdrawn. */
   async admitted(): Promise<void> {
-    const last = [...this.topics.values()].flatMap((t) => t.waiting.slice(-1));
-    await Promise.all(last.map(async (w) => new Promise<void>((r) => w.done.push(r))));
+    await Promise.all([...this.topics.values()].map(async (t) => await t.waiting.passed()));
+  }
+
+  /** Refuses everything that waits. */
+  refuseAll(error: BrokerError): void {
+    for (const state of this.topics.values()) state.waiting.refuse(() => error);
   }
 
   /** Closes what is gathered, as far as windows allow; the rest follows as soon as they do. */
@@ -169,9 +160,7 @@ export class RecordIntake {
   /** Refuses what has waited since before the given time. */
   refuseLate(beforeMs: number): void {
     for (const state of this.topics.values()) {
-      const inTime = state.waiting.findIndex((w) => w.sinceMs >= beforeMs);
-      const late = state.waiting.splice(0, inTime < 0 ? state.waiting.length : inTime);
-      if (late.length > 0) this.refuse(late, this.lateness(state));
+      state.waiting.refuse(() => this.lateness(state), beforeMs);
     }
   }
 
@@ -192,7 +181,7 @@ export class RecordIntake {
     if (state === undefined) return;
     this.topics.delete(name);
     const error = new BrokerError('UNKNOWN_TOPIC', `topic ${name} was deleted`);
-    this.refuse(state.waiting.splice(0), error);
+    state.waiting.refuse(() => error);
     for (const queue of state.queues) if (queue !== undefined) this.deps.failed(queue, error);
   }
 
@@ -331,28 +320,9 @@ export class RecordIntake {
   // ---- Those who wait ----
 
   private admitWaiting(state: TopicState): void {
-    let next = state.waiting[0];
-    let passed = 0;
-    for (; next !== undefined; next = state.waiting[passed]) {
-      try {
-        const { record, fields, bytes, listeners, sinceMs } = next;
-        if (!this.append(state, record, fields, bytes, listeners, sinceMs)) break;
-      } catch (thrown) {
-        next.reject(BrokerError.from(thrown));
-      }
-      for (const done of next.done) done();
-      passed += 1;
-      this.waitingBytes -= next.bytes;
-    }
-    if (passed > 0) state.waiting.splice(0, passed);
-  }
-
-  private refuse(waiting: readonly Waiting[], error: BrokerError): void {
-    for (const w of waiting) {
-      this.waitingBytes -= w.bytes;
-      w.reject(error);
-      for (const done of w.done) done();
-    }
+    state.waiting.admit(({ record, fields, bytes, listeners, sinceMs }) =>
+      this.append(state, record, fields, bytes, listeners, sinceMs),
+    );
   }
 
   // ---- Topics ----
@@ -365,7 +335,9 @@ export class RecordIntake {
         info: this.deps.view.topic(name),
         queues: [],
         sticky: new StickyPartitioner(this.deps.world.random),
-        waiting: [],
+        waiting: new WaitingLine((bytes) => {
+          this.waitingBytes += bytes;
+        }),
         batchBytes: this.settings.batchBytes,
         batchBytesMax: LIMITS.batchBytesDefault,
       };
@@ -384,7 +356,7 @@ export class RecordIntake {
     } catch (thrown) {
       // The next send asks again.
       if (this.topics.get(state.name) === state) this.topics.delete(state.name);
-      this.refuse(state.waiting.splice(0), BrokerError.from(thrown));
+      state.waiting.refuse(() => BrokerError.from(thrown));
       return;
     }
     this.admitWaiting(state);

@@ -5,43 +5,12 @@ import {
   ATTRIBUTE_CONTROL,
   BATCH_HEADER_BYTES,
 } from '../model/record-batch.js';
-import {
-  decodeRecords,
-  type RawBatch,
-  type RecordHeader,
-  type StoredRecord,
-} from '../model/record.js';
+import { decodeRecords, type RawBatch, type StoredRecord } from '../model/record.js';
 import type { Codecs } from './compression/codecs.js';
 import type { Fetcher } from './fetcher.js';
 import type { PartitionCursor } from './partition-cursor.js';
 import type { RecordDecoder } from './record-coding.js';
-import type { TopicPartition } from './types.js';
-
-/** A record of a batch. Without serdes, key and value are views into the batch's bytes. */
-export interface ReadRecord<K = Uint8Array, V = Uint8Array> {
-  readonly offset: number;
-  readonly timestampMs: number;
-  /** Undefined: no key. */
-  readonly key: K | undefined;
-  /** Undefined: a null value, a tombstone in compacted topics. */
-  readonly value: V | undefined;
-  readonly headers: readonly RecordHeader[];
-}
-
-export interface ConsumedRecord<K = Uint8Array, V = Uint8Array>
-  extends ReadRecord<K, V>, TopicPartition {}
-
-/** Records that were produced together. */
-export interface ConsumedBatch<K = Uint8Array, V = Uint8Array> extends TopicPartition {
-  readonly records: readonly ReadRecord<K, V>[];
-  /** Offset to read after this batch. */
-  readonly nextOffset: number;
-  readonly highWatermark: number;
-  /** Leadership under which the batch was appended. */
-  readonly leaderEpoch: number;
-  /** As stored. */
-  readonly bytes: number;
-}
+import type { ConsumedBatch, ConsumedRecord } from './records.js';
 
 /** A batch and how far into it the application has come. */
 export interface CurrentBatch {
@@ -71,10 +40,13 @@ export class RecordReader<K, V> {
     this.decoder = decoder;
   }
 
-  /** Waits until there is something to hand out. False: closed, or every cursor is at its end. */
-  async advance(): Promise<boolean> {
+  /**
+   * Waits until there is something to hand out. False: closed, or every cursor is at its end, or the
+   * signal has aborted and the fetcher was woken.
+   */
+  async advance(signal?: AbortSignal): Promise<boolean> {
     for (;;) {
-      if (this.fetcher.isClosed) return false;
+      if (this.fetcher.isClosed || signal?.aborted === true) return false;
       this.fetcher.rethrow();
       const { current } = this;
       if (current !== undefined && current.at < current.batch.records.length) {
@@ -87,7 +59,7 @@ export class RecordReader<K, V> {
         this.fetcher.seek(current.cursor, current.cursor.position);
       }
       this.current = undefined;
-      const next = await this.fetcher.take();
+      const next = await this.fetcher.take(signal);
       if (next === undefined) return false;
       const { generation } = next.cursor;
       const batch = await this.decode(next.cursor, next.batch);

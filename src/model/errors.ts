@@ -59,6 +59,8 @@ export const ERRORS = {
   DESERIALIZATION_FAILED: { grpc: 15, retriable: false, outcome: 'none' },
   TRANSFER_FAILED: { grpc: 9, retriable: true, outcome: 'none' },
   UNSUPPORTED: { grpc: 12, retriable: false, outcome: 'none' },
+  /** The caller's AbortSignal ended the waiting. */
+  CANCELLED: { grpc: 1, retriable: false, outcome: 'unknown' },
   SHUTTING_DOWN: { grpc: 14, retriable: true, outcome: 'none' },
   INTERNAL: { grpc: 13, retriable: false, outcome: 'unknown' },
 } as const satisfies Record<

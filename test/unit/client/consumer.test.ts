@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { crc32c } from '../../../src/base/crc32c.js';
-import type { ConsumedBatch, Consumer, ConsumerOptions } from '../../../src/client/consumer.js';
-import { MillraceClient } from '../../../src/client/index.js';
+import type { Consumer, ConsumerOptions } from '../../../src/client/consumer.js';
+import { MillraceClient, type ConsumedBatch } from '../../../src/client/index.js';
 import { BrokerError } from '../../../src/model/errors.js';
 import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
 import { FakeCluster } from './fake-cluster.js';

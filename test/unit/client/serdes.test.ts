@@ -124,7 +124,9 @@ describe('a producer with serdes', () => {
       producer.enqueue({ topic: 'events', value: { id: 2 } }),
       producer.sendMany('events', [{ key: 'c', value: { id: 3 } }]),
     ];
-    await s.world.until(Promise.all(sent.map(async (each) => void (await each))));
+    await s.world.until(
+      Promise.all(sent.map(async (each) => await Promise.resolve<unknown>(each))),
+    );
     await s.world.until(producer.flush());
     const consumer = s.client.consumer({ topic: 'events', stopAtEnd: true, keySerde: stringSerde });
     const got: unknown[] = [];

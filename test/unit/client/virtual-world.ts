@@ -21,7 +21,10 @@ export class VirtualWorld implements World {
     this.prng = new Prng(seed);
   }
 
-  readonly clock = { nowMs: () => 1_700_000_000_000 + this.nowMs, monotonicMs: () => this.nowMs };
+  readonly clock = {
+    nowMs: () => 1_700_000_000_000 + Math.floor(this.nowMs),
+    monotonicMs: () => this.nowMs,
+  };
 
   readonly timers = {
     after: (delayMs: number, run: () => void) =>

@@ -1,0 +1,135 @@
+import { BrokerError } from '../model/errors.js';
+import type { RecordFields } from '../model/record.js';
+import type { RecordGroup, Settler } from './accumulator.js';
+import type { TopicRecord } from './records.js';
+
+/** Who hears what becomes of one record. */
+export interface Listeners {
+  readonly settler: Settler | undefined;
+  readonly group: RecordGroup | undefined;
+}
+
+/** Who hears that it will not be taken. */
+export interface Refused {
+  reject(error: BrokerError): void;
+}
+
+/** A record that waits for its topic's metadata or for room. */
+export interface WaitingRecord {
+  readonly record: TopicRecord;
+  readonly fields: RecordFields;
+  readonly bytes: number;
+  readonly listeners: Listeners;
+  readonly sinceMs: number;
+  readonly refused: Refused;
+  /** Called once it is in a batch; not if it was refused or withdrawn. */
+  readonly taken: (() => void) | undefined;
+}
+
+interface Place extends WaitingRecord {
+  state: 'waiting' | 'withdrawn' | 'over';
+  /** Called when the line has come past it, whatever became of it. */
+  readonly passed: (() => void)[];
+}
+
+/**
+ * The records of one topic that wait, in the order of their calls. Invariants: `bytes` of those that
+ * still wait are told to `changed`, as they come and go; of the places in line at most half are
+ * withdrawn, so that whatever moves the line on moves it past them, and a withdrawal costs little.
+ */
+export class WaitingLine {
+  private readonly changed: (bytes: number) => void;
+  private places: Place[] = [];
+  private withdrawn = 0;
+
+  constructor(changed: (bytes: number) => void) {
+    this.changed = changed;
+  }
+
+  get isEmpty(): boolean {
+    return this.places.length === 0;
+  }
+
+  /**
+   * The result withdraws the record if it still waits: true then, and nothing of it will be sent, nor
+   * anyone told.
+   */
+  push(waiting: WaitingRecord): () => boolean {
+    const place: Place = { ...waiting, state: 'waiting', passed: [] };
+    this.places.push(place);
+    this.changed(place.bytes);
+    return () => this.withdraw(place);
+  }
+
+  /** Resolves once the line has come past everything that stands in it now. */
+  async passed(): Promise<void> {
+    const last = this.places.at(-1);
+    if (last !== undefined) await new Promise<void>((resolve) => last.passed.push(resolve));
+  }
+
+  /** Offers one after the other, until one is not taken. One at which `take` throws is refused. */
+  admit(take: (waiting: WaitingRecord) => boolean): void {
+    let count = 0;
+    for (let place = this.places[0]; place !== undefined; place = this.places[count]) {
+      if (place.state === 'waiting') {
+        try {
+          if (!take(place)) break;
+          this.end(place);
+          place.taken?.();
+        } catch (thrown) {
+          this.end(place);
+          place.refused.reject(BrokerError.from(thrown));
+        }
+      }
+      count += 1;
+    }
+    if (count > 0) this.pass(count);
+  }
+
+  /** Refuses those that have waited since before the given time; all, if none is given. */
+  refuse(error: () => BrokerError, beforeMs = Infinity): void {
+    const inTime = this.places.findIndex((place) => place.sinceMs >= beforeMs);
+    const count = inTime < 0 ? this.places.length : inTime;
+    for (const place of this.places.slice(0, count)) {
+      if (place.state !== 'waiting') continue;
+      this.end(place);
+      place.refused.reject(error());
+    }
+    if (count > 0) this.pass(count);
+  }
+
+  private withdraw(place: Place): boolean {
+    if (place.state !== 'waiting') return false;
+    this.end(place);
+    place.state = 'withdrawn';
+    this.withdrawn += 1;
+    if (this.withdrawn * 2 >= this.places.length) this.closeUp();
+    return true;
+  }
+
+  private end(place: Place): void {
+    place.state = 'over';
+    this.changed(-place.bytes);
+  }
+
+  /** The first so many are over. */
+  private pass(count: number): void {
+    const over = this.places.splice(0, count);
+    this.withdrawn -= over.filter((place) => place.state === 'withdrawn').length;
+    tell(over);
+  }
+
+  private closeUp(): void {
+    const gone = this.places.filter((place) => place.state === 'withdrawn');
+    this.places = this.places.filter((place) => place.state !== 'withdrawn');
+    this.withdrawn = 0;
+    const left = this.places.at(-1);
+    // Whoever waits for the line to come past one of them waits for those before it.
+    if (left === undefined) tell(gone);
+    else for (const place of gone) left.passed.push(...place.passed.splice(0));
+  }
+}
+
+function tell(over: readonly Place[]): void {
+  for (const place of over) for (const each of place.passed) each();
+}
