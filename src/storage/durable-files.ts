@@ -47,10 +47,11 @@ export function errorCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** Sizes of the files right inside; files that vanish meanwhile count nothing. */
-export async function directoryBytes(directory: string): Promise<number> {
+/** Sizes of the files right inside, or of those with that ending; what vanishes meanwhile counts nothing. */
+export async function directoryBytes(directory: string, ending = ''): Promise<number> {
   let bytes = 0;
   for (const name of await namesIn(directory)) {
+    if (!name.endsWith(ending)) continue;
     try {
       const found = await stat(path.join(directory, name));
       if (found.isFile()) bytes += found.size;

@@ -6,7 +6,7 @@ import type { EntryId } from '../model/log-entry.js';
 import { StoreDamagedError, type Checkpoint, type LoadedReplica } from '../ports/log-store.js';
 import type { Snapshot } from '../ports/log-store.js';
 import type { SnapshotMeta } from '../raft/io.js';
-import { errorCode, namesIn, readFileIfThere } from './durable-files.js';
+import { directoryBytes, errorCode, namesIn, readFileIfThere } from './durable-files.js';
 import { decodeStoredEntry, entryKey, IDENTITY_KEY, type StoredEntry } from './entry-codec.js';
 import { checkChain, getEntry, scanEntries, scanEntriesDown } from './entry-scan.js';
 import {
@@ -26,7 +26,7 @@ import type { ReplicaRecord } from './state-file.js';
 import { decodeCheckpoint, decodeSnapshot } from './state-files.js';
 import type { StoreContext } from './store-context.js';
 
-/** Beyond what the write buffers could hold. */
+/** Beyond what LevelDB's write-ahead log holds. */
 const TAIL_VERIFY_SLACK_BYTES = 1024 * 1024;
 /** What LevelDB writes into its own text log when it leaves out what it could not read. */
 const DROPPED = /dropping \d+ bytes|ignoring error|corruption/i;
@@ -122,15 +122,15 @@ async function openSound(
   const snapshot = await loadSnapshot(context, record, directory);
   const database = databaseDirectory(directory);
   if (!(await hasDatabase(database))) throw new StoreDamagedError('its directory is gone');
+  // What a crash may have cut or mixed up was on its way from there into tables, and lies at the end.
+  const unsettledBytes = await directoryBytes(database, '.log');
   const db = await LevelDb.open(database, { createIfMissing: false, ...options.share });
   try {
     await checkTextLog(database);
     await checkIdentity(context, record, db);
     const map = await loadMap(context, db, snapshot?.meta ?? emptyMeta(record));
     await checkWatermark(context, record, db, map);
-    const bytes = options.verifyWhole
-      ? Infinity
-      : 2 * options.share.writeBufferBytes + TAIL_VERIFY_SLACK_BYTES;
+    const bytes = options.verifyWhole ? Infinity : unsettledBytes + TAIL_VERIFY_SLACK_BYTES;
     await verifyTail(context, db, map, bytes);
     const file = await readFileIfThere(checkpointFile(directory));
     const checkpoint = file && decodeCheckpoint(file, crc32c);
