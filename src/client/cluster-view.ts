@@ -1,8 +1,8 @@
 import { BrokerError, type ErrorCode, type LeaderHint } from '../model/errors.js';
 import type { Cancel, World } from '../ports/world.js';
 import { abortable, onAbort } from './abort.js';
-import { backoffMs } from './backoff.js';
 import { addressKey, partitionKey, type ClientTransport } from './connection.js';
+import { RetryBudget } from './retry-budget.js';
 import type { BrokerAddress, BrokerInfo, ClusterMethods, Metadata, TopicInfo } from './types.js';
 
 /** Who leads a partition, as far as this client knows; a later epoch replaces an earlier one. */
@@ -67,6 +67,8 @@ const CALL_BACKOFF = { firstMs: 20, maxMs: 500 };
  * Invariant: at most one search request is out at a time, however many partitions look for a leader.
  */
 export class ClusterView {
+  /** Of everything that this client tries again. */
+  readonly retries: RetryBudget;
   private readonly transport: ClientTransport;
   private readonly world: World;
   private readonly bootstrap: readonly BrokerAddress[];
@@ -89,10 +91,16 @@ export class ClusterView {
   private searchingSinceMs = 0;
   private isClosed = false;
 
-  constructor(transport: ClientTransport, world: World, bootstrap: readonly BrokerAddress[]) {
+  constructor(
+    transport: ClientTransport,
+    world: World,
+    bootstrap: readonly BrokerAddress[],
+    retries: RetryBudget = new RetryBudget(world),
+  ) {
     if (bootstrap.length === 0) {
       throw new BrokerError('INVALID_ARGUMENT', 'no bootstrap address was given');
     }
+    this.retries = retries;
     this.transport = transport;
     this.world = world;
     this.bootstrap = bootstrap;
@@ -205,10 +213,12 @@ export class ClusterView {
       let failure: BrokerError;
       const attemptMs = QUICK_METHODS.has(method) ? Math.min(leftMs, ATTEMPT_MS) : leftMs;
       try {
-        return await this.transport.call(to, method, request, {
+        const answer = await this.transport.call(to, method, request, {
           deadlineMs: Math.max(1, Math.ceil(attemptMs)),
           signal: options.signal,
         });
+        this.retries.succeeded();
+        return answer;
       } catch (error) {
         failure = BrokerError.from(error);
       }
@@ -222,16 +232,18 @@ export class ClusterView {
       if (!mayRetry || isGivenUp()) throw failure;
       const isRound = attempt % this.addresses().length === 0;
       const isElsewhere = failure.code === 'BROKER_UNAVAILABLE' && !isRound;
-      const waitMs = isElsewhere
-        ? 0
-        : Math.max(
-            backoffMs(CALL_BACKOFF, attempt, this.world.random),
-            failure.facts.retryAfterMs ?? 0,
-          );
+      const waitMs = isElsewhere ? 0 : this.retryDelayMs(attempt, failure, leftMs);
       if (clock.monotonicMs() + waitMs >= endMs) throw failure;
       if (waitMs > 0) await this.sleep(waitMs, options.stop);
       if (options.stop?.aborted === true) throw failure;
     }
+  }
+
+  /** However many others try again, the call's own time is not spent on one wait. */
+  private retryDelayMs(attempt: number, failure: BrokerError, leftMs: number): number {
+    const shareMs = Math.max(CALL_BACKOFF.maxMs, leftMs / 4);
+    const waitMs = Math.min(this.retries.delayMs(CALL_BACKOFF, attempt), shareMs);
+    return Math.max(waitMs, failure.facts.retryAfterMs ?? 0);
   }
 
   /** Every address worth asking: the brokers of the last answer, then the bootstrap list. */
@@ -376,7 +388,9 @@ export class ClusterView {
     }
     if (!this.hasSought()) return;
     const sinceMs = this.world.clock.monotonicMs() - this.searchingSinceMs;
-    this.scheduleSearch(sinceMs < SEARCH_SLOW_AFTER_MS ? SEARCH_PACE_MS : SEARCH_SLOW_PACE_MS);
+    const paceMs = sinceMs < SEARCH_SLOW_AFTER_MS ? SEARCH_PACE_MS : SEARCH_SLOW_PACE_MS;
+    // Many clients that lost the same leader do not ask in step.
+    this.scheduleSearch(paceMs * (0.75 + this.world.random.u32() / 0x2_0000_0000));
   }
 
   private hasSought(): boolean {

@@ -67,6 +67,8 @@ export class Fetcher {
   /** Until the first cursor that was refused may be tried again. */
   private retryTimer: Cancel | undefined;
   private waker: Deferred<undefined> | undefined;
+  /** What the budget of retries gave those that failed since the streams were last brought in line. */
+  private retryMs: number | undefined;
 
   constructor(options: FetcherOptions, deps: FetcherDeps) {
     this.options = options;
@@ -306,6 +308,7 @@ export class Fetcher {
   }
 
   private reconcile(): void {
+    this.retryMs = undefined;
     const nowMs = this.deps.world.clock.monotonicMs();
     const shares = new Map<string, LeaderShare>();
     let retryAtMs = Infinity;
@@ -361,6 +364,7 @@ export class Fetcher {
     cursor.logStartOffset = part.logStartOffset;
     cursor.leaderEpoch = part.leaderEpoch;
     cursor.silentSinceMs = this.deps.world.clock.monotonicMs();
+    if (cursor.failures > 0) this.deps.view.retries.succeeded();
     cursor.failures = 0;
     cursor.spoilt = 0;
     cursor.lastError = undefined;
@@ -442,9 +446,12 @@ export class Fetcher {
     this.retryLater(cursor, 0);
   }
 
+  /** Cursors that fail together are asked for together again: that is one retry. */
   private retryLater(cursor: PartitionCursor, atLeastMs: number): void {
     const { clock, random } = this.deps.world;
-    const delayMs = Math.max(atLeastMs, backoffMs(RETRY_BACKOFF, cursor.failures, random));
+    this.retryMs ??= this.deps.view.retries.delayMs(RETRY_BACKOFF, cursor.failures);
+    const ownMs = backoffMs(RETRY_BACKOFF, cursor.failures, random);
+    const delayMs = Math.max(atLeastMs, ownMs, this.retryMs);
     cursor.notBeforeMs = clock.monotonicMs() + delayMs;
     this.schedule();
   }

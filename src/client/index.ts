@@ -13,6 +13,7 @@ import type { ProducerOptions } from './producer-options.js';
 import { Producer } from './producer.js';
 import type { NeededDeserializers, NeededSerializers } from './record-coding.js';
 import type { RecordData } from './records.js';
+import { RetryBudget, type RetryBudgetOptions } from './retry-budget.js';
 import { systemWorld } from './system-world.js';
 import type { BrokerAddress } from './types.js';
 
@@ -29,6 +30,7 @@ export type { ProducerOptions, SendSummary } from './producer-options.js';
 export { Producer } from './producer.js';
 export type { UndecodablePolicy } from './record-coding.js';
 export type * from './records.js';
+export type { RetryBudgetOptions } from './retry-budget.js';
 export {
   bytesSerde,
   jsonSerde,
@@ -44,6 +46,8 @@ export interface ClientOptions {
   readonly bootstrap: string | readonly string[];
   /** Of administrative calls. Default: 30,000. */
   readonly timeoutMs?: number | undefined;
+  /** How often this client may try again, all in all. */
+  readonly retryBudget?: RetryBudgetOptions | undefined;
   /** A faster CRC-32C than the portable one, such as @node-rs/crc32's. */
   readonly crc32c?: Crc32c | undefined;
   /** For tests and simulations. */
@@ -73,7 +77,8 @@ export class MillraceClient {
   constructor(options: ClientOptions) {
     const world = options.world ?? systemWorld();
     const transport = options.transport ?? new GrpcTransport();
-    const view = new ClusterView(transport, world, parseBootstrap(options.bootstrap));
+    const retries = new RetryBudget(world, options.retryBudget);
+    const view = new ClusterView(transport, world, parseBootstrap(options.bootstrap), retries);
     const crc32c = options.crc32c ?? portableCrc32c;
     this.deps = { transport, world, view, codecs: new Codecs(), crc32c };
     this.admin = new Admin(view, { timeoutMs: options.timeoutMs });

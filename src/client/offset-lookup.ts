@@ -26,7 +26,7 @@ export interface CommittedOr {
   readonly isCommitted: boolean;
 }
 
-const RETRY_MS = 100;
+const RETRY = { firstMs: 50, maxMs: 1_000 };
 
 /** Finds out which offsets a place to start means. Answers are linearizable. */
 export class OffsetLookup {
@@ -118,7 +118,7 @@ export class OffsetLookup {
     const { clock } = this.world;
     const endMs = clock.monotonicMs() + this.timeoutMs;
     const found = new Map<string, number>();
-    for (;;) {
+    for (let attempt = 1; ; attempt += 1) {
       const open = partitions.filter((p) => !found.has(keyOf(p)));
       const queries = open.map(({ topic, partition }): OffsetQuery => ({ topic, partition, at }));
       const leftMs = Math.max(1, endMs - clock.monotonicMs());
@@ -142,8 +142,9 @@ export class OffsetLookup {
       const missing = partitions.find((p) => !found.has(keyOf(p)));
       if (missing === undefined) return partitions.map((p) => found.get(keyOf(p)) ?? 0);
       failure ??= unanswered(missing);
-      if (!failure.retriable || clock.monotonicMs() + RETRY_MS >= endMs) throw failure;
-      await abortable(signal, async () => await this.pause(RETRY_MS));
+      const waitMs = Math.min(this.view.retries.delayMs(RETRY, attempt), RETRY.maxMs);
+      if (!failure.retriable || clock.monotonicMs() + waitMs >= endMs) throw failure;
+      await abortable(signal, async () => await this.pause(waitMs));
     }
   }
 

@@ -34,6 +34,8 @@ export interface SenderDeps {
 const STALL_MS = 1_000;
 const OVERTIME_MS = 2_000;
 const TOPIC_CHECK_ATTEMPTS = 5;
+/** Asking for a producer id has tried for long by itself before it fails: it is asked again like after so many attempts. */
+const RENEW_ATTEMPT = 6;
 
 /**
  * Brings closed batches to their leaders: in order, without gaps, each once.
@@ -183,6 +185,7 @@ export class Sender {
     const { queue, batch } = attempt;
     if (answer.error === undefined) {
       this.deps.view.settle(queue.topic, queue.partition);
+      this.deps.view.retries.succeeded();
       this.succeed(queue, batch, answer);
     } else {
       this.refused(queue, batch, answer.error);
@@ -198,7 +201,7 @@ export class Sender {
       case 'NOT_LEADER': {
         const isNews = this.deps.view.learn(queue.topic, queue.partition, error.facts.leader);
         if (!isNews) this.deps.view.seek(queue.topic, queue.partition, epoch);
-        this.requeue(queue, batch, isNews ? 0 : this.backoff(batch));
+        this.requeue(queue, batch, isNews ? 0 : this.retryDelay(batch));
         return;
       }
       case 'OUT_OF_ORDER_SEQUENCE':
@@ -208,7 +211,7 @@ export class Sender {
         return;
       case 'UNKNOWN_TOPIC':
       case 'UNKNOWN_PARTITION':
-        this.requeue(queue, batch, this.backoff(batch));
+        this.requeue(queue, batch, this.retryDelay(batch));
         if (batch.attempts % TOPIC_CHECK_ATTEMPTS === 0) void this.checkTopic(queue);
         return;
       default:
@@ -219,8 +222,11 @@ export class Sender {
       this.giveUp(queue, batch, error);
       return;
     }
-    if (error.code !== 'THROTTLED') this.deps.view.seek(queue.topic, queue.partition, epoch);
-    this.requeue(queue, batch, Math.max(this.backoff(batch), error.facts.retryAfterMs ?? 0));
+    // Throttled, the broker itself says when to come again.
+    const isThrottled = error.code === 'THROTTLED';
+    if (!isThrottled) this.deps.view.seek(queue.topic, queue.partition, epoch);
+    const delayMs = isThrottled ? this.backoff(batch) : this.retryDelay(batch);
+    this.requeue(queue, batch, Math.max(delayMs, error.facts.retryAfterMs ?? 0));
   }
 
   private lost(attempt: Attempt, error: BrokerError): void {
@@ -375,7 +381,8 @@ export class Sender {
       const error = BrokerError.from(thrown);
       for (const batch of queue.batches) batch.lastError ??= error;
       if (!error.retriable) this.failAll(queue, error);
-      this.deps.world.timers.after(RETRY_BACKOFF.maxMs, () => {
+      const attempts = Math.max(RENEW_ATTEMPT, queue.batches[0]?.attempts ?? 0);
+      this.deps.world.timers.after(this.deps.view.retries.delayMs(RETRY_BACKOFF, attempts), () => {
         this.renewing.delete(queue);
         this.drain(queue);
       });
@@ -420,6 +427,11 @@ export class Sender {
 
   private backoff(batch: ProducerBatch): number {
     return backoffMs(RETRY_BACKOFF, batch.attempts, this.deps.world.random);
+  }
+
+  /** The same, as far as the client's budget of retries goes; a new leader ends it early. */
+  private retryDelay(batch: ProducerBatch): number {
+    return this.deps.view.retries.delayMs(RETRY_BACKOFF, batch.attempts);
   }
 
   private epochOf(queue: PartitionQueue): number {
