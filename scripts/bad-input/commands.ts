@@ -62,6 +62,20 @@ export function commandLines(p: Patient): Case[] {
       ['produce', TOPIC, '-p', '99'],
       'x\n',
     ),
+    command(
+      p,
+      'an expected offset beyond the end',
+      /EXPECTATION_FAILED: .*ends at/,
+      ['produce', TOPIC, '-p', '0', '--expect-offset', '999999999'],
+      'x\n',
+    ),
+    command(
+      p,
+      'an expected offset for more than a batch',
+      /BATCH_TOO_LARGE: the input is larger/,
+      ['produce', TOPIC, '-p', '0', '--expect-offset', '0'],
+      new Uint8Array(9 * MIB).fill(97),
+    ),
     ...['ms', 'bytes', 'records'].flatMap((what) =>
       ['0', '-2'].map((value) =>
         command(

@@ -71,6 +71,8 @@ export class ProducerBatch {
   readonly settlers: { readonly index: number; readonly settler: Settler }[] = [];
   readonly groups: { readonly group: RecordGroup; records: number }[] = [];
   readonly whenSettled: (() => void)[] = [];
+  /** Set: it is appended only if its first record gets this offset, and travels alone. */
+  expectedOffset: number | undefined;
   state: BatchState = 'queued';
   /** Linger is over, or somebody flushes. */
   isDue = false;
@@ -121,7 +123,8 @@ export interface QueueOptions {
  *
  * Invariants: only the first `window` closed batches may be in flight, so that a broker that
  * remembers five batches recognises every repetition; sequences of closed batches follow each other
- * without a gap, except where a batch was given up.
+ * without a gap, except where a batch was given up. While a batch with an expected offset is on its
+ * way, no other is: those behind it are not even sealed.
  */
 export class PartitionQueue {
   readonly topic: string;
@@ -150,6 +153,15 @@ export class PartitionQueue {
 
   get isEmpty(): boolean {
     return this.batches.length === 0 && this.open === undefined;
+  }
+
+  /** How many of the first closed batches may be on their way. */
+  get sendable(): number {
+    const count = Math.min(this.window, this.batches.length);
+    for (let i = 0; i < count; i += 1) {
+      if (this.batches[i]?.expectedOffset !== undefined) return Math.max(i, 1);
+    }
+    return count;
   }
 
   /** Moves the open batch to the closed ones and gives it its sequence. */
@@ -189,6 +201,18 @@ export class PartitionQueue {
     this.batches.splice(at, 1);
     if (batch.state === 'inflight') this.inflight -= 1;
     return true;
+  }
+
+  /** The first batch was refused for its expected offset, and used up no sequence. */
+  yieldSequence(refused: ProducerBatch): void {
+    invariant(refused === this.batches[0], 'a batch with an expected offset travels alone');
+    invariant(!refused.maybeAppended, 'the sequence of a batch that may be appended is used up');
+    if (!this.isIdempotent) return;
+    this.nextSequence = refused.baseSequence;
+    for (const batch of this.batches.slice(1)) {
+      invariant(batch.bytes === undefined, 'what stands behind an expected offset is not sealed');
+      this.assignSequence(batch);
+    }
   }
 
   /** Goes on under a new epoch: every closed batch, none of which may be appended, from 0 on. */

@@ -10,6 +10,8 @@ export interface ProduceCall {
   readonly topicId: string;
   readonly acks: Acks;
   readonly batch: Uint8Array;
+  /** Append it only if its first record gets this offset. */
+  readonly expectedOffset?: number | undefined;
   readonly timeoutMs: number;
 }
 

@@ -108,7 +108,9 @@ export class GrpcProduceLink
   }
 
   send(call: ProduceCall): boolean {
-    return this.stream?.write({ ...call, acks: ACKS[call.acks] }) ?? false;
+    const { expectedOffset, acks, ...same } = call;
+    const condition = expectedOffset === undefined ? {} : { expectedOffset };
+    return this.stream?.write({ ...same, ...condition, acks: ACKS[acks] }) ?? false;
   }
 
   protected get endMeans(): BrokerError {

@@ -10,8 +10,10 @@ import type {
   RecordGroup,
   RecordMetadata,
 } from './accumulator.js';
+import { checkArgument } from './check-argument.js';
 import type { ClusterView } from './cluster-view.js';
 import type { Codecs } from './compression/codecs.js';
+import { ownBatchOf, type AppendedRecords, type ConditionalAppend } from './conditional-append.js';
 import type { ClientTransport } from './connection.js';
 import { ProducerIdentitySource } from './producer-identity.js';
 import {
@@ -117,6 +119,32 @@ export class Producer<K = RecordData, V = RecordData> {
       settler.reject(BrokerError.from(thrown));
     }
     // A caller who does not look must not bring the process down; whoever awaits still gets it.
+    promise.catch(() => undefined);
+    return promise;
+  }
+
+  /**
+   * Compare and append: appends these records together, at once, if the partition's log ends at the
+   * expected offset, and otherwise nothing: EXPECTATION_FAILED then says in `facts.logEndOffset` where
+   * it ended. Linearizable, also under changes of leaders: of all who expect an offset, one gets it.
+   * Records given before go first, those given later wait for the outcome. Aborted, it ends as `send` does.
+   */
+  appendIf(
+    append: ConditionalAppend<K, V>,
+    { signal }: Abortable = NO_OPTIONS,
+  ): Promise<AppendedRecords> {
+    const settler = deferred<AppendedRecords>();
+    const { promise } = settler;
+    try {
+      this.assertOpen();
+      if (signal?.aborted === true) throw cancelled(signal, 'none');
+      checkArgument(this.settings.isIdempotent, 'appendIf needs an idempotent producer');
+      const records = append.records.map((record) => this.encode(append.topic, record));
+      const withdraw = this.intake.takeAlone(ownBatchOf({ ...append, records }, settler));
+      if (signal !== undefined) this.heed(signal, promise, withdraw, settler);
+    } catch (thrown) {
+      settler.reject(BrokerError.from(thrown));
+    }
     promise.catch(() => undefined);
     return promise;
   }

@@ -5,14 +5,28 @@ import { recordBytesMax } from '../model/record-batch-builder.js';
 import { BATCH_HEADER_BYTES } from '../model/record-batch.js';
 import type { RecordFields } from '../model/record.js';
 import type { World } from '../ports/world.js';
-import { PartitionQueue, ProducerBatch } from './accumulator.js';
+import { PartitionQueue, ProducerBatch, type Settler } from './accumulator.js';
 import { checkArgument } from './check-argument.js';
 import type { ClusterView } from './cluster-view.js';
 import { StickyPartitioner, partitionForKey } from './partitioner.js';
 import type { ProducerSettings } from './producer-options.js';
 import type { TopicRecord } from './records.js';
 import type { TopicInfo } from './types.js';
-import { WaitingLine, type Listeners, type Refused } from './waiting-line.js';
+import { WaitingLine, type Listeners, type Refused, type Waiting } from './waiting-line.js';
+
+/** A batch that no other records join. */
+export interface OwnBatch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly expectedOffset: number;
+  readonly records: readonly {
+    readonly fields: RecordFields;
+    readonly timestampMs?: number | undefined;
+  }[];
+  /** At most, without the batch's header. */
+  readonly bytes: number;
+  readonly settler: Settler;
+}
 
 export interface TopicState {
   readonly name: string;
@@ -118,13 +132,31 @@ export class RecordIntake {
   ): () => boolean {
     const fields = fieldsOf(record);
     const bytes = recordBytesMax(fields);
-    if (this.waitingBytes + bytes > WAITING_BYTES_MAX) {
+    const sinceMs = this.deps.world.clock.monotonicMs();
+    const state = this.topicState(topic);
+    const admit = (): boolean => this.append(state, record, fields, bytes, listeners, sinceMs);
+    return this.enqueue(state, { bytes, sinceMs, admit, refused, taken });
+  }
+
+  /**
+   * Makes a batch of its own of these records, behind everything given before, and closes it. The
+   * result withdraws it if it has to wait for room. Throws if it can never be sent.
+   */
+  takeAlone(own: OwnBatch): (() => boolean) | undefined {
+    const state = this.topicState(own.topic);
+    if (state.waiting.isEmpty && this.appendAlone(state, own)) return undefined;
+    const { bytes, settler: refused } = own;
+    const sinceMs = this.deps.world.clock.monotonicMs();
+    const admit = (): boolean => this.appendAlone(state, own, sinceMs);
+    return this.enqueue(state, { bytes, sinceMs, admit, refused, taken: undefined });
+  }
+
+  private enqueue(state: TopicState, waiting: Waiting): () => boolean {
+    if (this.waitingBytes + waiting.bytes > WAITING_BYTES_MAX) {
       const text = `more than ${WAITING_BYTES_MAX} bytes wait for room: await send`;
       throw new BrokerError('THROTTLED', text);
     }
-    const sinceMs = this.deps.world.clock.monotonicMs();
-    const line = this.topicState(topic).waiting;
-    const withdraw = line.push({ record, fields, bytes, listeners, sinceMs, refused, taken });
+    const withdraw = state.waiting.push(waiting);
     this.deps.busy();
     return withdraw;
   }
@@ -216,16 +248,8 @@ export class RecordIntake {
   ): ProducerBatch | undefined {
     const info = state.info;
     if (info === undefined) return undefined;
-    if (this.bufferedBytes > 0 && this.bufferedBytes + bytes > this.settings.bufferBytesMax) {
-      this.closeForRoom();
-      return undefined;
-    }
-    const hasCodec = this.settings.compression !== 'none';
-    const bytesMax = hasCodec ? LIMITS.batchBytesMax : state.batchBytesMax;
-    if (bytes + BATCH_HEADER_BYTES > bytesMax + ESTIMATE_SLACK) {
-      const text = `record of about ${bytes} bytes exceeds max.batch.bytes ${bytesMax}`;
-      throw new BrokerError('BATCH_TOO_LARGE', text);
-    }
+    if (!this.hasRoom(bytes)) return undefined;
+    this.mustFit(state, bytes, 'record');
     for (;;) {
       const queue = this.queueFor(state, info, explicit, key);
       const batch = queue.open;
@@ -237,6 +261,41 @@ export class RecordIntake {
       // Records without a key then go to another partition, whose batch may be full too.
       this.closeBatch(queue, state);
     }
+  }
+
+  /** The whole of a batch with an expected offset; false if it has to wait. */
+  private appendAlone(state: TopicState, own: OwnBatch, sinceMs?: number): boolean {
+    const { info } = state;
+    if (info === undefined || !this.hasRoom(own.bytes)) return false;
+    this.mustFit(state, own.bytes, 'batch');
+    const queue = this.queueFor(state, info, own.partition, undefined);
+    if (queue.open !== undefined) this.closeBatch(queue, state);
+    const batch = this.openBatch(queue, state, own.bytes, sinceMs);
+    batch.expectedOffset = own.expectedOffset;
+    batch.settlers.push({ index: 0, settler: own.settler });
+    const before = batch.builder.bytes;
+    const nowMs = this.deps.world.clock.nowMs();
+    for (const { fields, timestampMs } of own.records) {
+      batch.builder.append(fields, timestampMs ?? nowMs);
+    }
+    this.bufferedBytes += batch.builder.bytes - before;
+    this.closeBatch(queue, state);
+    return true;
+  }
+
+  private hasRoom(bytes: number): boolean {
+    const { bufferBytesMax } = this.settings;
+    if (this.bufferedBytes === 0 || this.bufferedBytes + bytes <= bufferBytesMax) return true;
+    this.closeForRoom();
+    return false;
+  }
+
+  private mustFit(state: TopicState, bytes: number, what: 'record' | 'batch'): void {
+    const hasCodec = this.settings.compression !== 'none';
+    const bytesMax = hasCodec ? LIMITS.batchBytesMax : state.batchBytesMax;
+    if (bytes + BATCH_HEADER_BYTES <= bytesMax + ESTIMATE_SLACK) return;
+    const text = `${what} of about ${bytes} bytes exceeds max.batch.bytes ${bytesMax}`;
+    throw new BrokerError('BATCH_TOO_LARGE', text);
   }
 
   private queueFor(
@@ -320,9 +379,7 @@ export class RecordIntake {
   // ---- Those who wait ----
 
   private admitWaiting(state: TopicState): void {
-    state.waiting.admit(({ record, fields, bytes, listeners, sinceMs }) =>
-      this.append(state, record, fields, bytes, listeners, sinceMs),
-    );
+    state.waiting.admit();
   }
 
   // ---- Topics ----
@@ -375,7 +432,7 @@ function topicBatchBytesMax(info: TopicInfo): number {
 }
 
 /** The record itself where it already is what a batch takes: most are, and cost no object. */
-function fieldsOf(record: TopicRecord): RecordFields {
+export function fieldsOf(record: TopicRecord): RecordFields {
   const { key, value, headers, timestampMs: at } = record;
   checkArgument(
     at === undefined || (Number.isInteger(at) && Math.abs(at) < 2 ** 50),

@@ -92,7 +92,7 @@ export class Sender {
     }
     const nowMs = this.deps.world.clock.monotonicMs();
     const link = this.links.at(leader.address);
-    const count = Math.min(queue.window, queue.batches.length);
+    const count = queue.sendable;
     for (let i = 0; i < count; i += 1) {
       const batch = queue.batches[i] as ProducerBatch;
       if (batch.state === 'inflight') continue;
@@ -175,6 +175,7 @@ export class Sender {
       topicId: queue.topicId,
       acks: this.options.acks,
       batch: batch.bytes as Uint8Array,
+      expectedOffset: batch.expectedOffset,
       timeoutMs: Math.max(1, Math.ceil(Math.min(this.options.requestTimeoutMs, leftMs))),
     };
     this.nextCorrelationId += 1;
@@ -208,6 +209,9 @@ export class Sender {
       case 'UNKNOWN_PRODUCER':
       case 'PRODUCER_FENCED':
         this.outOfSequence(queue, batch, error);
+        return;
+      case 'EXPECTATION_FAILED':
+        this.elsewhere(queue, batch, error);
         return;
       case 'UNKNOWN_TOPIC':
       case 'UNKNOWN_PARTITION':
@@ -352,6 +356,19 @@ export class Sender {
     }
     this.requeue(queue, batch, 0);
     queue.isRenewing = true;
+  }
+
+  /**
+   * The log does not end where the batch has to stand. If it ends behind that, no earlier attempt that
+   * is still under way can be appended either, for offsets never come back.
+   */
+  private elsewhere(queue: PartitionQueue, batch: ProducerBatch, error: BrokerError): void {
+    const logEnd = error.facts.logEndOffset ?? -1;
+    if (batch.expectedOffset !== undefined && logEnd > batch.expectedOffset) {
+      batch.maybeAppended = false;
+    }
+    if (!batch.maybeAppended) queue.yieldSequence(batch);
+    this.giveUp(queue, batch, error);
   }
 
   /** Once nothing is on its way: what may be appended ends as unknown, the rest starts over. */

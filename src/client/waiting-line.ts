@@ -1,7 +1,5 @@
 import { BrokerError } from '../model/errors.js';
-import type { RecordFields } from '../model/record.js';
 import type { RecordGroup, Settler } from './accumulator.js';
-import type { TopicRecord } from './records.js';
 
 /** Who hears what becomes of one record. */
 export interface Listeners {
@@ -14,19 +12,18 @@ export interface Refused {
   reject(error: BrokerError): void;
 }
 
-/** A record that waits for its topic's metadata or for room. */
-export interface WaitingRecord {
-  readonly record: TopicRecord;
-  readonly fields: RecordFields;
+/** A record, or a batch of its own, that waits for its topic's metadata or for room. */
+export interface Waiting {
   readonly bytes: number;
-  readonly listeners: Listeners;
   readonly sinceMs: number;
+  /** Takes it, or returns false: there still is no room. Throws if there never will be. */
+  readonly admit: () => boolean;
   readonly refused: Refused;
   /** Called once it is in a batch; not if it was refused or withdrawn. */
   readonly taken: (() => void) | undefined;
 }
 
-interface Place extends WaitingRecord {
+interface Place extends Waiting {
   state: 'waiting' | 'withdrawn' | 'over';
   /** Called when the line has come past it, whatever became of it. */
   readonly passed: (() => void)[];
@@ -54,7 +51,7 @@ export class WaitingLine {
    * The result withdraws the record if it still waits: true then, and nothing of it will be sent, nor
    * anyone told.
    */
-  push(waiting: WaitingRecord): () => boolean {
+  push(waiting: Waiting): () => boolean {
     const place: Place = { ...waiting, state: 'waiting', passed: [] };
     this.places.push(place);
     this.changed(place.bytes);
@@ -67,13 +64,13 @@ export class WaitingLine {
     if (last !== undefined) await new Promise<void>((resolve) => last.passed.push(resolve));
   }
 
-  /** Offers one after the other, until one is not taken. One at which `take` throws is refused. */
-  admit(take: (waiting: WaitingRecord) => boolean): void {
+  /** Takes one after the other, as long as there is room. One that throws is refused. */
+  admit(): void {
     let count = 0;
     for (let place = this.places[0]; place !== undefined; place = this.places[count]) {
       if (place.state === 'waiting') {
         try {
-          if (!take(place)) break;
+          if (!place.admit()) break;
           this.end(place);
           place.taken?.();
         } catch (thrown) {

@@ -175,11 +175,14 @@ class SimProduceLink implements ProduceLink {
   private serve(call: ProduceCall): void {
     const { services } = this;
     if (this.isClosed || services === undefined) return;
-    const { topic, partition, acks, batch, timeoutMs } = call;
+    const { topic, partition, acks, batch, expectedOffset, timeoutMs } = call;
     const id = call.topicId === '' ? undefined : topicId(call.topicId);
     const sent = Uint8Array.from(batch);
     services.produce.produce(
-      { topic, partition, topicId: id, acks, batch, timeoutMs, allowForward: false },
+      {
+        ...{ topic, partition, topicId: id, acks, batch },
+        ...{ expectedOffset, timeoutMs, allowForward: false },
+      },
       (result) => {
         this.net.watcher?.(services, { ...call, batch: sent }, result);
         this.down.carry(undefined, () => {

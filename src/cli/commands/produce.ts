@@ -1,35 +1,21 @@
 import type { Readable } from 'node:stream';
 import { SingleBar } from 'cli-progress';
 import { Option, type Command } from 'commander';
-import type { Acks, BatchReport, Compression, Producer } from '../../client/index.js';
-import { BrokerError } from '../../model/errors.js';
-import { openInputFile, type InputFile } from '../input-file.js';
+import type { Acks, BatchReport, Producer } from '../../client/index.js';
 import { CommandError, UsageError, bytesText, grouped, type Io } from '../io.js';
 import { LineSplitter, type LineTaker } from '../lines.js';
-import {
-  clusterCommand,
-  keyValue,
-  wholeNumber,
-  withClient,
-  type ClusterOptions,
-} from '../options.js';
+import { OFFSET_MAX, clusterCommand, keyValue, wholeNumber, withClient } from '../options.js';
+import { produceIf, type ProduceIfOptions } from './produce-if.js';
+import { failureOf, openInput, recordParser } from './produce-input.js';
 
-interface ProduceOptions extends ClusterOptions {
-  readonly file?: string;
-  readonly raw?: boolean;
-  readonly key?: string;
-  readonly keySeparator?: string;
-  readonly header?: Readonly<Record<string, string>>;
+interface ProduceOptions extends ProduceIfOptions {
   readonly partition?: number;
+  readonly expectOffset?: number;
   readonly acks: Acks;
-  readonly compression: Compression;
   readonly batchBytes?: number;
   readonly lingerMs?: number;
-  readonly deliveryTimeout: number;
   readonly quiet?: boolean;
 }
-
-const READ_BYTES = 256 * 1024;
 
 /** millrace produce */
 export function produceCommand(io: Io): Command {
@@ -41,6 +27,11 @@ export function produceCommand(io: Io): Command {
     .option('--key-separator <text>', 'a line is key, separator, value')
     .option('-H, --header <key=value>', 'a header of every record; may be repeated', keyValue)
     .option('-p, --partition <n>', 'to this partition', wholeNumber(0))
+    .option(
+      '--expect-offset <n>',
+      'append all of the input as one batch, and only if the partition ends at this offset',
+      wholeNumber(0, OFFSET_MAX),
+    )
     .addOption(new Option('--acks <acks>').choices(['quorum', 'leader', 'none']).default('quorum'))
     .addOption(
       new Option('--compression <codec>')
@@ -56,7 +47,14 @@ export function produceCommand(io: Io): Command {
         throw new UsageError('--key and --key-separator exclude each other');
       }
       if (options.keySeparator === '') throw new UsageError('--key-separator must not be empty');
-      await produce(io, topic, options);
+      const { expectOffset: expectedOffset, partition, acks } = options;
+      if (expectedOffset === undefined) {
+        await produce(io, topic, options);
+        return;
+      }
+      if (partition === undefined) throw new UsageError('--expect-offset needs --partition');
+      if (acks !== 'quorum') throw new UsageError('--expect-offset needs --acks quorum');
+      await produceIf(io, { topic, partition, expectedOffset }, options);
     });
 }
 
@@ -93,18 +91,6 @@ async function produce(io: Io, topic: string, options: ProduceOptions): Promise<
     if (tally.error !== undefined) throw tally.error;
     if (abort.signal.aborted) throw new CommandError('interrupted');
   });
-}
-
-async function openInput(io: Io, file: string | undefined): Promise<InputFile> {
-  if (file === undefined || file === '-') return { stream: io.stdin, bytes: undefined };
-  return await openInputFile(file, READ_BYTES);
-}
-
-/** The input may fail as well as the cluster. */
-function failureOf(thrown: unknown): Error {
-  const isSystem = thrown instanceof Error && 'syscall' in thrown;
-  if (!isSystem) return BrokerError.from(thrown);
-  return new CommandError(`cannot read the input: ${thrown.message}`, { cause: thrown });
 }
 
 async function feed(
@@ -144,19 +130,11 @@ function takerFor(
       return producer.enqueueValue(to, source, start, end);
     };
   }
-  const separator = keySeparator === undefined ? undefined : Buffer.from(keySeparator);
+  const parse = recordParser(options);
   return (source, start, end) => {
     tally.sent += 1;
     // Copied where it may have to wait while the reader's buffer is used again.
-    const line = Buffer.from(source.subarray(start, end));
-    const at = separator === undefined ? -1 : line.indexOf(separator);
-    const isSplit = separator !== undefined && at >= 0;
-    return producer.enqueue({
-      ...to,
-      key: isSplit ? line.subarray(0, at) : key,
-      value: isSplit ? line.subarray(at + separator.length) : line,
-      ...(header === undefined ? {} : { headers: header }),
-    });
+    return producer.enqueue({ ...to, ...parse(Buffer.from(source.subarray(start, end))) });
   };
 }
 

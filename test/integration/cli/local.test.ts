@@ -111,6 +111,20 @@ describe('millrace on this machine', function () {
     expect(partitions.filter((p) => p.end > 0).length).to.be.above(8);
   });
 
+  it('appends at the expected offset, all of the input or nothing', async () => {
+    const file = path.join(dir, 'three.log');
+    writeFileSync(file, 'a\nb\nc\n');
+    await json('topic', 'create', 'exact');
+    const produce = ['produce', 'exact', '-f', file, '-p', '0', '--expect-offset'];
+    expect(await json(...produce, '0')).to.include({ offset: 0, nextOffset: 3, records: 3 });
+    const again = await millrace(...produce, '0');
+    expect(again.code).to.not.equal(0);
+    expect(again.err).to.match(/^EXPECTATION_FAILED: .*offset 0.*ends at 3/);
+    expect((await millrace(...produce, '3')).out.toString()).to.match(/at offset 3.*ends at 6/);
+    const back = await millrace('consume', 'exact', '-b', '-e');
+    expect(back.out.toString()).to.equal('a\nb\nc\na\nb\nc\n');
+  });
+
   it('says what a record holds, as JSON', async () => {
     const file = path.join(dir, 'two.log');
     writeFileSync(file, Buffer.from([0x6b, 0x3a, 0x76, 0x0d, 0x0a, 0x6b, 0x3a, 0xff]));

@@ -103,6 +103,17 @@ describe('millrace, the command line', () => {
       ['produce', 'x', '-k', 'a', '--key-separator', ':'],
       /exclude each other/,
     ],
+    ['an expected offset of no partition', ['produce', 'x', '--expect-offset', '0'], /--partition/],
+    [
+      'an expected offset of -1',
+      ['produce', 'x', '-p', '0', '--expect-offset', '-1'],
+      /whole number, 0 or more/,
+    ],
+    [
+      'an expected offset without a quorum',
+      ['produce', 'x', '-p', '0', '--expect-offset', '0', '--acks', 'none'],
+      /--acks quorum/,
+    ],
     ['an unknown codec', ['produce', 'x', '--compression', 'rar'], /gzip/],
     ['an unknown acks', ['produce', 'x', '--acks', 'all'], /quorum/],
     ['two places to start', ['consume', 'x', '-b', '-o', '5'], /one of/],

@@ -264,6 +264,11 @@ export class FakeCluster implements ClientTransport, MembershipHost {
     const verdict = judge(partition, header);
     if (verdict instanceof BrokerError) return refusal(call, verdict);
     if (verdict !== undefined) return answer(verdict, true);
+    const { expectedOffset = partition.end } = call;
+    if (expectedOffset !== partition.end) {
+      const facts = { logEndOffset: partition.end };
+      return refusal(call, new BrokerError('EXPECTATION_FAILED', 'elsewhere', facts));
+    }
     const baseOffset = this.append(call.partition, call.batch);
     remember(partition, header, baseOffset);
     return answer(baseOffset, false);
