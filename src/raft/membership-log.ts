@@ -40,8 +40,11 @@ export class MembershipLog {
     return this.list.length < before;
   }
 
-  asOf(index: LogIndex): Membership | undefined {
-    return this.list.findLast((at) => at.index <= index)?.membership;
+  /** The one in force at an index not below the snapshot's. */
+  asOf(index: LogIndex): Membership {
+    const found = this.list.findLast((at) => at.index <= index);
+    invariant(found !== undefined, 'there is a membership from the snapshot on', { index });
+    return found.membership;
   }
 
   /** The one in force as of `commit`, and every later one: any of them may turn out to stand. */

@@ -9,8 +9,7 @@ import type { RaftConfig } from './config.js';
 export class Inflights {
   private readonly countMax: number;
   private readonly bytesMax: number;
-  private lasts: number[] = [];
-  private sizes: number[] = [];
+  private messages: { readonly last: LogIndex; readonly bytes: number }[] = [];
   private head = 0;
   private totalBytes = 0;
 
@@ -20,7 +19,7 @@ export class Inflights {
   }
 
   get count(): number {
-    return this.lasts.length - this.head;
+    return this.messages.length - this.head;
   }
 
   get bytes(): number {
@@ -34,33 +33,29 @@ export class Inflights {
 
   add(last: LogIndex, bytes: number): void {
     invariant(!this.isFull, 'the in-flight window has room', { count: this.count });
-    invariant(last > (this.lasts.at(-1) ?? 0) || this.count === 0, 'in-flight appends ascend', {
-      last,
-    });
-    this.lasts.push(last);
-    this.sizes.push(bytes);
+    const before = this.messages.at(-1)?.last ?? 0;
+    invariant(last > before, 'in-flight appends ascend', { last, before });
+    this.messages.push({ last, bytes });
     this.totalBytes += bytes;
   }
 
   freeTo(index: LogIndex): void {
-    while (this.head < this.lasts.length && (this.lasts[this.head] ?? 0) <= index) {
-      this.totalBytes -= this.sizes[this.head] ?? 0;
-      this.head++;
+    for (let first = this.messages[this.head]; first !== undefined && first.last <= index;) {
+      this.totalBytes -= first.bytes;
+      first = this.messages[++this.head];
     }
-    if (this.head === this.lasts.length) this.reset();
-    else if (this.head > 64 && this.head * 2 > this.lasts.length) this.compact();
+    if (this.head === this.messages.length) this.reset();
+    else if (this.head > 64 && this.head * 2 > this.messages.length) this.compact();
   }
 
   reset(): void {
-    this.lasts = [];
-    this.sizes = [];
+    this.messages = [];
     this.head = 0;
     this.totalBytes = 0;
   }
 
   private compact(): void {
-    this.lasts = this.lasts.slice(this.head);
-    this.sizes = this.sizes.slice(this.head);
+    this.messages = this.messages.slice(this.head);
     this.head = 0;
   }
 }
@@ -91,8 +86,6 @@ export class Progress {
   private probeBytes = 0;
   /** First index of the catch-up read under way; at most one. */
   readFrom: LogIndex | undefined = undefined;
-  /** The last entry of the snapshot being sent. */
-  snapshotIndex: LogIndex = logIndex(0);
   /** When, in the leader's ticks, it last answered anything. */
   heardAtTick = -Infinity;
   /** When it became a member, if it did so under this leader: until it can have answered, it is not silent. */
@@ -166,9 +159,8 @@ export class Progress {
     }
   }
 
-  becomeSnapshot(index: LogIndex): void {
+  becomeSnapshot(): void {
     this.state = 'snapshot';
-    this.snapshotIndex = index;
     this.isPaused = false;
     this.readFrom = undefined;
     this.inflights.reset();

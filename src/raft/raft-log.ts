@@ -246,16 +246,16 @@ export class RaftLog {
     return { prev: { term: prevTerm, index: prevIndex }, entries };
   }
 
-  /** This ticket's write, and all before it, is durable. */
+  /** This ticket's write, and all before it, is durable. Tickets rise. */
   persisted(ticket: number): void {
-    if (ticket > this.doneTicket) this.doneTicket = ticket;
+    this.doneTicket = ticket;
     let done = 0;
     for (const write of this.outstanding) {
       if (write.ticket > ticket) break;
       if (write.attests > this.durableIndex) this.durableIndex = write.attests;
       done++;
     }
-    if (done > 0) this.outstanding.splice(0, done);
+    this.outstanding.splice(0, done);
     if (!this.isInstalling && this.appliedIndex < this.snapshotMeta.last.index) {
       this.appliedIndex = this.snapshotMeta.last.index;
     }
@@ -290,7 +290,7 @@ export class RaftLog {
     });
     const known = this.memberships.asOf(last.index);
     invariant(
-      known !== undefined && sameMembership(known, membership),
+      sameMembership(known, membership),
       'a snapshot carries the membership as of its last entry',
       { known, membership },
     );

@@ -51,7 +51,7 @@ export class RecentWindow {
     let bytes = 0;
     while (end < limit) {
       const entry = this.entries.at(end);
-      if (entry === undefined) break;
+      invariant(entry !== undefined, 'the window holds its range');
       bytes += entryBytes(entry);
       if (bytes > bytesMax && end > from) break;
       end++;
@@ -66,7 +66,7 @@ export class RecentWindow {
     }
     while (this.next > index + 1) {
       const entry = this.entries.pop();
-      if (entry === undefined) break;
+      invariant(entry !== undefined, 'the window holds its range');
       this.totalBytes -= entryBytes(entry);
     }
   }
@@ -75,7 +75,7 @@ export class RecentWindow {
   trim(bytesMax: number, keepFrom: LogIndex): void {
     while (this.totalBytes > bytesMax && this.firstIndex < keepFrom) {
       const entry = this.entries.shift();
-      if (entry === undefined) break;
+      invariant(entry !== undefined, 'the window holds its range');
       this.totalBytes -= entryBytes(entry);
       this.firstIndex = logIndex(this.firstIndex + 1);
     }

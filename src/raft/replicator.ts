@@ -25,6 +25,13 @@ export class Replicator {
     return this.peers.get(id);
   }
 
+  /** Of a member: whoever leads follows all others. */
+  mustGet(id: BrokerId): Progress {
+    const peer = this.peers.get(id);
+    invariant(peer !== undefined, 'every member has progress');
+    return peer;
+  }
+
   all(): Iterable<Progress> {
     return this.peers.values();
   }
@@ -139,14 +146,8 @@ export class Replicator {
   private sendSnapshot(peer: Progress): void {
     const { index } = this.replica.log.snapshot.last;
     invariant(index > 0, 'what is missing was truncated', { peer: peer.id, next: peer.next });
-    peer.becomeSnapshot(index);
+    peer.becomeSnapshot();
     this.replica.effects.snapshotsToSend.push({ peer: peer.id, repairTarget: targetOf(peer) });
-  }
-
-  private mustGet(id: BrokerId): Progress {
-    const peer = this.peers.get(id);
-    invariant(peer !== undefined, 'a listed peer has progress', { id });
-    return peer;
   }
 }
 

@@ -234,8 +234,7 @@ export class Leader {
 
   /** Notes who speaks; undefined if what they say must not be used. */
   private hear(m: AppendResponse | HeartbeatResponse): Progress | undefined {
-    const peer = this.replicator.get(m.from);
-    if (peer === undefined) return undefined;
+    const peer = this.replicator.mustGet(m.from);
     const { lastIndex } = this.replica.log;
     if (peer.incarnation !== m.incarnation) {
       const isFirst = peer.incarnation === undefined;
@@ -293,7 +292,7 @@ export class Leader {
     // One message may commit twice, and the first commit may have ended this office.
     if (role !== 'leader') return;
     const index = quorumValue(log.membership, (id) =>
-      id === self ? log.durable : (this.replicator.get(id)?.countedMatch ?? 0),
+      id === self ? log.durable : this.replicator.mustGet(id).countedMatch,
     );
     invariant(Number.isFinite(index), 'a leader has voters', { membership: log.membership });
     const committed = logIndex(index);
@@ -307,7 +306,8 @@ export class Leader {
   private freeTail(committed: LogIndex): void {
     const { log } = this.replica;
     const first = logIndex(Math.max(log.commit + 1, log.recentFirst));
-    const entries = log.recent({ first, next: logIndex(committed + 1) }, Infinity) ?? [];
+    const entries = log.recent({ first, next: logIndex(committed + 1) }, Infinity);
+    invariant(entries !== undefined, 'entries of the own term are in memory', { first });
     for (const entry of entries) this.uncommittedBytes -= entryBytes(entry);
     if (committed === log.lastIndex) this.uncommittedBytes = 0;
     invariant(this.uncommittedBytes >= 0, 'what commits was in the tail', {
@@ -353,10 +353,9 @@ export class Leader {
     const { membership } = this.replica.log;
     const answered = (id: BrokerId): Vote => {
       if (id === this.replica.self) return 'granted';
-      const peer = this.replicator.get(id);
-      const { electionTicks } = this.replica.config;
-      const isNew = peer !== undefined && this.ticks - peer.joinedAtTick <= electionTicks;
-      if (peer === undefined || !(isNew || this.isActive(peer))) return 'refused';
+      const peer = this.replicator.mustGet(id);
+      const isNew = this.ticks - peer.joinedAtTick <= this.replica.config.electionTicks;
+      if (!isNew && !this.isActive(peer)) return 'refused';
       return peer.isRepairing ? 'damaged' : 'granted';
     };
     return voteResult(membership, answered) === 'won';
@@ -366,8 +365,8 @@ export class Leader {
     const { log, self } = this.replica;
     const round = quorumValue(log.membership, (id) => {
       if (id === self) return Infinity;
-      const peer = this.replicator.get(id);
-      return peer === undefined || peer.isRepairing ? 0 : peer.readRound;
+      const peer = this.replicator.mustGet(id);
+      return peer.isRepairing ? 0 : peer.readRound;
     });
     this.replica.effects.barriersReached.push(...this.barriers.confirmed(round));
   }
@@ -395,7 +394,8 @@ export class Leader {
   private accept(entries: readonly LogEntry[]): ProposeResult {
     const first = entries[0];
     const last = entries.at(-1);
-    invariant(first !== undefined && last !== undefined, 'something is appended');
+    invariant(first !== undefined, 'something is appended');
+    invariant(last !== undefined, 'something is appended');
     this.append(entries);
     const { term, index } = first;
     return { accepted: true, first: { term, index }, timeMs: last.timeMs };
@@ -403,12 +403,7 @@ export class Leader {
 
   private append(entries: readonly LogEntry[]): void {
     for (const entry of entries) this.uncommittedBytes += entryBytes(entry);
-    if (this.replica.log.append(entries)) {
-      this.replicator.syncMembers(this.ticks);
-      const { membership } = this.replica.log;
-      const isGone = this.transferee !== undefined && !membership.voters.includes(this.transferee);
-      if (isGone) this.transferee = undefined;
-    }
+    if (this.replica.log.append(entries)) this.replicator.syncMembers(this.ticks);
     this.isDirty = true;
   }
 

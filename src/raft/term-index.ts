@@ -107,15 +107,12 @@ export class TermIndex {
     if (index < this.base.index) return { term: toTerm(0), index: logIndex(0) };
     const from = index > this.lastIndex ? this.lastIndex : index;
     if (from === this.base.index) return this.base;
-    for (let at = this.runAt(from); at >= 0; at--) {
-      const run = this.runs[at];
-      if (run !== undefined && run.term <= term) {
-        const next = this.runs[at + 1];
-        const end = next === undefined ? from : Math.min(from, next.first - 1);
-        return { term: run.term, index: logIndex(end) };
-      }
-    }
-    return this.base;
+    const at = this.runs.findLastIndex((run) => run.first <= from && run.term <= term);
+    const run = this.runs[at];
+    if (run === undefined) return this.base;
+    const next = this.runs[at + 1];
+    const end = next === undefined ? from : Math.min(from, next.first - 1);
+    return { term: run.term, index: logIndex(end) };
   }
 
   list(): readonly TermRun[] {

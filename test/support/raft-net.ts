@@ -449,7 +449,9 @@ export class RaftNet {
   }
 
   private init(disk: Disk, id: number, seed: number): RaftInit {
-    return { ...disk.init(id, seed), rankSalt: this.options.rankSalt ?? 0 };
+    const { rankSalt } = this.options;
+    const init = disk.init(id, seed);
+    return rankSalt === undefined ? init : { ...init, rankSalt };
   }
 
   private send(message: InFlight): void {

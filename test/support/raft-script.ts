@@ -167,6 +167,12 @@ class RaftScript {
       this.net.persist(Number(words[0]), Number(options.get('n') ?? Infinity));
       return undefined;
     },
+    /** `completed 1 ticket=2`: the disk of 1 says, or says again, that it is done so far. */
+    completed: ({ words, options }) => {
+      const ticket = Number(options.get('ticket'));
+      this.net.step(Number(words[0]), { kind: 'persisted', ticket });
+      return undefined;
+    },
     crash: ({ words }) => {
       for (const id of this.ids(words)) this.net.crash(id);
       return undefined;
@@ -223,6 +229,12 @@ class RaftScript {
     },
     'answer-reads': ({ words }) => {
       for (const id of this.ids(words)) this.net.answerReads(id);
+      return undefined;
+    },
+    /** `read-failed 1 2`: the read of 1 for 2 failed. */
+    'read-failed': ({ words }) => {
+      const peer = brokerId(Number(words[1]));
+      this.net.step(Number(words[0]), { kind: 'readFailed', peer });
       return undefined;
     },
     'hold-reports': () => {

@@ -92,8 +92,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${CORE}/step-leader.ts`,
-        find: 'id === self ? log.durable : (this.replicator',
-        replace: 'id === self ? log.lastIndex : (this.replicator',
+        find: 'id === self ? log.durable : this.replicator',
+        replace: 'id === self ? log.lastIndex : this.replicator',
       },
     ],
   },

@@ -65,6 +65,13 @@ describe('one-line printers', () => {
       'entriesRead for 2 after 1/1 []',
     ],
     [{ kind: 'connectionLost', peer: brokerId(2) }, 'connectionLost 2'],
+    [{ kind: 'readFailed', peer: brokerId(2) }, 'readFailed 2'],
+    [{ kind: 'peerUnreachable', peer: brokerId(2) }, 'peerUnreachable 2'],
+    [{ kind: 'campaign', inTicks: 3 }, 'campaign in 3'],
+    [
+      { kind: 'snapshotReported', peer: brokerId(2), lastIndex: logIndex(9), ok: true },
+      'snapshotReported 2 last=9 ok',
+    ],
     [{ kind: 'applied', index: logIndex(3) }, 'applied 3'],
     [{ kind: 'readBarrier', token: 8 }, 'readBarrier 8'],
     [{ kind: 'transferLeadership', to: brokerId(2) }, 'transferLeadership to 2'],
@@ -126,7 +133,14 @@ describe('one-line printers', () => {
       'role candidate t1 leader=-; persist #1 t1 vote=1',
     );
     expect(describeReady(net.node(1).ready())).equal('nothing');
-    const refusal = net.propose(1, 'x');
+    net.step(1, { kind: 'persisted', ticket: 1 });
+    expect(describeReady(net.node(1).ready())).equal(
+      'role leader t1 leader=1; persist #2 after 0/0 [1/1 noop]',
+    );
+    net.step(1, { kind: 'persisted', ticket: 2 });
+    expect(describeReady(net.node(1).ready())).equal('committed [1,2)');
+    expect(describeProposeResult(net.propose(1, 'x'))).equal('accepted 1/2');
+    const refusal = RaftNet.of(1).propose(1, 'x');
     expect(describeProposeResult(refusal)).equal('refused notLeader leader=-');
   });
 });

@@ -1,8 +1,7 @@
 import { expect } from 'chai';
 import { InvariantError } from '../../../src/base/assert.js';
 import { membershipOf } from '../../../src/model/membership.js';
-import { brokerId, logIndex, term, TERM_LIMIT } from '../../../src/model/ids.js';
-import type { RaftStatus } from '../../../src/raft/io.js';
+import { brokerId, term } from '../../../src/model/ids.js';
 import type { Message } from '../../../src/raft/message.js';
 import {
   acked,
@@ -17,39 +16,12 @@ import {
   voteRequest,
 } from '../../support/raft-messages.js';
 import { RaftNet, type InFlight } from '../../support/raft-net.js';
+import { follower, give, sent, status } from '../../support/raft-steps.js';
 
 /** Bugs that real systems had (RB numbers), each as the story that once went wrong. */
 
-function status(net: RaftNet, member: number): RaftStatus {
-  return net.node(member).status();
-}
-
-function give(net: RaftNet, message: Message): void {
-  net.step(message.to, { kind: 'message', message });
-}
-
-/** Everything the member sends now. */
-function sent(net: RaftNet, member: number): InFlight[] {
-  net.drop();
-  while (net.run(member));
-  return net.drop();
-}
-
 function kinds(messages: readonly InFlight[]): string[] {
   return messages.map((m) => m.kind);
-}
-
-/** A follower of a group of `count`, in term `t` under `leader`, that holds these entries. */
-function follower(entries: readonly string[], options: { t: number; leader: number }): RaftNet {
-  const net = new RaftNet();
-  net.add(1, membershipOf([1, 2, 3]), (disk) => {
-    disk.entries = entries.map((at) => entry(at, at));
-    disk.hardState = { term: term(options.t), votedFor: undefined, needsRepair: false };
-  });
-  give(net, heartbeat(base(options.leader, 1, options.t)));
-  net.run(1);
-  net.drop();
-  return net;
 }
 
 describe('bugs that other logs had: log and commit', () => {
@@ -585,134 +557,5 @@ describe('bugs that other logs had: liveness and reads', () => {
     net.run(1);
     expect(net.get(1).barriers).deep.equal([]);
     expect(net.node(1).inspect().implausibleMessages).equal(1);
-  });
-});
-
-describe('messages no correct peer sends', () => {
-  const refusedOnes: [string, Message][] = [
-    ['a term of 2^31', heartbeat(base(2, 1, TERM_LIMIT))],
-    ['a broken term', heartbeat(base(2, 1, 1.5))],
-    ['a leader in term 0', heartbeat(base(2, 1, 0))],
-    ['an index beyond the safe integers', append(base(2, 1, 1), `1/${2 ** 53}`, [])],
-    ['a negative commit index', heartbeat(base(2, 1, 1), -1)],
-    ['entries with a gap', append(base(2, 1, 1), '0/0', [entry('1/2')])],
-    ['entries whose terms descend', append(base(2, 1, 3), '0/0', [entry('2/1'), entry('1/2')])],
-    ['an entry of a later term than its sender’s', append(base(2, 1, 1), '0/0', [entry('2/1')])],
-    ['a candidate whose log is ahead of its term', voteRequest(base(2, 1, 3), '3/1')],
-    ['a message to somebody else', heartbeat(base(2, 3, 1))],
-    ['a message from itself', heartbeat(base(1, 1, 1))],
-    [
-      'a membership that does not decode',
-      append(base(2, 1, 1), '0/0', [{ ...entry('1/1', '?'), kind: 'membership' }]),
-    ],
-  ];
-  for (const [what, message] of refusedOnes) {
-    it(`refuses ${what}, and counts it`, () => {
-      const net = RaftNet.of(3);
-      net.step(1, { kind: 'message', message });
-      expect(status(net, 1)).deep.include({ term: 0, leader: undefined, last: id('0/0') });
-      expect(net.node(1).inspect().implausibleMessages).equal(1);
-      expect(net.node(1).hasReady()).equal(false);
-    });
-  }
-
-  it('refuses an acknowledgement beyond the log', () => {
-    const net = RaftNet.of(3);
-    net.elect(1);
-    give(net, acked(base(2, 1, 1), 1, 9));
-    expect(status(net, 1).commit).equal(1);
-    expect(net.node(1).inspect().implausibleMessages).equal(1);
-  });
-
-  it('does not campaign into a term that does not exist', () => {
-    const net = new RaftNet();
-    net.add(1, membershipOf([1, 2, 3]), (disk) => {
-      disk.hardState = { term: term(TERM_LIMIT - 1), votedFor: undefined, needsRepair: false };
-    });
-    net.tick(1, 100);
-    expect(status(net, 1)).include({ role: 'follower', term: TERM_LIMIT - 1 });
-  });
-});
-
-describe('doors of the core', () => {
-  it('hands out committed entries once, and none while a snapshot is being installed', () => {
-    const net = follower(['1/1'], { t: 1, leader: 2 });
-    net.get(1).isDiskHeld = true;
-    const snapshot = { last: id('1/5'), chain: 0, timeMs: 0, membership: membershipOf([1, 2, 3]) };
-    net.step(1, {
-      kind: 'snapshotReceived',
-      from: brokerId(2),
-      term: term(1),
-      snapshot,
-      repairTarget: undefined,
-    });
-    give(net, append(base(2, 1, 1), '1/5', [entry('1/6')], 6));
-    const ready = net.node(1).ready();
-    expect(ready.persists.map((p) => [p.install?.last.index, p.append?.entries.length])).deep.equal(
-      [
-        [5, undefined],
-        [undefined, 1],
-      ],
-    );
-    expect(ready.committed).equal(undefined);
-    expect(status(net, 1).durable).equal(0);
-    net.step(1, { kind: 'persisted', ticket: ready.persists[0]!.ticket });
-    expect(status(net, 1)).include({ durable: 5, applied: 5 });
-    expect(net.node(1).ready().committed).deep.equal({ first: 6, next: 7 });
-    expect(net.node(1).ready().committed).equal(undefined);
-  });
-
-  it('keeps in memory what is not applied and durable yet', () => {
-    const net = RaftNet.of(1);
-    net.elect(1);
-    net.get(1).isDiskHeld = true;
-    net.propose(1, 'a');
-    net.run(1);
-    net.node(1).trimRecent(0);
-    const range = { first: logIndex(2), next: logIndex(3) };
-    expect(net.node(1).recent(range, 1)?.length).equal(1);
-    net.persist(1);
-    net.run(1);
-    net.node(1).trimRecent(0);
-    expect(net.node(1).recent(range, 1)).equal(undefined);
-    expect(net.node(1).recentBytes()).equal(0);
-  });
-
-  it('stamps times that never fall', () => {
-    const net = RaftNet.of(1);
-    net.elect(1);
-    const propose = (timeMs: number): number => {
-      const payload = new Uint8Array(1);
-      const result = net.node(1).propose([{ kind: 'batch', payload, timeMs }]);
-      return result.accepted ? result.timeMs : -1;
-    };
-    expect([propose(500), propose(400), propose(600)]).deep.equal([500, 500, 600]);
-  });
-
-  it('wants nothing while nothing happens', () => {
-    const net = RaftNet.of(3);
-    net.elect(1);
-    for (const member of [1, 2, 3]) expect(net.node(member).hasReady()).equal(false);
-    net.tick(2);
-    expect(net.node(2).hasReady()).equal(false);
-  });
-
-  it('ignores catch-up reads it no longer waits for', () => {
-    const net = RaftNet.of(3);
-    net.elect(1);
-    const slice = { prev: id('0/0'), entries: [entry('1/1')] };
-    net.step(1, { kind: 'entriesRead', peer: brokerId(2), slice });
-    net.step(1, { kind: 'readFailed', peer: brokerId(2) });
-    net.run(1);
-    expect(net.drop()).deep.equal([]);
-  });
-
-  it('fails every waiting read when it steps down', () => {
-    const net = RaftNet.of(3);
-    net.elect(1);
-    net.step(1, { kind: 'readBarrier', token: 5 });
-    give(net, heartbeat(base(2, 1, 2)));
-    net.run(1);
-    expect(net.get(1).barriers).deep.equal(['5 failed']);
   });
 });

@@ -131,7 +131,7 @@ describe('progress of a peer', () => {
 
   it('sends nothing beside a snapshot, and ignores refusals meanwhile', () => {
     const p = replicating(4);
-    p.becomeSnapshot(i(20));
+    p.becomeSnapshot();
     expect(p.mayNotSend).equal(true);
     expect(p.maybeBackOff(i(9), i(3))).equal(false);
     expect(() => {
