@@ -132,8 +132,8 @@ class MillraceBroker implements Broker {
     return { live: true, ready: true, reason: '' };
   }
 
-  stop(): Promise<void> {
-    this.#stopping ??= this.#stop();
+  stop(options: { readonly drainMs?: number | undefined } = {}): Promise<void> {
+    this.#stopping ??= this.#stop(options.drainMs ?? this.#options.settings.drainMs);
     return this.#stopping;
   }
 
@@ -141,14 +141,13 @@ class MillraceBroker implements Broker {
     return this.#stopping !== undefined;
   }
 
-  async #stop(): Promise<void> {
+  async #stop(drainMs: number): Promise<void> {
     this.#formation.stop();
     const member = this.#member;
     if (member === undefined) return;
     member.balancer.stop();
     member.mover.stop();
     member.reconciler.stop();
-    const { drainMs } = this.#options.settings;
     await this.#attempt(
       'handing leaderships over',
       member.multiRaft.transferAllLeaderships(drainMs, {

@@ -274,6 +274,6 @@ export interface Broker {
   /** Undefined until it is part of its cluster. */
   services(): BrokerServices | undefined;
   health(): BrokerHealth;
-  /** Hands leaderships over, then stops. Idempotent. */
-  stop(): Promise<void>;
+  /** Hands leaderships over, for at most `drainMs` (of the settings, if left out), then stops. Idempotent. */
+  stop(options?: { readonly drainMs?: number | undefined }): Promise<void>;
 }

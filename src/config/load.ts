@@ -15,6 +15,11 @@ export interface ConfigSources {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** By key; absent ones are undefined. */
   readonly flags?: Readonly<Record<string, string | undefined>>;
+  /** What a program gives, by key, and how its user knows it ("in settings"). */
+  readonly values?: {
+    readonly byKey: Readonly<Record<string, unknown>>;
+    readonly origin: string;
+  };
 }
 
 const ENV_PREFIX = 'MILLRACE_';
@@ -27,8 +32,8 @@ export function envName(key: string): string {
 }
 
 /**
- * Flags win over the environment, which wins over the file, which wins over the defaults. The result
- * is frozen. Throws ConfigError on unknown keys and bad values.
+ * A program's own values win over flags, which win over the environment, which wins over the file,
+ * which wins over the defaults. The result is frozen. Throws ConfigError on unknown keys and bad values.
  */
 export function loadConfig(sources: ConfigSources): BrokerConfig {
   const values: Record<string, unknown> = {};
@@ -53,6 +58,9 @@ export function loadConfig(sources: ConfigSources): BrokerConfig {
     if (text === undefined) continue;
     if (textKindOf(key) === undefined) throw new ConfigError(`--${key}: unknown setting`);
     take(key, fromText(key, text, `--${key}`), `from --${key}`);
+  }
+  for (const [key, value] of Object.entries(sources.values?.byKey ?? {})) {
+    if (value !== undefined) take(key, value, sources.values?.origin ?? '');
   }
   const parsed = brokerConfigSchema.safeParse(values);
   if (!parsed.success) throw new ConfigError(describe(parsed.error, origins));

@@ -20,6 +20,11 @@ export function pinoTelemetry(options: {
   readonly level: LogLevel;
   readonly brokerId: number;
   readonly destination?: DestinationStream;
+  /**
+   * Leaves out the metrics of the process: one of several brokers in it cannot tell its share, and
+   * their collectors stay for as long as the process.
+   */
+  readonly brokerOnly?: boolean;
 }): ProcessTelemetry {
   const settings = {
     level: options.level,
@@ -32,7 +37,7 @@ export function pinoTelemetry(options: {
   const root =
     options.destination === undefined ? pino(settings) : pino(settings, options.destination);
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: PREFIX });
+  if (options.brokerOnly !== true) collectDefaultMetrics({ register: registry, prefix: PREFIX });
   return {
     log: loggerOf(root),
     metrics: metricsOf(registry),

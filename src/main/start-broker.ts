@@ -16,8 +16,8 @@ import { createMultiRaft } from '../host/multi-raft.js';
 import type { MultiRaft } from '../host/raft-group.js';
 import { brokerId } from '../model/ids.js';
 import { checkLimits } from '../model/limits.js';
-import type { BrokerIdentity } from '../ports/log-store.js';
-import type { PeerAddress } from '../ports/transport.js';
+import type { BrokerIdentity, BrokerStore } from '../ports/log-store.js';
+import type { PeerAddress, PeerCaller, PeerDirectory, Transport } from '../ports/transport.js';
 import type { World } from '../ports/world.js';
 import { DEFAULT_RAFT_CONFIG } from '../raft/config.js';
 import { createRaftNode } from '../raft/raft-core.js';
@@ -52,11 +52,23 @@ export interface RunningBroker {
   services(): BrokerServices | undefined;
   /** Hands leaderships over, answers what is under way, closes everything. Idempotent. */
   stop(): Promise<void>;
+  /**
+   * Ends as a crash would, as far as others can see: its sockets close at once, nothing is handed over
+   * or answered. What its store still takes while it closes is for whoever gave the store. Idempotent.
+   */
+  kill(): Promise<void>;
 }
+
+/** Everything between brokers, as a broker uses it. */
+export type Peers = Transport & PeerDirectory & PeerCaller;
 
 export interface StartOptions {
   readonly telemetry?: ProcessTelemetry;
   readonly world?: World;
+  /** Takes the place of the data directory, and is closed with the broker. */
+  readonly store?: BrokerStore;
+  /** What the broker gets in place of the peer transport, made of it: to come between brokers. */
+  readonly peers?: (transport: Peers) => Peers;
   /** Called once the ports are bound, where the founders' ports cannot be known before. */
   readonly founders?: (own: BrokerPorts) => Promise<readonly PeerSetting[]>;
   /** Told once if the data directory's volume fails: the process should end. */
@@ -80,11 +92,8 @@ export async function startBroker(
   /** Undone in reverse. */
   const opened: (() => Promise<void>)[] = [];
   try {
-    const store = await openStore(config, {
-      crc32c,
-      telemetry,
-      volumeFailed: options.volumeFailed,
-    });
+    const { volumeFailed } = options;
+    const store = options.store ?? (await openStore(config, { crc32c, telemetry, volumeFailed }));
     opened.push(() => store.close());
     return await assemble({ config, options, telemetry, crc32c, world, store, opened });
   } catch (error) {
@@ -99,7 +108,7 @@ interface Parts {
   readonly telemetry: ProcessTelemetry;
   readonly crc32c: Crc32c;
   readonly world: World;
-  readonly store: LevelBrokerStore;
+  readonly store: BrokerStore;
   readonly opened: (() => Promise<void>)[];
 }
 
@@ -115,6 +124,7 @@ async function assemble(parts: Parts): Promise<RunningBroker> {
     telemetry,
   });
   opened.push(() => transport.stop());
+  const peers = options.peers?.(transport) ?? transport;
   const current: { broker: Broker | undefined } = { broker: undefined };
   const stopped = new StoppedReplicas();
   const health = (): BrokerHealth =>
@@ -137,11 +147,11 @@ async function assemble(parts: Parts): Promise<RunningBroker> {
   const broker = createBroker({
     ...brokerOptions(config, ports, founders),
     world,
-    peers: transport,
+    peers,
     store,
     createMultiRaft: (identity) => {
       cluster.id = identity.clusterId;
-      return multiRaftFor(parts, { transport, identity, stopped });
+      return multiRaftFor(parts, { transport: peers, identity, stopped });
     },
     createPartitionFloor,
     telemetry,
@@ -162,6 +172,11 @@ async function assemble(parts: Parts): Promise<RunningBroker> {
       stopping ??= stopAll(broker, client, opened);
       return stopping;
     },
+    kill: () => {
+      const cut = () => Promise.all([transport.stop(0), client.stop(0), http.stop()]);
+      stopping ??= killAll(broker, cut, opened);
+      return stopping;
+    },
   };
 }
 
@@ -176,10 +191,20 @@ async function stopAll(
   for (const close of [...opened].reverse()) await close();
 }
 
+/** The sockets first and in this turn; then what others no longer see. */
+async function killAll(
+  broker: Broker,
+  cut: () => Promise<unknown>,
+  opened: readonly (() => Promise<void>)[],
+): Promise<void> {
+  await Promise.all([cut(), broker.stop({ drainMs: 0 })]);
+  for (const close of [...opened].reverse()) await close();
+}
+
 function multiRaftFor(
   parts: Parts,
   options: {
-    readonly transport: PeerTransport;
+    readonly transport: Transport;
     readonly identity: BrokerIdentity;
     readonly stopped: StoppedReplicas;
   },

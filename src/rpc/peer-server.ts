@@ -28,8 +28,6 @@ import { protoTypes } from './proto.js';
 import { SnapshotReceiver } from './snapshot-stream.js';
 import { statusOf } from './status.js';
 
-const SHUTDOWN_GRACE_MS = 200;
-
 type EnvelopeStream = ServerDuplexStream<Envelope__Output, Nothing>;
 
 /** What the server's owner does with what arrives. */
@@ -90,9 +88,9 @@ export class PeerServer {
     return this.listener.port;
   }
 
-  async stop(): Promise<void> {
+  async stop(graceMs: number): Promise<void> {
     for (const stream of this.streams.values()) stream.end();
-    await this.listener?.stop(SHUTDOWN_GRACE_MS);
+    await this.listener?.stop(graceMs);
   }
 
   private accept(kind: 'Control' | 'Bulk', stream: EnvelopeStream): void {

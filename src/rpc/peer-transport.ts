@@ -23,6 +23,8 @@ import { callMetadata, type PeerIdentity } from './peer-metadata.js';
 import { PeerServer } from './peer-server.js';
 import { SnapshotSender } from './snapshot-stream.js';
 
+const SHUTDOWN_GRACE_MS = 200;
+
 export interface PeerTransportOptions {
   readonly identity: PeerIdentity;
   readonly snapshotBytesPerSecondMax: number;
@@ -97,14 +99,14 @@ export class PeerTransport implements Transport, PeerDirectory, PeerCaller {
     this.updateLinks();
   }
 
-  /** Idempotent. */
-  async stop(): Promise<void> {
+  /** Calls that peers wait for may go on for graceMs. Idempotent. */
+  async stop(graceMs = SHUTDOWN_GRACE_MS): Promise<void> {
     if (this.isStopped) return;
     this.isStopped = true;
     for (const link of this.links.values()) link.stop();
     this.links.clear();
     this.connections.stop();
-    await this.server.stop();
+    await this.server.stop(graceMs);
   }
 
   setPeers(peers: readonly PeerAddress[]): void {
