@@ -1,5 +1,6 @@
 import type { Server } from '@grpc/grpc-js';
-import type { Http2Server, ServerHttp2Session } from 'node:http2';
+import type { Http2Server } from 'node:http2';
+import type { Socket } from 'node:net';
 import { FLOW_CONTROL_WINDOW_BYTES } from './channel.js';
 
 /**
@@ -11,19 +12,21 @@ import { FLOW_CONTROL_WINDOW_BYTES } from './channel.js';
  * To be called after binding. Undefined if the servers could not be reached: the caller then warns,
  * as everything still works, only slower over links with latency.
  */
-export function trackSessions(server: Server): ReadonlySet<ServerHttp2Session> | undefined {
+export function trackSockets(server: Server): ReadonlySet<Socket> | undefined {
   const servers = http2ServersOf(server);
   if (servers.length === 0) return undefined;
-  const sessions = new Set<ServerHttp2Session>();
+  const sockets = new Set<Socket>();
   for (const http2Server of servers) {
     http2Server.on('session', (session) => {
       session.settings({ initialWindowSize: FLOW_CONTROL_WINDOW_BYTES });
       session.setLocalWindowSize(FLOW_CONTROL_WINDOW_BYTES);
-      sessions.add(session);
-      session.once('close', () => sessions.delete(session));
+    });
+    http2Server.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
     });
   }
-  return sessions;
+  return sockets;
 }
 
 function http2ServersOf(server: Server): Http2Server[] {

@@ -1,4 +1,4 @@
-import type { ServerHttp2Session } from 'node:http2';
+import type { Socket } from 'node:net';
 import {
   logVerbosity,
   ServerCredentials,
@@ -9,7 +9,7 @@ import {
 import { LIMITS } from '../model/limits.js';
 import type { Logger } from '../ports/telemetry.js';
 import { formatAddress, sharedOptions } from './channel.js';
-import { trackSessions } from './flow-control.js';
+import { trackSockets } from './flow-control.js';
 
 /**
  * For a process that is a broker: what gRPC has to say reaches us as errors, and it must not write to
@@ -53,26 +53,27 @@ export async function listenOn(
       else reject(error);
     });
   });
-  const sessions = trackSessions(server);
-  if (sessions === undefined) {
+  const sockets = trackSockets(server);
+  if (sockets === undefined) {
     log.warn(
       { port },
       'cannot reach the HTTP/2 sessions of this grpc-js: receive windows stay at 64 KiB, ' +
         'and links with latency will be slow',
     );
   }
-  return { port, stop: (graceMs) => shutDown(server, sessions ?? new Set(), graceMs) };
+  return { port, stop: (graceMs) => shutDown(server, sockets ?? new Set(), graceMs) };
 }
 
 async function shutDown(
   server: Server,
-  sessions: ReadonlySet<ServerHttp2Session>,
+  sockets: ReadonlySet<Socket>,
   graceMs: number,
 ): Promise<void> {
   await new Promise<void>((resolve) => {
     const force = setTimeout(() => {
-      // forceShutdown() of this grpc-js ends no connection unless channelz is on.
-      for (const session of sessions) session.destroy();
+      // forceShutdown() of this grpc-js ends no connection unless channelz is on. A session that is
+      // closing already would only end its half, and wait for a peer who may not care.
+      for (const socket of sockets) socket.destroy();
       server.forceShutdown();
       resolve();
     }, graceMs);

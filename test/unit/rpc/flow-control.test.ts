@@ -1,7 +1,7 @@
 import type { Http2Server } from 'node:http2';
 import { Server } from '@grpc/grpc-js';
 import { expect } from 'chai';
-import { trackSessions } from '../../../src/rpc/flow-control.js';
+import { trackSockets } from '../../../src/rpc/flow-control.js';
 import { listenOn } from '../../../src/rpc/grpc-server.js';
 import { recordingTelemetry } from '../../support/telemetry.js';
 
@@ -10,21 +10,21 @@ describe('rpc/flow-control', () => {
     const server = new Server();
     const telemetry = recordingTelemetry();
     const listener = await listenOn(server, { host: '127.0.0.1', port: 0 }, telemetry.log);
-    expect(trackSessions(server)).to.be.a('set');
+    expect(trackSockets(server)).to.be.a('set');
     expect(telemetry.lines).to.be.empty;
     await listener.stop(100);
   });
 
   it('says so when there is none to reach', () => {
     const unbound = new Server();
-    expect(trackSessions(unbound)).to.equal(undefined);
+    expect(trackSockets(unbound)).to.equal(undefined);
     Object.defineProperty(unbound, 'http2Servers', {
       value: new Map([[{}, {}]]),
       configurable: true,
     });
-    expect(trackSessions(unbound)).to.equal(undefined);
+    expect(trackSockets(unbound)).to.equal(undefined);
     Object.defineProperty(unbound, 'http2Servers', { value: undefined });
-    expect(trackSessions(unbound)).to.equal(undefined);
+    expect(trackSockets(unbound)).to.equal(undefined);
   });
 
   it('warns at start-up when the windows stay narrow, and serves nevertheless', async () => {
