@@ -2,7 +2,8 @@ import { BrokerError, type ErrorCode, type LeaderHint } from '../model/errors.js
 import type { Cancel, World } from '../ports/world.js';
 import { abortable, onAbort } from './abort.js';
 import { addressKey, partitionKey, type ClientTransport } from './connection.js';
-import { RetryBudget } from './retry-budget.js';
+import { guardedHooks, type ClientHooks } from './hooks.js';
+import { RetryBudget, type RetryBudgetOptions } from './retry-budget.js';
 import type { BrokerAddress, BrokerInfo, ClusterMethods, Metadata, TopicInfo } from './types.js';
 
 /** Who leads a partition, as far as this client knows; a later epoch replaces an earlier one. */
@@ -69,6 +70,8 @@ const CALL_BACKOFF = { firstMs: 20, maxMs: 500 };
 export class ClusterView {
   /** Of everything that this client tries again. */
   readonly retries: RetryBudget;
+  /** Told of everything that this client does. */
+  readonly hooks: ClientHooks;
   private readonly transport: ClientTransport;
   private readonly world: World;
   private readonly bootstrap: readonly BrokerAddress[];
@@ -95,12 +98,16 @@ export class ClusterView {
     transport: ClientTransport,
     world: World,
     bootstrap: readonly BrokerAddress[],
-    retries: RetryBudget = new RetryBudget(world),
+    options: {
+      readonly retryBudget?: RetryBudgetOptions | undefined;
+      readonly hooks?: ClientHooks | undefined;
+    } = {},
   ) {
     if (bootstrap.length === 0) {
       throw new BrokerError('INVALID_ARGUMENT', 'no bootstrap address was given');
     }
-    this.retries = retries;
+    this.retries = new RetryBudget(world, options.retryBudget);
+    this.hooks = guardedHooks(options.hooks ?? {});
     this.transport = transport;
     this.world = world;
     this.bootstrap = bootstrap;
@@ -234,6 +241,7 @@ export class ClusterView {
       const isElsewhere = failure.code === 'BROKER_UNAVAILABLE' && !isRound;
       const waitMs = isElsewhere ? 0 : this.retryDelayMs(attempt, failure, leftMs);
       if (clock.monotonicMs() + waitMs >= endMs) throw failure;
+      this.hooks.onRetry?.({ kind: 'call', method, attempt, delayMs: waitMs, error: failure });
       if (waitMs > 0) await this.sleep(waitMs, options.stop);
       if (options.stop?.aborted === true) throw failure;
     }
@@ -354,6 +362,10 @@ export class ClusterView {
     const topic = view.info.topic;
     const sought = this.sought.get(partitionKey(topic, partition));
     if (sought !== undefined && leader.epoch > sought.epochAbove) this.settle(topic, partition);
+    this.hooks.onLeaderChange?.({
+      ...{ topic, partition, brokerId: leader.brokerId, leaderEpoch: leader.epoch },
+      previousBrokerId: known?.brokerId,
+    });
     for (const listener of this.listeners) listener.leaderChanged(topic, partition);
     return true;
   }

@@ -14,7 +14,7 @@ import {
 import { LeaderStreams, type LeaderShare } from './leader-streams.js';
 import type { LeaderStream, PartitionCursor } from './partition-cursor.js';
 import { Prefetched } from './prefetched.js';
-import type { TopicPartition } from './types.js';
+import type { BrokerAddress, TopicPartition } from './types.js';
 
 export interface FetcherOptions {
   /** Bytes fetched ahead of the application, over all partitions. */
@@ -347,13 +347,13 @@ export class Fetcher {
       const cursor = this.cursors.get(partitionKey(part.topic, part.partition));
       if (cursor?.stream !== stream) continue;
       if (part.error !== undefined) this.refused(cursor, part.error);
-      else this.takeIn(cursor, part);
+      else this.takeIn(cursor, part, stream.address);
     }
     this.regulate();
     this.wake();
   }
 
-  private takeIn(cursor: PartitionCursor, part: FetchedPartition): void {
+  private takeIn(cursor: PartitionCursor, part: FetchedPartition, broker: BrokerAddress): void {
     try {
       for (const batch of splitBatches(part.batches, this.deps.crc32c)) this.keep(cursor, batch);
     } catch (thrown) {
@@ -365,6 +365,11 @@ export class Fetcher {
     cursor.leaderEpoch = part.leaderEpoch;
     cursor.silentSinceMs = this.deps.world.clock.monotonicMs();
     if (cursor.failures > 0) this.deps.view.retries.succeeded();
+    this.deps.view.hooks.onFetch?.({
+      ...{ topic: cursor.topic, partition: cursor.partition, broker },
+      ...{ bytes: part.batches.length, nextOffset: cursor.nextFetch },
+      highWatermark: part.highWatermark,
+    });
     cursor.failures = 0;
     cursor.spoilt = 0;
     cursor.lastError = undefined;
@@ -453,6 +458,10 @@ export class Fetcher {
     const ownMs = backoffMs(RETRY_BACKOFF, cursor.failures, random);
     const delayMs = Math.max(atLeastMs, ownMs, this.retryMs);
     cursor.notBeforeMs = clock.monotonicMs() + delayMs;
+    this.deps.view.hooks.onRetry?.({
+      ...{ kind: 'fetch', topic: cursor.topic, partition: cursor.partition },
+      ...{ attempt: cursor.failures, delayMs, error: cursor.lastError },
+    });
     this.schedule();
   }
 

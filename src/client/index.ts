@@ -8,12 +8,13 @@ import { Codecs } from './compression/codecs.js';
 import type { ClientTransport } from './connection.js';
 import { Consumer, type ConsumerOptions } from './consumer.js';
 import { GroupConsumer, type GroupConsumerOptions } from './group-consumer.js';
+import type { ClientHooks } from './hooks.js';
 import { GrpcTransport } from './grpc-transport.js';
 import type { ProducerOptions } from './producer-options.js';
 import { Producer } from './producer.js';
 import type { NeededDeserializers, NeededSerializers } from './record-coding.js';
 import type { RecordData } from './records.js';
-import { RetryBudget, type RetryBudgetOptions } from './retry-budget.js';
+import type { RetryBudgetOptions } from './retry-budget.js';
 import { systemWorld } from './system-world.js';
 import type { BrokerAddress } from './types.js';
 
@@ -27,6 +28,7 @@ export type { AppendedRecords, ConditionalAppend } from './conditional-append.js
 export { Consumer, type ConsumerOptions, type StartAt } from './consumer.js';
 export { GroupConsumer, type GroupConsumerOptions } from './group-consumer.js';
 export type * from './group-types.js';
+export type { ClientHooks, FetchEvent, LeaderChangeEvent, RetryEvent } from './hooks.js';
 export type { ProducerOptions, SendSummary } from './producer-options.js';
 export { Producer } from './producer.js';
 export type { UndecodablePolicy } from './record-coding.js';
@@ -40,6 +42,7 @@ export {
   type Serde,
   type Serializer,
 } from './serdes.js';
+export { Tracing, type TracingApi, type TracingSpan } from './tracing.js';
 export type * from './types.js';
 
 export interface ClientOptions {
@@ -49,6 +52,8 @@ export interface ClientOptions {
   readonly timeoutMs?: number | undefined;
   /** How often this client may try again, all in all. */
   readonly retryBudget?: RetryBudgetOptions | undefined;
+  /** Told of retries, leaders, batches and fetches. */
+  readonly hooks?: ClientHooks | undefined;
   /** A faster CRC-32C than the portable one, such as @node-rs/crc32's. */
   readonly crc32c?: Crc32c | undefined;
   /** For tests and simulations. */
@@ -78,8 +83,7 @@ export class MillraceClient {
   constructor(options: ClientOptions) {
     const world = options.world ?? systemWorld();
     const transport = options.transport ?? new GrpcTransport();
-    const retries = new RetryBudget(world, options.retryBudget);
-    const view = new ClusterView(transport, world, parseBootstrap(options.bootstrap), retries);
+    const view = new ClusterView(transport, world, parseBootstrap(options.bootstrap), options);
     const crc32c = options.crc32c ?? portableCrc32c;
     this.deps = { transport, world, view, codecs: new Codecs(), crc32c };
     this.admin = new Admin(view, { timeoutMs: options.timeoutMs });

@@ -2,6 +2,7 @@ import { LIMITS } from '../model/limits.js';
 import type { Compression } from '../model/record-batch.js';
 import type { BatchReport } from './accumulator.js';
 import { checkArgument } from './check-argument.js';
+import { guarded } from './hooks.js';
 import type { Serializers } from './record-coding.js';
 import type { RecordData } from './records.js';
 import type { Acks } from './types.js';
@@ -26,7 +27,7 @@ export interface ProducerOptions<K = RecordData, V = RecordData> extends Seriali
   readonly topicTimeoutMs?: number | undefined;
   /** One attempt. Default: 10,000. */
   readonly requestTimeoutMs?: number | undefined;
-  /** Hears of every batch, delivered or not. */
+  /** Hears of every batch, delivered or not. What it throws is dropped. */
   readonly onBatch?: ((report: BatchReport) => void) | undefined;
 }
 
@@ -68,7 +69,7 @@ export function settingsOf<K, V>(options: ProducerOptions<K, V>): ProducerSettin
     deliveryTimeoutMs: delivery,
     topicTimeoutMs: Math.min(options.topicTimeoutMs ?? delivery, delivery),
     requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
-    onBatch: options.onBatch,
+    onBatch: guarded(options.onBatch),
   };
   const { window, batchBytes, deliveryTimeoutMs, requestTimeoutMs } = settings;
   checkArgument(!isIdempotent || acks === 'quorum', 'an idempotent producer needs acks quorum');

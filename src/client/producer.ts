@@ -329,6 +329,7 @@ export class Producer<K = RecordData, V = RecordData> {
   private settled(queue: PartitionQueue, batch: ProducerBatch, report: BatchReport): void {
     this.intake.release(queue, batch);
     this.settings.onBatch?.(report);
+    this.deps.view.hooks.onProduce?.(report);
     this.intake.goOn(queue);
   }
 

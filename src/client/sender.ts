@@ -338,6 +338,10 @@ export class Sender {
       queue.inflight -= 1;
     }
     batch.notBeforeMs = delayMs > 0 ? this.deps.world.clock.monotonicMs() + delayMs : 0;
+    this.deps.view.hooks.onRetry?.({
+      ...{ kind: 'produce', topic: queue.topic, partition: queue.partition },
+      ...{ attempt: batch.attempts, delayMs, error: batch.lastError },
+    });
   }
 
   /**
