@@ -6,6 +6,7 @@ import { checkHistory, HistoryWriter } from '../checker/index.js';
 import { BrokerApp } from './broker-app.js';
 import { ClientNet } from './client-net.js';
 import { SimCluster, type SimBroker } from './cluster.js';
+import { CounterClient, CounterHistory } from './counter-load.js';
 import { insist, keyParts, SimProducer, SimReader, type LoadContext } from './load.js';
 import { Nemesis, type AppFaults } from './nemesis.js';
 import { PartitionOracle } from './partition-oracle.js';
@@ -20,6 +21,8 @@ const LIVENESS = seconds(30);
 const TOPIC = 'events';
 /** A topic that is trimmed: it has producers, but no history. */
 const SHORT_TOPIC = 'short';
+/** A topic to which everyone compares and appends. */
+const COUNTER_TOPIC = 'counter';
 
 /**
  * Whole brokers: formation, metadata group, controller, reconciler, partitions, produce and fetch,
@@ -39,6 +42,8 @@ export class BrokerRun implements AppFaults {
   private readonly keys: string[];
   private producers: SimProducer[] = [];
   private readers: SimReader[] = [];
+  private readonly counter = new CounterHistory();
+  private counters: CounterClient[] = [];
   private side: { stop(): void }[] = [];
   private offsets: OffsetClient[] = [];
   private nemesis: Nemesis<BrokerApp> | undefined;
@@ -153,6 +158,7 @@ export class BrokerRun implements AppFaults {
     const wanted = [
       { topic: TOPIC, partitions: this.keys.length },
       { topic: SHORT_TOPIC, partitions: 1 },
+      { topic: COUNTER_TOPIC, partitions: 1 },
     ];
     let isDone = false;
     const create = async (): Promise<void> => {
@@ -209,6 +215,10 @@ export class BrokerRun implements AppFaults {
     );
     this.offsets = ['g1', 'g2'].map((g) => new OffsetClient(context, prng.fork(), g, ms(150)));
     this.side = [new TopicClient(context, prng.fork(), ms(400)), ...this.offsets];
+    const counted = this.context([`${COUNTER_TOPIC}/0`], unheard);
+    this.counters = [1, 2, 3].map(
+      () => new CounterClient(counted, prng.fork(), this.counter, period),
+    );
     if (options.truncatePeriod !== undefined) {
       this.side.push(new Trimmer(short, prng.fork(), SHORT_TOPIC, options.truncatePeriod));
     }
@@ -267,9 +277,10 @@ export class BrokerRun implements AppFaults {
   /** Load ends, everything is read back from the beginning, replicas agree; then the verdict. */
   private async drain(core: ReadonlySet<number>): Promise<void> {
     const { scheduler } = this;
-    for (const one of [...this.producers, ...this.side]) one.stop();
+    const writers = [...this.producers, ...this.counters];
+    for (const one of [...writers, ...this.side]) one.stop();
     const settled = await scheduler.run(scheduler.now + seconds(30), () =>
-      this.producers.every((producer) => producer.pending === 0),
+      writers.every((writer) => writer.pending === 0),
     );
     must(settled, 'P6', 'a producer waits for ever');
     await scheduler.run(scheduler.now + ms(200));
@@ -287,6 +298,9 @@ export class BrokerRun implements AppFaults {
     await scheduler.run(scheduler.now + seconds(4));
     this.history.phase('end');
     for (const client of this.offsets) client.check();
+    const counted = this.watermarkOf(`${COUNTER_TOPIC}/0`);
+    this.counter.end(scheduler.now, scheduler.now + 1, counted);
+    this.counter.check();
     const verdict = checkHistory(this.lines, { okSendsPerSecondMin: 0 });
     must(verdict.verdict === 'PASS', 'history', verdict.reason ?? 'a promise was broken', {
       violations: verdict.violations,

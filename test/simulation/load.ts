@@ -34,6 +34,19 @@ export function keyParts(key: string): TopicPartitionKey {
 
 const crcOf = (bytes: Uint8Array): string => crc32c(bytes).toString(16);
 
+/** A client process of its own, with the production client's producer. */
+export function simProducer(context: LoadContext, prng: Prng): Producer {
+  const timing = { rate: 1, wallBaseMs: 1_700_000_000_000 };
+  const world = new SimProcess(0, 1, context.scheduler, timing, prng.fork());
+  const transport = new SimClientTransport(context.net);
+  const bootstrap = Array.from({ length: context.brokers }, (_, at) => clientAddress(at + 1));
+  const view = new ClusterView(transport, world, bootstrap);
+  return new Producer(
+    { lingerMs: prng.pick([0, 2, 10]), deliveryTimeoutMs: 20_000, requestTimeoutMs: 2_000 },
+    { transport, world, view, codecs: new Codecs(), crc32c },
+  );
+}
+
 /** A program that produces through the production client library, and notes what it was told. */
 export class SimProducer {
   acked = 0;
@@ -57,15 +70,7 @@ export class SimProducer {
     this.context = context;
     this.prng = prng;
     this.name = options.name;
-    const timing = { rate: 1, wallBaseMs: 1_700_000_000_000 };
-    const world = new SimProcess(0, 1, context.scheduler, timing, prng.fork());
-    const transport = new SimClientTransport(context.net);
-    const bootstrap = Array.from({ length: context.brokers }, (_, at) => clientAddress(at + 1));
-    const view = new ClusterView(transport, world, bootstrap);
-    this.producer = new Producer(
-      { lingerMs: prng.pick([0, 2, 10]), deliveryTimeoutMs: 20_000, requestTimeoutMs: 2_000 },
-      { transport, world, view, codecs: new Codecs(), crc32c },
-    );
+    this.producer = simProducer(context, prng);
     this.work(options);
   }
 

@@ -5,6 +5,9 @@ import { expect } from 'chai';
 import { Prng } from '../../../src/base/prng.js';
 import { isPortFree } from '../../../src/cli/processes.js';
 import { runCli } from '../../../src/cli/program.js';
+import { MillraceClient } from '../../../src/client/index.js';
+import { BrokerError } from '../../../src/model/errors.js';
+import { eventually } from '../../support/eventually.js';
 import { FakeIo } from '../../support/fake-io.js';
 
 interface Ended {
@@ -119,10 +122,62 @@ describe('millrace on this machine', function () {
     expect(await json(...produce, '0')).to.include({ offset: 0, nextOffset: 3, records: 3 });
     const again = await millrace(...produce, '0');
     expect(again.code).to.not.equal(0);
-    expect(again.err).to.match(/^EXPECTATION_FAILED: .*offset 0.*ends at 3/);
+    expect(again.err).to.match(/^millrace: EXPECTATION_FAILED: .*offset 0.*ends at 3/);
     expect((await millrace(...produce, '3')).out.toString()).to.match(/at offset 3.*ends at 6/);
     const back = await millrace('consume', 'exact', '-b', '-e');
     expect(back.out.toString()).to.equal('a\nb\nc\na\nb\nc\n');
+  });
+
+  it('gives each offset to one of those who expect it, through the deaths of leaders', async () => {
+    await json('topic', 'create', 'counter', '-r', '3');
+    const taken = new Map<number, string>();
+    let isOver = false;
+    const count = async (client: MillraceClient, name: string): Promise<void> => {
+      const producer = client.producer();
+      for (let end = 0; !isOver;) {
+        const value = `${name} at ${end}`;
+        const at = { topic: 'counter', partition: 0, expectedOffset: end };
+        try {
+          const { offset, nextOffset } = await producer.appendIf({ ...at, records: [{ value }] });
+          expect([offset, taken.get(offset)]).to.deep.equal([end, undefined]);
+          taken.set(offset, value);
+          end = nextOffset;
+        } catch (thrown) {
+          if (!(thrown instanceof BrokerError) || thrown.code !== 'EXPECTATION_FAILED')
+            throw thrown;
+          end = thrown.facts.logEndOffset ?? -1;
+        }
+      }
+    };
+    const bootstrap = env['MILLRACE_BOOTSTRAP'] ?? '';
+    const clients = ['a', 'b', 'c'].map(
+      (name) => [name, new MillraceClient({ bootstrap })] as const,
+    );
+    const counting = clients.map(([name, client]) => count(client, name));
+    const goesOn = async (what: string): Promise<void> => {
+      const from = taken.size;
+      await eventually(`counting ${what}`, () => taken.size >= from + 50, 30_000);
+    };
+    try {
+      for (const round of [1, 2]) {
+        await goesOn(`before kill ${round}`);
+        const { partitions } = (await json('topic', 'describe', 'counter')) as {
+          partitions: { leader: number }[];
+        };
+        const leader = String(partitions[0]?.leader);
+        await json('local', 'kill', leader);
+        await goesOn(`after kill ${round}`);
+        await json('local', 'restart', leader);
+      }
+    } finally {
+      isOver = true;
+      const ended = await Promise.allSettled(counting);
+      await Promise.all(clients.map(([, client]) => client.close()));
+      for (const end of ended) if (end.status === 'rejected') throw end.reason;
+    }
+    const { out } = await millrace('consume', 'counter', '-b', '-e');
+    const there = out.toString().trimEnd().split('\n');
+    expect(there).to.deep.equal(Array.from({ length: taken.size }, (_, at) => taken.get(at)));
   });
 
   it('says what a record holds, as JSON', async () => {

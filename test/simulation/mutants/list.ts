@@ -249,4 +249,44 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'X4',
+    what: 'an expected offset is compared with what is committed',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/broker/partition-appender.ts',
+        find: 'pending.expectedOffset !== tenure.logEnd',
+        replace: 'pending.expectedOffset !== tenure.state.highWatermark',
+      },
+    ],
+  },
+  {
+    id: 'X5',
+    what: 'a repetition is compared anew',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/broker/partition-appender.ts',
+        find: '    if (isIdempotent) {\n      if (!this.validateProducer',
+        replace:
+          '    if (pending.expectedOffset !== undefined && pending.expectedOffset !== tenure.logEnd) {\n' +
+          '      this.contest(tenure, pending, pending.expectedOffset);\n' +
+          '      return undefined;\n    }\n' +
+          '    if (isIdempotent) {\n      if (!this.validateProducer',
+      },
+    ],
+  },
+  {
+    id: 'X6',
+    what: 'an expected offset is refused for what may yet be lost',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/broker/partition-appender.ts',
+        find: 'pending.refuseAfter(isCommitted ? undefined : last, ',
+        replace: 'pending.refuseAfter(isCommitted ? undefined : undefined, ',
+      },
+    ],
+  },
 ];
