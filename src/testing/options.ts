@@ -49,7 +49,7 @@ export const TEST_SETTINGS = {
   raftTickMs: 10,
   raftElectionTicks: 20,
   raftHeartbeatTicks: 2,
-  retentionCheckMs: 1_000,
+  retentionCheckMs: 250,
   brokerHeartbeatMs: 100,
   brokerSessionMs: 2_000,
   drainMs: 1_000,
