@@ -1,13 +1,6 @@
-import type { Command } from 'commander';
-import type {
-  ConsumedBatch,
-  Consumer,
-  GroupConsumer,
-  MillraceClient,
-  StartAt,
-  StoredRecord,
-} from '../../client/index.js';
-import { UsageError, timeText, type Io } from '../io.js';
+import { Option, type Command } from 'commander';
+import type { Consumer, GroupConsumer, MillraceClient, StartAt } from '../../client/index.js';
+import { UsageError, type Io } from '../io.js';
 import {
   OFFSET_MAX,
   clusterCommand,
@@ -18,8 +11,9 @@ import {
   type ClusterOptions,
 } from '../options.js';
 import { StreamWriter } from '../stream-writer.js';
+import { FORMATS, encoderFor, formatOf, type PrintOptions } from './consume-output.js';
 
-interface ConsumeOptions extends ClusterOptions {
+interface ConsumeOptions extends ClusterOptions, PrintOptions {
   readonly fromBeginning?: boolean;
   readonly offset?: number;
   readonly last?: number;
@@ -29,8 +23,6 @@ interface ConsumeOptions extends ClusterOptions {
   readonly partitions?: readonly number[];
   readonly exitAtEnd?: boolean;
   readonly maxRecords?: number;
-  readonly raw?: boolean;
-  readonly verbose?: boolean;
   readonly onOutOfRange: 'error' | 'beginning' | 'end';
 }
 
@@ -61,13 +53,21 @@ export function consumeCommand(io: Io): Command {
     )
     .option('-e, --exit-at-end', 'stop at the end as it is now')
     .option('-m, --max-records <n>', 'stop after so many', wholeNumber(1, OFFSET_MAX))
-    .option('--raw', 'values back to back, byte for byte, nothing between them')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'text: a value a line; raw: values back to back, byte for byte; ' +
+          'json: values, which must be JSON, one a line; ' +
+          'ndjson: whole records as JSON, one a line, as produce --format ndjson takes them',
+      ).choices(FORMATS),
+    )
+    .option('--raw', 'the same as --format raw')
     .option('-v, --verbose', 'partition, offset, time and key before each value')
+    .option('--headers', 'headers before each value')
+    .option('--key-separator <text>', 'key and this before each value')
     .option('--on-out-of-range <policy>', 'error, beginning or end', outOfRange, 'error')
     .action(async (topic: string, options: ConsumeOptions) => {
-      if (options.raw === true && (options.json === true || options.verbose === true)) {
-        throw new UsageError('--raw prints nothing but values: leave --json and --verbose out');
-      }
+      formatOf(options);
       if (options.instanceId !== undefined && !isMember(options)) {
         throw new UsageError('--instance-id needs --group, and no --partitions');
       }
@@ -173,51 +173,4 @@ async function consume(
     }
     await writer.end();
   });
-}
-
-type Encoder = (batch: ConsumedBatch, records: readonly StoredRecord[]) => Uint8Array;
-
-function encoderFor(options: ConsumeOptions): Encoder {
-  if (options.raw === true) {
-    return (_batch, records) => Buffer.concat(records.map((r) => r.value ?? new Uint8Array()));
-  }
-  if (options.json === true) {
-    return (batch, records) =>
-      Buffer.from(records.map((r) => `${JSON.stringify(jsonOf(batch, r))}\n`).join(''));
-  }
-  const newline = Buffer.from('\n');
-  return (batch, records) =>
-    Buffer.concat(
-      records.flatMap((r) => {
-        const value = r.value ?? new Uint8Array();
-        if (options.verbose !== true) return [value, newline];
-        const time = timeText(r.timestampMs);
-        const head = `${batch.partition}:${r.offset}\t${time}\t`;
-        return [Buffer.from(head), r.key ?? Buffer.from('-'), Buffer.from('\t'), value, newline];
-      }),
-    );
-}
-
-function jsonOf(batch: ConsumedBatch, record: StoredRecord): unknown {
-  return {
-    topic: batch.topic,
-    partition: batch.partition,
-    offset: record.offset,
-    timestampMs: record.timestampMs,
-    ...bytesField('key', record.key),
-    ...bytesField('value', record.value),
-    headers: record.headers.map((h) => ({ name: h.key, ...bytesField('value', h.value) })),
-  };
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-/** Text as text; other bytes as base64, under another name; null for none. */
-function bytesField(name: string, bytes: Uint8Array | undefined): Record<string, string | null> {
-  if (bytes === undefined) return { [name]: null };
-  try {
-    return { [name]: utf8.decode(bytes) };
-  } catch {
-    return { [`${name}Base64`]: Buffer.from(bytes).toString('base64') };
-  }
 }

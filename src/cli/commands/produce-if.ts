@@ -5,11 +5,16 @@ import { LIMITS } from '../../model/limits.js';
 import { grouped, type Io } from '../io.js';
 import { LineSplitter } from '../lines.js';
 import { withClient, type ClusterOptions } from '../options.js';
-import { failureOf, openInput, recordParser, type LineOptions } from './produce-input.js';
+import {
+  failureOf,
+  inputFormatOf,
+  openInput,
+  recordParser,
+  type LineOptions,
+} from './produce-input.js';
 
 export interface ProduceIfOptions extends ClusterOptions, LineOptions {
   readonly file?: string;
-  readonly raw?: boolean;
   readonly compression: Compression;
   readonly deliveryTimeout: number;
 }
@@ -47,10 +52,13 @@ export async function produceIf(
 async function readRecords(stream: Readable, options: ProduceIfOptions): Promise<Records> {
   const records: Records[number][] = [];
   const parse = recordParser(options);
-  const splitter = new LineSplitter((source, start, end) => {
-    records.push(parse(Buffer.from(source.subarray(start, end))));
-    return undefined;
-  }, options.raw === true);
+  const splitter = new LineSplitter(
+    (source, start, end) => {
+      records.push(parse(Buffer.from(source.subarray(start, end))));
+      return undefined;
+    },
+    inputFormatOf(options) === 'raw',
+  );
   let bytes = 0;
   try {
     for await (const chunk of stream as AsyncIterable<Buffer>) {

@@ -6,7 +6,13 @@ import { CommandError, UsageError, bytesText, grouped, type Io } from '../io.js'
 import { LineSplitter, type LineTaker } from '../lines.js';
 import { OFFSET_MAX, clusterCommand, keyValue, wholeNumber, withClient } from '../options.js';
 import { produceIf, type ProduceIfOptions } from './produce-if.js';
-import { failureOf, openInput, recordParser } from './produce-input.js';
+import {
+  INPUT_FORMATS,
+  failureOf,
+  inputFormatOf,
+  openInput,
+  recordParser,
+} from './produce-input.js';
 
 interface ProduceOptions extends ProduceIfOptions {
   readonly partition?: number;
@@ -22,7 +28,15 @@ export function produceCommand(io: Io): Command {
   return clusterCommand('produce', 'produce a record per line of a file or of standard input')
     .argument('<topic>')
     .option('-f, --file <path>', 'read this file instead of standard input')
-    .option('--raw', 'keep each line end as part of its record: every byte comes back')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'text: a line is a value; raw: and keeps its line end, so that every byte comes back; ' +
+          'json: a value must be JSON; ' +
+          'ndjson: a line is a whole record, as consume --format ndjson prints it',
+      ).choices(INPUT_FORMATS),
+    )
+    .option('--raw', 'the same as --format raw')
     .option('-k, --key <key>', 'the key of every record')
     .option('--key-separator <text>', 'a line is key, separator, value')
     .option('-H, --header <key=value>', 'a header of every record; may be repeated', keyValue)
@@ -43,10 +57,7 @@ export function produceCommand(io: Io): Command {
     .option('--delivery-timeout <ms>', 'give a record up after this', wholeNumber(1), 120_000)
     .option('-q, --quiet', 'no progress')
     .action(async (topic: string, options: ProduceOptions) => {
-      if (options.key !== undefined && options.keySeparator !== undefined) {
-        throw new UsageError('--key and --key-separator exclude each other');
-      }
-      if (options.keySeparator === '') throw new UsageError('--key-separator must not be empty');
+      inputFormatOf(options);
       const { expectOffset: expectedOffset, partition, acks } = options;
       if (expectedOffset === undefined) {
         await produce(io, topic, options);
@@ -75,7 +86,7 @@ async function produce(io: Io, topic: string, options: ProduceOptions): Promise<
     const unlisten = io.onInterrupt(() => abort.abort());
     try {
       const take = takerFor(producer, topic, options, tally);
-      const splitter = new LineSplitter(take, options.raw === true);
+      const splitter = new LineSplitter(take, inputFormatOf(options) === 'raw');
       await feed(input.stream, splitter, tally, abort.signal);
       await producer.flush();
     } catch (thrown) {
@@ -122,7 +133,12 @@ function takerFor(
   tally: Tally,
 ): LineTaker {
   const { partition, key, keySeparator, header } = options;
-  const isPlain = key === undefined && keySeparator === undefined && header === undefined;
+  const format = inputFormatOf(options);
+  const isPlain =
+    (format === 'text' || format === 'raw') &&
+    key === undefined &&
+    keySeparator === undefined &&
+    header === undefined;
   const to = { topic, partition };
   if (isPlain) {
     return (source, start, end) => {

@@ -198,6 +198,37 @@ describe('millrace on this machine', function () {
     expect(records[0]?.headers).to.deep.equal([{ name: 'h', value: 'x' }]);
   });
 
+  it('copies whole records from topic to topic, through lines of JSON', async () => {
+    const file = path.join(dir, 'copy.ndjson');
+    const records = [
+      {
+        timestampMs: 1_700_000_000_001,
+        key: 'k',
+        value: 'v',
+        headers: [{ name: 'h', value: 'x' }],
+      },
+      { timestampMs: 1_700_000_000_002, keyBase64: '/w==', value: null, headers: [] },
+      { timestampMs: 1_700_000_000_003, key: null, value: 'a\nb', headers: [] },
+    ];
+    writeFileSync(file, records.map((r) => `${JSON.stringify(r)}\n`).join(''));
+    for (const topic of ['first', 'second']) {
+      await json('topic', 'create', topic);
+      await json('produce', topic, '-f', file, '--format', 'ndjson');
+      const { out } = await millrace('consume', topic, '-b', '-e', '--format', 'ndjson');
+      const lines = out.toString().trimEnd().split('\n');
+      expect(lines.map((line) => JSON.parse(line) as unknown)).to.deep.equal(
+        records.map((r, offset) => ({ topic, partition: 0, offset, ...r })),
+      );
+      writeFileSync(file, out);
+    }
+    const wrong = await millrace('produce', 'first', '-f', file, '--format', 'json', '-H', 'a=b');
+    expect(wrong.code).to.equal(0);
+    writeFileSync(file, '{"value":"v"}\n{"vaule":"v"}\n');
+    const failed = await millrace('produce', 'first', '-f', file, '--format', 'ndjson');
+    expect(failed.code).to.equal(1);
+    expect(failed.err).to.match(/line 2 of the input: it has a field "vaule"/);
+  });
+
   it('refuses to look into the files of a broker that runs, and reads those of a stopped one', async () => {
     const state = JSON.parse(readFileSync(path.join(dir, 'local/cluster.json'), 'utf8')) as {
       brokers: { dataDir: string }[];

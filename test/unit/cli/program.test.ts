@@ -103,6 +103,15 @@ describe('millrace, the command line', () => {
       ['produce', 'x', '-k', 'a', '--key-separator', ':'],
       /exclude each other/,
     ],
+    [
+      'a separator beside keys of their own',
+      ['produce', 'x', '--format', 'ndjson', '--key-separator', ':'],
+      /keys of its own/,
+    ],
+    ['two formats to read', ['produce', 'x', '--raw', '--format', 'json'], /exclude each other/],
+    ['an unknown format', ['consume', 'x', '--format', 'xml'], /ndjson/],
+    ['two formats to print', ['consume', 'x', '--json', '--format', 'json'], /exclude each other/],
+    ['headers beside JSON', ['consume', 'x', '--format', 'ndjson', '--headers'], /--format text/],
     ['an expected offset of no partition', ['produce', 'x', '--expect-offset', '0'], /--partition/],
     [
       'an expected offset of -1',
