@@ -1,6 +1,7 @@
 /**
- * `npm run mutants`: plants one known bug at a time into a copy of the sources and runs the simulator
- * on it until a seed fails. A mutant that survives says that the simulator is blind there.
+ * `npm run mutants`: plants one known bug at a time into a copy of the sources and runs on it what has
+ * to notice: the simulator until a seed fails, or the scenarios of the consensus core until one does. A
+ * mutant that survives says where we are blind.
  */
 import { spawn } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -17,17 +18,29 @@ const COPIED = [
   'scripts',
   'test/simulation',
   'test/checker',
+  'test/unit/raft',
+  'test/support',
+  'test/data',
   'package.json',
   'tsconfig.json',
 ];
 
 interface Finding {
   readonly mutant: Mutant;
-  /** Undefined: it survived. */
-  readonly seed: number | undefined;
+  /** The seed or the test that failed; undefined: it survived. */
+  readonly caughtBy: string | undefined;
   readonly seeds: number;
   readonly seconds: number;
   readonly error: string;
+}
+
+const SCENARIOS = ['test/unit/raft/data.test.ts', 'test/unit/raft/known-bugs.test.ts'];
+
+interface TestReport {
+  readonly failures: readonly {
+    readonly fullTitle: string;
+    readonly err: { readonly message?: string };
+  }[];
 }
 
 interface SimReport {
@@ -48,7 +61,7 @@ async function plant(directory: string, edit: Edit): Promise<void> {
 }
 
 /** The sources with the bug in them, in a directory of their own. */
-async function mutate(mutant: Mutant): Promise<string> {
+async function mutate(mutant: Pick<Mutant, 'id' | 'edits'>): Promise<string> {
   const directory = await mkdtemp(path.join(tmpdir(), `millrace-${mutant.id}-`));
   for (const part of COPIED) {
     await cp(path.join(ROOT, part), path.join(directory, part), { recursive: true });
@@ -58,9 +71,9 @@ async function mutate(mutant: Mutant): Promise<string> {
   return directory;
 }
 
-function simulate(directory: string, args: readonly string[]): Promise<string> {
+function run(directory: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/sim.ts', ...args], {
+    const child = spawn(process.execPath, ['--import', 'tsx', ...args], {
       cwd: directory,
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -71,21 +84,54 @@ function simulate(directory: string, args: readonly string[]): Promise<string> {
   });
 }
 
+type Catch = Pick<Finding, 'caughtBy' | 'seeds' | 'error'>;
+
+async function bySimulator(
+  directory: string,
+  level: string,
+  args: readonly string[],
+): Promise<Catch> {
+  const all = ['scripts/sim.ts', ...args, '--level', level, '--json', '--stop-on-failure'];
+  const report = JSON.parse(await run(directory, all)) as SimReport;
+  const first = [...report.failures].sort((a, b) => a.seed - b.seed)[0];
+  return {
+    caughtBy: first === undefined ? undefined : `seed ${first.seed}`,
+    seeds: report.seeds,
+    error: first?.error.split('\n')[0] ?? '',
+  };
+}
+
+async function byScenarios(directory: string): Promise<Catch> {
+  const mocha = 'node_modules/mocha/bin/mocha.js';
+  const options = ['--no-config', '--extension', 'ts', '--timeout', '60000', '--bail'];
+  const args = [...options, '--reporter', 'json', ...SCENARIOS];
+  const { failures } = JSON.parse(await run(directory, [mocha, ...args])) as TestReport;
+  const [first] = failures;
+  const error = first?.err.message?.split('\n')[0] ?? '';
+  return { caughtBy: first?.fullTitle, seeds: 0, error };
+}
+
+/** Scenarios that fail by themselves catch nothing. */
+async function checkScenarios(): Promise<void> {
+  const directory = await mutate({ id: 'M0', edits: [] });
+  try {
+    const { caughtBy, error } = await byScenarios(directory);
+    if (caughtBy !== undefined) throw new Error(`without any mutant: ${caughtBy}: ${error}`);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
 async function hunt(mutant: Mutant, args: readonly string[]): Promise<Finding> {
   const startedAt = performance.now();
   const directory = await mutate(mutant);
   try {
-    const all = [...args, '--level', mutant.level, '--json', '--stop-on-failure'];
-    const output = await simulate(directory, all);
-    const report = JSON.parse(output) as SimReport;
-    const first = [...report.failures].sort((a, b) => a.seed - b.seed)[0];
-    return {
-      mutant,
-      seed: first?.seed,
-      seeds: report.seeds,
-      seconds: (performance.now() - startedAt) / 1_000,
-      error: first?.error.split('\n')[0] ?? '',
-    };
+    const { level } = mutant;
+    const caught =
+      level === 'scenarios'
+        ? await byScenarios(directory)
+        : await bySimulator(directory, level, args);
+    return { mutant, ...caught, seconds: (performance.now() - startedAt) / 1_000 };
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -105,22 +151,22 @@ async function main(): Promise<void> {
   const mutants = MUTANTS.filter(({ id }) => wanted?.includes(id) ?? true);
   const { seeds, seconds, workers } = values;
   const args = ['--seeds', seeds, '--seconds', seconds, '--workers', workers];
+  if (mutants.some(({ level }) => level === 'scenarios')) await checkScenarios();
   const findings: Finding[] = [];
   for (const mutant of mutants) {
     const finding = await hunt(mutant, args);
     findings.push(finding);
     if (values.json) continue;
-    const how =
-      finding.seed === undefined
-        ? `SURVIVED ${finding.seeds} seeds`
-        : `caught by seed ${finding.seed}, ${finding.seeds} run`;
+    const { caughtBy, seeds: count } = finding;
+    const ran = mutant.level === 'scenarios' ? '' : `, ${count} run`;
+    const how = caughtBy === undefined ? `SURVIVED${ran}` : `caught by ${caughtBy}${ran}`;
     const took = `${finding.seconds.toFixed(1)} s`;
     process.stdout.write(
       `${mutant.id.padEnd(4)} ${how.padEnd(34)} ${took.padStart(8)}  ${mutant.what}\n`,
     );
     if (finding.error !== '') process.stdout.write(`     ${finding.error.slice(0, 160)}\n`);
   }
-  const survivors = findings.filter(({ seed }) => seed === undefined);
+  const survivors = findings.filter(({ caughtBy }) => caughtBy === undefined);
   if (values.json) {
     const rows = findings.map(({ mutant, ...rest }) => ({
       id: mutant.id,

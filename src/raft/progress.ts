@@ -151,7 +151,6 @@ export class Progress {
     const { probeEnd, probeBytes } = this;
     this.state = 'replicate';
     this.isPaused = false;
-    this.inflights.reset();
     this.next = logIndex(this.match + 1);
     if (isProbeAnswered && probeEnd > this.match) {
       this.inflights.add(probeEnd, probeBytes);

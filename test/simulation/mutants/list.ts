@@ -12,8 +12,8 @@ export interface Mutant {
   /** As in RELIABILITY.md §8; X for ours. */
   readonly id: string;
   readonly what: string;
-  /** Where to look for it. */
-  readonly level: Level;
+  /** Where to look for it: in the simulator, or in the scenarios of the consensus core. */
+  readonly level: Level | 'scenarios';
   readonly edits: readonly Edit[];
 }
 
@@ -154,6 +154,159 @@ export const MUTANTS: readonly Mutant[] = [
         file: `${CORE}/raft-log.ts`,
         find: '    this.memberships.truncateAfter(index);\n    this.lowerDurable(index);',
         replace: '    this.lowerDurable(index);',
+      },
+    ],
+  },
+  {
+    id: 'M6',
+    what: 'what is committed may be truncated',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/raft-log.ts`,
+        find: "invariant(index >= this.commitIndex, 'committed entries stay', {",
+        replace: "invariant(index >= 0, 'committed entries stay', {",
+      },
+      {
+        file: `${CORE}/step-follower.ts`,
+        find: "invariant(first.index > this.verified, 'one leader never contradicts itself', {",
+        replace: "invariant(first.index > 0, 'one leader never contradicts itself', {",
+      },
+    ],
+  },
+  {
+    id: 'M11',
+    what: 'a leader may be asked to read before anything of its term is committed',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/step-leader.ts`,
+        find: 'return this.replica.log.commit >= this.opening;',
+        replace: 'return this.opening > 0;',
+      },
+    ],
+  },
+  {
+    id: 'M14',
+    what: 'a learner counts like a voter',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/step-leader.ts`,
+        find: 'const index = quorumValue(log.membership, (id) =>',
+        replace:
+          'const everybody = { ...log.membership, voters: [...log.membership.voters, ...log.membership.learners] };\n    const index = quorumValue(everybody, (id) =>',
+      },
+    ],
+  },
+  {
+    id: 'M15',
+    what: 'a leader that is removed still counts itself',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/step-leader.ts`,
+        find: 'const index = quorumValue(log.membership, (id) =>',
+        replace:
+          'const withSelf = { ...log.membership, voters: [...new Set([...log.membership.voters, self])] };\n    const index = quorumValue(withSelf, (id) =>',
+      },
+    ],
+  },
+  {
+    id: 'M17',
+    what: 'the membership in a snapshot is ignored',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/raft-log.ts`,
+        find: 'this.memberships.reset({ index: snapshot.last.index, membership: snapshot.membership });',
+        replace:
+          'this.memberships.reset({ index: snapshot.last.index, membership: this.membership });',
+      },
+    ],
+  },
+  {
+    id: 'M18',
+    what: 'a pre-vote does not look at the log',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/election.ts`,
+        find: 'const granted = isTermGood && this.isLogGood(m) && !this.goesBefore(m);',
+        replace: 'const granted = isTermGood && !this.goesBefore(m);',
+      },
+    ],
+  },
+  {
+    id: 'M19',
+    what: 'a pre-vote raises the term of who is asked',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/election.ts`,
+        find: '    this.answerPreVote(m);\n  }',
+        replace:
+          '    if (m.term > this.replica.term) this.transitions.becomeFollower(m.term, undefined);\n    this.answerPreVote(m);\n  }',
+      },
+    ],
+  },
+  {
+    id: 'M20',
+    what: 'a leader without a quorum stays in office',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/step-leader.ts`,
+        find: 'if (!this.checkQuorum()) {',
+        replace: 'if (!this.checkQuorum() && this.ticks < 0) {',
+      },
+    ],
+  },
+  {
+    id: 'M21',
+    what: 'every replica waits for the same number of ticks',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/election-timer.ts`,
+        find: 'return this.config.electionTicks + this.random.int(this.config.electionTicks);',
+        replace: 'return this.config.electionTicks;',
+      },
+    ],
+  },
+  {
+    id: 'M22',
+    what: 'a leader of an older term is obeyed',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/raft-core.ts`,
+        find: 'if (m.term < replica.term) {\n      this.correct(m.from);',
+        replace: 'if (m.term < 0) {\n      this.correct(m.from);',
+      },
+    ],
+  },
+  {
+    id: 'M40',
+    what: 'a read is confirmed by an answer to an earlier round',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/read-barriers.ts`,
+        find: 'this.pending.push({ token, index: commit, round: this.lastRound + 1 });',
+        replace: 'this.pending.push({ token, index: commit, round: this.lastRound });',
+      },
+    ],
+  },
+  {
+    id: 'X4',
+    what: 'a voter just added is taken for silent',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/replicator.ts`,
+        find: 'peer.joinedAtTick = tick;',
+        replace: 'peer.joinedAtTick = Math.min(tick, -Infinity);',
       },
     ],
   },

@@ -109,6 +109,8 @@ describe('messages no correct peer sends', () => {
     });
     net.tick(1, 100);
     expect(status(net, 1)).include({ role: 'follower', term: TERM_LIMIT - 1 });
+    give(net, { ...base(2, 1, TERM_LIMIT - 1), kind: 'timeoutNow' });
+    expect(status(net, 1)).include({ role: 'follower', term: TERM_LIMIT - 1 });
   });
 });
 
