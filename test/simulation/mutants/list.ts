@@ -403,7 +403,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: 'X4',
+    id: 'X5',
     what: 'an expected offset is compared with what is committed',
     level: 'broker',
     edits: [
@@ -415,7 +415,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: 'X5',
+    id: 'X6',
     what: 'a repetition is compared anew',
     level: 'broker',
     edits: [
@@ -431,7 +431,7 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: 'X6',
+    id: 'X7',
     what: 'an expected offset is refused for what may yet be lost',
     level: 'broker',
     edits: [
