@@ -52,22 +52,33 @@ export function onAbort(signal: AbortSignal | undefined, run: () => void): Cance
  * through all its listeners to forget one, so it is given a single one here.
  */
 export class AbortWatch {
-  private readonly waits = new WeakMap<AbortSignal, Set<() => void>>();
+  private readonly waits = new WeakMap<
+    AbortSignal,
+    { readonly all: Set<() => void>; readonly unlisten: Cancel }
+  >();
 
-  /** The signal has not aborted yet. */
+  /** The signal has not aborted yet. It is listened to only as long as somebody waits. */
   watch(signal: AbortSignal, run: () => void): Cancel {
-    let waits = this.waits.get(signal);
-    if (waits === undefined) {
-      const all = new Set<() => void>();
-      waits = all;
-      this.waits.set(signal, all);
-      const tell = (): void => {
-        this.waits.delete(signal);
-        for (const each of [...all]) each();
-      };
-      signal.addEventListener('abort', tell, { once: true });
-    }
-    waits.add(run);
-    return () => waits.delete(run);
+    const waits = this.waits.get(signal) ?? this.listen(signal);
+    waits.all.add(run);
+    return () => {
+      if (!waits.all.delete(run) || waits.all.size > 0) return;
+      waits.unlisten();
+      this.waits.delete(signal);
+    };
+  }
+
+  private listen(signal: AbortSignal): {
+    readonly all: Set<() => void>;
+    readonly unlisten: Cancel;
+  } {
+    const all = new Set<() => void>();
+    const unlisten = onAbort(signal, () => {
+      this.waits.delete(signal);
+      for (const run of [...all]) run();
+    });
+    const waits = { all, unlisten };
+    this.waits.set(signal, waits);
+    return waits;
   }
 }

@@ -90,6 +90,21 @@ describe('aborting what waits', () => {
     expect(told).to.deep.equal([0, 2, 3]);
   });
 
+  it('listens to a signal only as long as somebody waits', () => {
+    const watch = new AbortWatch();
+    const controller = new AbortController();
+    const told: string[] = [];
+    for (const name of ['first', 'second']) {
+      const cancel = watch.watch(controller.signal, () => told.push(name));
+      cancel();
+      cancel();
+      expect(getEventListeners(controller.signal, 'abort')).to.be.empty;
+    }
+    watch.watch(controller.signal, () => told.push('third'));
+    controller.abort();
+    expect(told).to.deep.equal(['third']);
+  });
+
   describe('a send', () => {
     function blocked(
       options: ProducerOptions = {},
