@@ -13,9 +13,9 @@ export interface PastState {
 }
 
 export interface PastStatesLimits {
-  /** Bytes of log from one to the next, at first. */
+  /** Bytes of log from one to the next, at least. */
   readonly strideBytes: number;
-  /** More than these halve their number and double the stride. */
+  /** More than these halve their number and double the stride; few of them halve it. */
   readonly statesMax: number;
   readonly stateBytesMax: number;
 }
@@ -23,7 +23,7 @@ export interface PastStatesLimits {
 const LIMITS: PastStatesLimits = {
   strideBytes: 4 * 1024 * 1024,
   statesMax: 32,
-  stateBytesMax: 512 * 1024,
+  stateBytesMax: 128 * 1024,
 };
 
 /**
@@ -31,7 +31,8 @@ const LIMITS: PastStatesLimits = {
  * instead of applying again, and so reading, everything that it drops.
  *
  * Invariants: they rise by index; each is what applying the log up to its index gives, since what is
- * noted was applied. A convenience of one process: without any, the log is read.
+ * noted was applied. A convenience of one process: without any, as for logs whose state is large, what
+ * is dropped is read.
  */
 export class PastStates {
   private readonly limits: PastStatesLimits;
@@ -54,11 +55,13 @@ export class PastStates {
     const { bytesTotal } = state.index;
     if (bytesTotal - this.notedAt < this.stride) return;
     this.notedAt = bytesTotal;
+    const encoded = state.encode();
+    if (encoded.length > this.limits.stateBytesMax) return;
     this.push({
       index: state.appliedIndex,
       highWatermark: state.highWatermark,
       bytesTotal,
-      state: state.encode(),
+      state: encoded,
     });
     while (this.isTooMuch()) this.thin();
   }
@@ -79,6 +82,9 @@ export class PastStates {
       if (oldest === undefined || oldest.index > index) return;
       this.states.shift();
       this.bytes -= oldest.state.length;
+      const { strideBytes, statesMax, stateBytesMax } = this.limits;
+      const isRoomy = this.states.length * 4 < statesMax && this.bytes * 4 < stateBytesMax;
+      if (isRoomy) this.stride = Math.max(strideBytes, this.stride / 2);
     }
   }
 
@@ -100,7 +106,7 @@ export class PastStates {
     return this.states.length > statesMax || this.bytes > stateBytesMax;
   }
 
-  /** Keeps every other one, of one none. */
+  /** Keeps every other one. */
   private thin(): void {
     const all = this.states.clear();
     this.bytes = 0;

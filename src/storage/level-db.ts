@@ -23,6 +23,7 @@ type Bytes = Level<Uint8Array, Uint8Array>;
 
 /** LevelDB has it, but the package's types, shared with browsers, leave it out. */
 interface Compactable {
+  approximateSize(start: Uint8Array, end: Uint8Array): Promise<number>;
   compactRange(start: Uint8Array, end: Uint8Array): Promise<void>;
 }
 
@@ -94,6 +95,11 @@ export class LevelDb {
   /** Stores what is still in memory as a file of its own, apart from what is written next. */
   flush(): Promise<void> {
     return this.compact(NO_KEY, NO_KEY);
+  }
+
+  /** Bytes that the range takes in files, about. */
+  bytesOf(start: Uint8Array, end: Uint8Array): Promise<number> {
+    return (this.db as unknown as Compactable).approximateSize(start, end);
   }
 
   compact(start: Uint8Array, end: Uint8Array): Promise<void> {

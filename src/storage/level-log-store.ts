@@ -195,7 +195,11 @@ export class LevelLogStore implements LogStore {
 
   async sizeBytes(): Promise<number> {
     const directory = this.directory();
-    return (await directoryBytes(directory)) + (await directoryBytes(databaseDirectory(directory)));
+    const [own, database] = await Promise.all([
+      directoryBytes(directory),
+      directoryBytes(databaseDirectory(directory)),
+    ]);
+    return own + database;
   }
 
   close(): Promise<void> {

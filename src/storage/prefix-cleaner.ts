@@ -4,8 +4,10 @@ import { StoreFencedError } from '../ports/log-store.js';
 import { entryKey, entryKeyIndex } from './entry-codec.js';
 import type { LevelDb, LevelOperation } from './level-db.js';
 
-/** Keys deleted while the store's own writes wait. */
+/** Keys deleted while the store's own writes wait, ... */
 const SLICE_KEYS_MAX = 16_384;
+/** ... and bytes of values compacted while those of all other stores wait for LevelDB's thread. */
+const SLICE_BYTES = 64 * 1024 * 1024;
 
 /**
  * Gives a truncated prefix's bytes back: deletes its keys and has LevelDB compact what they covered,
@@ -67,9 +69,10 @@ export class PrefixCleaner {
     const db = this.store.database();
     const next = this.store.firstIndex();
     let first = await this.firstLeft(db, next);
+    const sliceKeys = await this.sliceKeys(db, first, next);
     while (first < next && !this.isStopped && db === this.store.database()) {
       const from = first;
-      const to = logIndex(Math.min(next, from + SLICE_KEYS_MAX));
+      const to = logIndex(Math.min(next, from + sliceKeys));
       await this.store.compactions.run(() => this.forget(db, from, to));
       first = to;
       this.cleaned = { db, next: to };
@@ -81,6 +84,12 @@ export class PrefixCleaner {
     if (this.cleaned?.db === db) return this.cleaned.next;
     const key = await this.ifCurrent(db, () => db.firstKey(entryKey(logIndex(0)), entryKey(next)));
     return key === undefined ? next : entryKeyIndex(key);
+  }
+
+  private async sliceKeys(db: LevelDb, first: LogIndex, next: LogIndex): Promise<number> {
+    const bytes = await this.ifCurrent(db, () => db.bytesOf(entryKey(first), entryKey(next)));
+    const slices = Math.max(1, Math.ceil((bytes ?? 0) / SLICE_BYTES));
+    return Math.min(SLICE_KEYS_MAX, Math.max(1, Math.ceil((next - first) / slices)));
   }
 
   private async forget(db: LevelDb, first: LogIndex, next: LogIndex): Promise<void> {

@@ -82,7 +82,9 @@ export async function openReplica(
     return { ...opened, loaded: { ...opened.loaded, wasCleanlyClosed } };
   } catch (error) {
     if (!isDamage(error)) {
-      await stateFile.update(record, { openingAttempts: attempts });
+      // Its write-ahead log may be gone by now, and with it the measure of what is to be verified.
+      const isSuspect = record.facts.isSuspect || !isLockedError(error);
+      await stateFile.update(record, { openingAttempts: attempts, isSuspect });
       throw error;
     }
     return await startOver(context, record, options, reasonOf(error));

@@ -67,6 +67,18 @@ describe('PastStates', () => {
     expect(none.length).to.equal(0);
   });
 
+  it('comes closer together again once the log is short', () => {
+    const past = new PastStates(LIMITS);
+    append(past, 2_000);
+    for (let i = 0; i < 12; i += 1) {
+      past.dropUpTo(state.appliedIndex);
+      append(past, 20);
+    }
+    past.dropUpTo(state.appliedIndex);
+    append(past, 60);
+    expect(past.length).to.be.within(4, 8);
+  });
+
   it('begins anew after another past', () => {
     const past = new PastStates(LIMITS);
     append(past, 60);
