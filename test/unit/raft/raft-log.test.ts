@@ -21,6 +21,15 @@ describe('raft log', () => {
     expect(log.last).deep.equal(id('2/2'));
   });
 
+  it('starts where a checkpoint stands, and hands out nothing before it again', () => {
+    const disk = new Disk(membershipOf([1, 2, 3]));
+    disk.entries = ['1/1', '1/2', '1/3'].map((at) => entry(at, at));
+    const log = new RaftLog({ ...disk.init(1, 1), applied: i(2) });
+    expect(log).include({ commit: 2, applied: 2, handed: 2, hasCommitted: false });
+    log.commitTo(i(3));
+    expect(log.takeCommitted()).deep.equal({ first: 3, next: 4 });
+  });
+
   const upToDate: [string, boolean][] = [
     ['2/2', true],
     ['2/3', true],
@@ -172,6 +181,7 @@ describe('raft log', () => {
     const snapshot = { last: id('2/9'), chain: 0, timeMs: 5, membership: membershipOf([1]) };
     log.install(snapshot);
     expect(log).include({ commit: 9, durable: 0, isInstalling: true, lastIndex: 9, lastTimeMs: 5 });
+    expect(log.recentBytes).equal(0);
     log.persisted(1);
     expect(log.durable).equal(0);
     expect(log.stageInstall(2)).equal(snapshot);
