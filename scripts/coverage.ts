@@ -5,31 +5,17 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { countBranches, countingPrelude, type Arm } from './lib/branches.js';
+import { copySources, ROOT } from './lib/source-copy.js';
 
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const COPIED = [
-  'src',
-  'test/unit/raft',
-  'test/support',
-  'test/data',
-  'package.json',
-  'tsconfig.json',
-];
 const TESTS = 'test/unit/raft';
 
-/** A copy of the sources in which `folder` counts; with the arms in the order of their numbers. */
+/** Makes `folder` count in a copy of the sources. The arms, in the order of their numbers. */
 async function instrument(folder: string, directory: string): Promise<Arm[]> {
-  for (const part of COPIED) {
-    await cp(path.join(ROOT, part), path.join(directory, part), { recursive: true });
-  }
-  await symlink(path.join(ROOT, 'node_modules'), path.join(directory, 'node_modules'));
   const arms: Arm[] = [];
   for (const name of (await readdir(path.join(ROOT, folder))).sort()) {
     if (!name.endsWith('.ts')) continue;
@@ -87,7 +73,7 @@ async function main(): Promise<void> {
       'percent-min': { type: 'string', default: '95' },
     },
   });
-  const directory = await mkdtemp(path.join(tmpdir(), 'millrace-coverage-'));
+  const directory = await copySources('coverage');
   try {
     const arms = await instrument(values.folder, directory);
     const percent = report(arms, await runTests(directory, arms.length));

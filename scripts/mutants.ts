@@ -4,26 +4,13 @@
  * mutant that survives says where we are blind.
  */
 import { spawn } from 'node:child_process';
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { MUTANTS, type Edit, type Mutant } from '../test/simulation/mutants/list.js';
-
-const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const COPIED = [
-  'src',
-  'scripts',
-  'test/simulation',
-  'test/checker',
-  'test/unit/raft',
-  'test/support',
-  'test/data',
-  'package.json',
-  'tsconfig.json',
-];
+import { copySources } from './lib/source-copy.js';
 
 interface Finding {
   readonly mutant: Mutant;
@@ -62,11 +49,7 @@ async function plant(directory: string, edit: Edit): Promise<void> {
 
 /** The sources with the bug in them, in a directory of their own. */
 async function mutate(mutant: Pick<Mutant, 'id' | 'edits'>): Promise<string> {
-  const directory = await mkdtemp(path.join(tmpdir(), `millrace-${mutant.id}-`));
-  for (const part of COPIED) {
-    await cp(path.join(ROOT, part), path.join(directory, part), { recursive: true });
-  }
-  await symlink(path.join(ROOT, 'node_modules'), path.join(directory, 'node_modules'));
+  const directory = await copySources(mutant.id, ['scripts', 'test/simulation', 'test/checker']);
   for (const edit of mutant.edits) await plant(directory, edit);
   return directory;
 }

@@ -7,7 +7,6 @@ export interface PastState {
   readonly index: LogIndex;
   /** All records up to that entry lie below. */
   readonly highWatermark: Offset;
-  readonly bytesTotal: number;
   /** PartitionState.encode() at that entry. */
   readonly state: Uint8Array;
 }
@@ -60,7 +59,6 @@ export class PastStates {
     this.push({
       index: state.appliedIndex,
       highWatermark: state.highWatermark,
-      bytesTotal,
       state: encoded,
     });
     while (this.isTooMuch()) this.thin();

@@ -1,6 +1,7 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import type { RaftGroupId } from '../model/ids.js';
+import { logIndex, term, type RaftGroupId } from '../model/ids.js';
+import type { EntryId } from '../model/log-entry.js';
 import type { Snapshot } from '../ports/log-store.js';
 import type { SnapshotMeta } from '../raft/io.js';
 import { syncDirectory, writeFileDurably } from './durable-files.js';
@@ -8,6 +9,7 @@ import { IDENTITY_KEY } from './entry-codec.js';
 import { LevelDb } from './level-db.js';
 import { encodeGenerationIdentity, type GenerationIdentity } from './log-map.js';
 import type { MemoryShare } from './memory-budget.js';
+import type { ReplicaRecord } from './state-file.js';
 import { encodeSnapshot } from './state-files.js';
 import type { StoreContext } from './store-context.js';
 
@@ -75,4 +77,45 @@ export async function createGeneration(
     throw error;
   }
   return db;
+}
+
+/** What a replica that needs no repair has lost. */
+export const NOTHING_LOST: EntryId = { term: term(0), index: logIndex(0) };
+
+/**
+ * Makes the generation after a replica's current one, from a snapshot, and has the state file name it:
+ * from then on it is the replica's. The caller closes and removes the old one. If it rejects, the old
+ * one still counts.
+ */
+export async function replaceGeneration(
+  context: StoreContext,
+  record: ReplicaRecord,
+  by: {
+    readonly snapshot: Snapshot;
+    readonly needsRepair: boolean;
+    readonly share: MemoryShare;
+    /** Nobody reads the old one any more. */
+    readonly oldIsFree: () => Promise<void>;
+  },
+): Promise<LevelDb> {
+  const { snapshot, needsRepair } = by;
+  const { incarnation, spec, generation } = record.facts;
+  const id = { groupId: spec.groupId, generation: generation + 1, incarnation };
+  const directory = generationDirectory(context.replicasDirectory, id);
+  await rm(directory, { recursive: true, force: true });
+  const db = await createGeneration(context, id, { meta: snapshot.meta, snapshot }, by.share);
+  try {
+    await by.oldIsFree();
+    const { hardState, lost } = record.facts;
+    await context.stateFile.update(record, {
+      generation: id.generation,
+      hardState: { ...hardState, needsRepair },
+      lost: needsRepair ? lost : NOTHING_LOST,
+      snapshot: { last: snapshot.meta.last, chain: snapshot.meta.chain },
+    });
+    return db;
+  } catch (error) {
+    await db.close();
+    throw error;
+  }
 }

@@ -94,7 +94,7 @@ export class LevelDb {
 
   /** Stores what is still in memory as a file of its own, apart from what is written next. */
   flush(): Promise<void> {
-    return this.compact(NO_KEY, NO_KEY);
+    return this.compact(END_KEY, END_KEY);
   }
 
   /** Bytes that the range takes in files, about. */
@@ -113,7 +113,7 @@ export class LevelDb {
 
 const PAIRS_PER_READ = 4096;
 /** Behind every key. */
-const NO_KEY = Uint8Array.of(0xff);
+const END_KEY = Uint8Array.of(0xff);
 
 /** LevelDB is open elsewhere: in this process or another. */
 export function isLockedError(error: unknown): boolean {

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { invariant } from '../base/assert.js';
 import { deferred } from '../base/deferred.js';
-import { logIndex, term, type LogIndex } from '../model/ids.js';
+import { logIndex, type LogIndex } from '../model/ids.js';
 import { type EntryId, type IndexRange, type LogEntry, type LogSlice } from '../model/log-entry.js';
 import type { Membership } from '../model/membership.js';
 import {
@@ -18,16 +18,19 @@ import { batchBytes, buildBatch } from './batch-builder.js';
 import { directoryBytes, readFileIfThere, writeFileDurably } from './durable-files.js';
 import {
   checkpointFile,
-  createGeneration,
   databaseDirectory,
   generationDirectory,
+  NOTHING_LOST,
+  replaceGeneration,
   snapshotFile,
 } from './generation.js';
+import { Fence } from './fence.js';
 import type { LevelDb } from './level-db.js';
 import { LogMap, tailOf, type LogTail } from './log-map.js';
 import { LogReader } from './log-reader.js';
 import type { MemoryShare } from './memory-budget.js';
 import { PrefixCleaner } from './prefix-cleaner.js';
+import { Readers } from './readers.js';
 import { scrub, type ScrubPace } from './scrub.js';
 import type { ReplicaRecord } from './state-file.js';
 import { decodeSnapshot, encodeCheckpoint, encodeSnapshot } from './state-files.js';
@@ -69,11 +72,9 @@ export class LevelLogStore implements LogStore {
   private readableNext: number;
   /** Given jobs that replace what is there. */
   private replacing = 0;
-  private readers = 0;
-  private onReadersGone: (() => void) | undefined;
+  private readonly readers = new Readers();
   private prefixTurn: Promise<unknown> = Promise.resolve();
-  private fencedBy: { readonly cause: unknown } | undefined;
-  private suspicion: Promise<void> | undefined;
+  private readonly fencing: Fence;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -84,6 +85,7 @@ export class LevelLogStore implements LogStore {
   ) {
     this.context = context;
     this.record = record;
+    this.fencing = new Fence(context, record);
     this.db = opened.db;
     this.map = opened.map;
     this.reader = new LogReader(opened.db, opened.map, context.crc32c);
@@ -261,7 +263,7 @@ export class LevelLogStore implements LogStore {
     const { hardState, lost } = this.record.facts;
     return this.context.stateFile.update(this.record, {
       hardState: { ...hardState, needsRepair },
-      lost: needsRepair ? lost : NOTHING,
+      lost: needsRepair ? lost : NOTHING_LOST,
     });
   }
 
@@ -284,7 +286,7 @@ export class LevelLogStore implements LogStore {
   private async runQueue(): Promise<void> {
     // What else this turn gives shares the first batch.
     await Promise.resolve();
-    while (this.queue.length > 0 && this.fencedBy === undefined) {
+    while (this.queue.length > 0 && !this.fencing.isUp) {
       const alone = this.queue.takeAlone();
       const jobs = alone === undefined ? this.queue.takeBatch(BATCH_BYTES_MAX) : [alone];
       try {
@@ -297,7 +299,7 @@ export class LevelLogStore implements LogStore {
       }
     }
     this.running = undefined;
-    if (this.fencedBy !== undefined) this.rejectQueue();
+    if (this.fencing.isUp) this.rejectQueue();
   }
 
   private async writeBatch(jobs: readonly WriteJob[]): Promise<void> {
@@ -400,32 +402,13 @@ export class LevelLogStore implements LogStore {
   }
 
   private async install(snapshot: Snapshot, needsRepair: boolean): Promise<void> {
-    const { directory: old, generation } = this.current();
-    const { incarnation, spec } = this.record.facts;
-    const id = { groupId: spec.groupId, generation: generation + 1, incarnation };
-    await rm(generationDirectory(this.context.replicasDirectory, id), {
-      recursive: true,
-      force: true,
+    const old = this.directory();
+    const db = await replaceGeneration(this.context, this.record, {
+      snapshot,
+      needsRepair,
+      share: this.share,
+      oldIsFree: () => this.readers.gone(),
     });
-    const db = await createGeneration(
-      this.context,
-      id,
-      { meta: snapshot.meta, snapshot },
-      this.share,
-    );
-    try {
-      await this.readersGone();
-      const { hardState, lost } = this.record.facts;
-      await this.context.stateFile.update(this.record, {
-        generation: id.generation,
-        hardState: { ...hardState, needsRepair },
-        lost: needsRepair ? lost : NOTHING,
-        snapshot: { last: snapshot.meta.last, chain: snapshot.meta.chain },
-      });
-    } catch (error) {
-      await db.close();
-      throw error;
-    }
     const oldDb = this.db;
     this.db = db;
     this.map = new LogMap(snapshot.meta);
@@ -441,22 +424,8 @@ export class LevelLogStore implements LogStore {
   // --- reading -------------------------------------------------------------------------------
 
   /** Runs a read; an install waits for it before it closes what is being read. */
-  private async reading<T>(read: () => Promise<T>): Promise<T> {
-    this.readers += 1;
-    try {
-      return await this.guarded(read());
-    } finally {
-      this.readers -= 1;
-      if (this.readers === 0) this.onReadersGone?.();
-    }
-  }
-
-  private async readersGone(): Promise<void> {
-    if (this.readers === 0) return;
-    await new Promise<void>((resolve) => {
-      this.onReadersGone = resolve;
-    });
-    this.onReadersGone = undefined;
+  private reading<T>(read: () => Promise<T>): Promise<T> {
+    return this.readers.run(() => this.guarded(read()));
   }
 
   // --- life ----------------------------------------------------------------------------------
@@ -480,17 +449,7 @@ export class LevelLogStore implements LogStore {
   }
 
   private fence(cause: unknown): void {
-    if (this.fencedBy !== undefined) return;
-    this.fencedBy = { cause };
-    const { groupId } = this.record.facts.spec;
-    this.context.log?.error({ raftGroup: groupId, error: String(cause) }, 'store fenced');
-    if (cause instanceof StoreDamagedError) {
-      // The next opening looks at everything, not only at the tail.
-      this.suspicion = this.context.stateFile
-        .update(this.record, { isSuspect: true })
-        .catch(() => undefined);
-    }
-    if (this.running === undefined) this.rejectQueue();
+    if (this.fencing.raise(cause) && this.running === undefined) this.rejectQueue();
   }
 
   private rejectQueue(): void {
@@ -498,10 +457,8 @@ export class LevelLogStore implements LogStore {
   }
 
   private refusal(): Error | undefined {
-    if (this.fencedBy !== undefined) {
-      return new StoreFencedError('an earlier error closed this store', this.fencedBy);
-    }
-    return this.closing === undefined ? undefined : new StoreFencedError('this store is closed');
+    if (this.fencing.isUp || this.closing === undefined) return this.fencing.refusal;
+    return new StoreFencedError('this store is closed');
   }
 
   private assertUsable(): void {
@@ -530,11 +487,11 @@ export class LevelLogStore implements LogStore {
       await this.prefixTurn;
       await this.lastGiven;
       await this.running;
-      await this.readersGone();
+      await this.readers.gone();
       await this.cleaner.stopped();
-      await this.suspicion;
+      await this.fencing.settled();
       await this.db.close();
-      if (this.fencedBy === undefined) {
+      if (!this.fencing.isUp) {
         await this.context.stateFile.update(this.record, { isCleanlyClosed: true });
       }
     } finally {
@@ -542,5 +499,3 @@ export class LevelLogStore implements LogStore {
     }
   }
 }
-
-const NOTHING: EntryId = { term: term(0), index: logIndex(0) };

@@ -69,6 +69,7 @@ export class PrefixCleaner {
     const db = this.store.database();
     const next = this.store.firstIndex();
     let first = await this.firstLeft(db, next);
+    if (first >= next) return;
     const sliceKeys = await this.sliceKeys(db, first, next);
     while (first < next && !this.isStopped && db === this.store.database()) {
       const from = first;

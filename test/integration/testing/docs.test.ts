@@ -1,12 +1,11 @@
 import { expect } from 'chai';
-import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, mkdir, rm, symlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import process from 'node:process';
 import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { runNode } from '../../support/run-child.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const RUN_MS_MAX = 120_000;
@@ -45,22 +44,11 @@ async function makeProject(directory: string): Promise<void> {
   await writeFile(path.join(directory, 'package.json'), '{"type":"module"}');
 }
 
-async function mocha(directory: string, file: string): Promise<{ code: number; output: string }> {
+function mocha(directory: string, file: string): ReturnType<typeof runNode> {
   const program = `${ROOT}node_modules/mocha/bin/mocha.js`;
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
-  const args = ['--import', tsx, program, '--no-config', file];
-  const child = spawn(process.execPath, [...args, '--timeout', '60000'], {
-    cwd: directory,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  }
-  const killer = setTimeout(() => child.kill('SIGKILL'), RUN_MS_MAX);
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  clearTimeout(killer);
-  return { code: code ?? -1, output };
+  const args = ['--import', tsx, program, '--no-config', file, '--timeout', '60000'];
+  return runNode(args, { cwd: directory, withinMs: RUN_MS_MAX });
 }
 
 describe('the guide to testing', function () {
