@@ -131,6 +131,12 @@ async function main(): Promise<void> {
     },
   });
   const wanted = values.only === '' ? undefined : values.only.split(',');
+  const unknown = wanted?.find((id) => !MUTANTS.some((mutant) => mutant.id === id));
+  if (unknown !== undefined) {
+    process.stderr.write(`--only: there is no mutant ${unknown}\n`);
+    process.exitCode = 2;
+    return;
+  }
   const mutants = MUTANTS.filter(({ id }) => wanted?.includes(id) ?? true);
   const { seeds, seconds, workers } = values;
   const args = ['--seeds', seeds, '--seconds', seconds, '--workers', workers];
