@@ -150,10 +150,7 @@ class MillraceBroker implements Broker {
     member.reconciler.stop();
     await this.#attempt(
       'handing leaderships over',
-      member.multiRaft.transferAllLeaderships(drainMs, {
-        mayLead: (id) => member.leaders.mayLead(id),
-        elseAnyone: true,
-      }),
+      member.multiRaft.transferAllLeaderships(drainMs, { elseAnyone: true }),
     );
     member.coordinator.stop();
     member.session.stop();
@@ -177,7 +174,7 @@ class MillraceBroker implements Broker {
   #assemble(identity: BrokerIdentity): Member {
     const { self, world, peers, store, settings, telemetry, crc32c } = this.#options;
     const log = this.#log;
-    const multiRaft = this.#options.createMultiRaft(identity);
+    const multiRaft = this.#options.createMultiRaft(identity, (id) => leaders.mayLead(id));
     const book = this.#book;
     const replica: MetadataReplica = new MetadataReplica({
       world,

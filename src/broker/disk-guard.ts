@@ -107,16 +107,13 @@ export class DiskGuard {
   }
 
   private handOver(): void {
-    const { world, multiRaft, leaders, settings, telemetry } = this.deps;
+    const { world, multiRaft, settings, telemetry } = this.deps;
     const nowMs = world.clock.monotonicMs();
     if (this.isHandingOver || nowMs - this.handedOverMs < HAND_OVER_EVERY_MS) return;
     this.handedOverMs = nowMs;
     this.isHandingOver = true;
     multiRaft
-      .transferAllLeaderships(settings.drainMs, {
-        mayLead: (id) => leaders.mayLead(id),
-        elseAnyone: false,
-      })
+      .transferAllLeaderships(settings.drainMs, { elseAnyone: false })
       .catch((error: unknown) => {
         telemetry.log.warn({ err: error }, 'leaderships stayed on a broker without room');
       })

@@ -241,8 +241,11 @@ export interface BrokerOptions {
    */
   readonly peers: PeerCaller & PeerDirectory;
   readonly store: BrokerStore;
-  /** Called once, when the identity is final: the transport checks cluster ids from then on. */
-  createMultiRaft(identity: BrokerIdentity): MultiRaft;
+  /**
+   * Called once, when the identity is final: the transport checks cluster ids from then on. Who may not
+   * lead is passed over where leadership is handed over.
+   */
+  createMultiRaft(identity: BrokerIdentity, mayLead: (id: BrokerId) => boolean): MultiRaft;
   readonly createPartitionFloor: CreatePartitionFloor;
   readonly telemetry: Telemetry;
   readonly crc32c: Crc32c;

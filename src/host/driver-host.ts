@@ -17,6 +17,7 @@ export interface DriverHost<Driver> {
   readonly tuning: HostTuning;
   readonly metrics: HostMetrics;
   readonly config: RaftConfig;
+  mayLead(id: BrokerId): boolean;
   /** There may be something to collect or to apply: take it in the coming turn. */
   markDirty(driver: Driver): void;
   sendSnapshot(driver: Driver, peer: BrokerId, repairTarget: LogIndex | undefined): void;

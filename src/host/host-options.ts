@@ -63,6 +63,8 @@ export interface MultiRaftOptions {
   readonly tickMs: number;
   readonly telemetry: Telemetry;
   readonly tuning?: Partial<HostTuning>;
+  /** Whoever may not lead is passed over where leadership is handed over; left out: everyone may. */
+  readonly mayLead?: (id: BrokerId) => boolean;
   /** A replica met a bug of ours and stopped for good; it has been logged already. */
   readonly replicaStopped?: (group: RaftGroupId, error: unknown) => void;
 }

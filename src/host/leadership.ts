@@ -1,9 +1,14 @@
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, RaftGroupId } from '../model/ids.js';
 import type { ProposeResult, RaftStatus } from '../raft/io.js';
-import type { HeirChoice } from './raft-group.js';
 
-const ANYONE: HeirChoice = { mayLead: () => true, elseAnyone: true };
+/** To whom leaderships are handed over. */
+export interface HeirChoice {
+  /** Those who may come first. */
+  mayLead(id: BrokerId): boolean;
+  /** Whether the others are still better than staying where it is. */
+  readonly elseAnyone: boolean;
+}
 
 /**
  * Who could take over from this leader, best first: voters that are there and whole, those that may
@@ -13,7 +18,7 @@ const ANYONE: HeirChoice = { mayLead: () => true, elseAnyone: true };
 export function transferTargets(
   status: RaftStatus,
   group: RaftGroupId,
-  heirs: HeirChoice = ANYONE,
+  heirs: HeirChoice,
 ): BrokerId[] {
   const { membership, peers, self } = status;
   const able = peers.filter(

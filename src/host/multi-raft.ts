@@ -14,7 +14,7 @@ import { hostMetrics, type HostMetrics } from './host-metrics.js';
 import { DEFAULT_HOST_TUNING, type HostTuning, type MultiRaftOptions } from './host-options.js';
 import { transferTargets } from './leadership.js';
 import { Outbox } from './outbox.js';
-import type { HeirChoice, MultiRaft, RaftGroup, RaftGroupOwner } from './raft-group.js';
+import type { MultiRaft, RaftGroup, RaftGroupOwner } from './raft-group.js';
 import type { RaftGroupDriver } from './raft-group-driver.js';
 import { RaftReplica, type ReplicaHost } from './raft-replica.js';
 import { RateLimitedLog } from './rate-limited-log.js';
@@ -156,15 +156,26 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     await ending;
   }
 
-  async transferAllLeaderships(deadlineMs: number, heirs: HeirChoice): Promise<void> {
-    const untilMs = this.world.clock.monotonicMs() + deadlineMs;
-    const led = [...this.#replicas.values()].filter((r) => r.driver?.isLeader === true);
-    await Promise.all(led.map((replica) => this.#handOver(replica, untilMs, heirs)));
+  mayLead(id: BrokerId): boolean {
+    return this.#options.mayLead?.(id) ?? true;
   }
 
-  async #handOver(replica: RaftReplica, untilMs: number, heirs: HeirChoice): Promise<void> {
+  async transferAllLeaderships(
+    deadlineMs: number,
+    { elseAnyone }: { readonly elseAnyone: boolean },
+  ): Promise<void> {
+    const untilMs = this.world.clock.monotonicMs() + deadlineMs;
+    const led = [...this.#replicas.values()].filter((r) => r.driver?.isLeader === true);
+    await Promise.all(led.map((replica) => this.#handOver(replica, { untilMs, elseAnyone })));
+  }
+
+  async #handOver(
+    replica: RaftReplica,
+    { untilMs, elseAnyone }: { readonly untilMs: number; readonly elseAnyone: boolean },
+  ): Promise<void> {
     const { driver } = replica;
     if (driver === undefined) return;
+    const heirs = { mayLead: (id: BrokerId) => this.mayLead(id), elseAnyone };
     const attemptMs = 2 * this.config.electionTicks * this.#options.tickMs;
     for (const to of transferTargets(driver.status(), replica.id, heirs)) {
       const leftMs = untilMs - this.world.clock.monotonicMs();

@@ -145,7 +145,8 @@ export class RaftGroupDriver {
     const stalledMs = this.#persists.stalledMs(nowMs);
     if (stalledMs < diskStallMs || nowMs - this.#stallHandledMs < diskStallMs) return;
     this.#stallHandledMs = nowMs;
-    const [to] = transferTargets(this.#node.status(), this.id);
+    const mayLead = (id: BrokerId): boolean => this.#host.mayLead(id);
+    const [to] = transferTargets(this.#node.status(), this.id, { mayLead, elseAnyone: true });
     this.#log.warn({ stalledMs: Math.round(stalledMs), to }, 'the disk hangs');
     if (to !== undefined) this.#node.step({ kind: 'transferLeadership', to });
   }

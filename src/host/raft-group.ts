@@ -77,14 +77,6 @@ export interface RaftGroup {
   sizeBytes(): Promise<number>;
 }
 
-/** To whom leaderships are handed over. */
-export interface HeirChoice {
-  /** Those who may come first. */
-  mayLead(id: BrokerId): boolean;
-  /** Whether the others are still better than staying where it is. */
-  readonly elseAnyone: boolean;
-}
-
 /** All Raft groups of this broker. */
 export interface MultiRaft {
   start(): void;
@@ -101,7 +93,13 @@ export interface MultiRaft {
   close(groupId: RaftGroupId): Promise<void>;
   /** Stops the group and deletes its data: only after a committed delete. */
   delete(groupId: RaftGroupId): Promise<void>;
-  /** Hands leaderships to other members where possible, within deadlineMs. */
-  transferAllLeaderships(deadlineMs: number, heirs: HeirChoice): Promise<void>;
+  /**
+   * Hands leaderships to other members where possible, within deadlineMs. `elseAnyone`: those who may
+   * not lead are still better than staying where it is.
+   */
+  transferAllLeaderships(
+    deadlineMs: number,
+    options: { readonly elseAnyone: boolean },
+  ): Promise<void>;
   stop(): Promise<void>;
 }

@@ -14,7 +14,7 @@ import { systemWorld } from '../client/system-world.js';
 import type { BrokerConfig, PeerSetting } from '../config/schema.js';
 import { createMultiRaft } from '../host/multi-raft.js';
 import type { MultiRaft } from '../host/raft-group.js';
-import { brokerId } from '../model/ids.js';
+import { brokerId, type BrokerId } from '../model/ids.js';
 import { checkLimits } from '../model/limits.js';
 import type { BrokerIdentity, BrokerStore } from '../ports/log-store.js';
 import type { PeerAddress, PeerCaller, PeerDirectory, Transport } from '../ports/transport.js';
@@ -149,9 +149,9 @@ async function assemble(parts: Parts): Promise<RunningBroker> {
     world,
     peers,
     store,
-    createMultiRaft: (identity) => {
+    createMultiRaft: (identity, mayLead) => {
       cluster.id = identity.clusterId;
-      return multiRaftFor(parts, { transport: peers, identity, stopped });
+      return multiRaftFor(parts, { transport: peers, identity, stopped, mayLead });
     },
     createPartitionFloor,
     telemetry,
@@ -207,9 +207,10 @@ function multiRaftFor(
     readonly transport: Transport;
     readonly identity: BrokerIdentity;
     readonly stopped: StoppedReplicas;
+    readonly mayLead: (id: BrokerId) => boolean;
   },
 ): MultiRaft {
-  const { transport, identity, stopped } = options;
+  const { transport, identity, stopped, mayLead } = options;
   const { config, world, store, telemetry } = parts;
   return createMultiRaft({
     self: identity.brokerId,
@@ -225,6 +226,7 @@ function multiRaftFor(
     tickMs: config.raftTickMs,
     telemetry,
     replicaStopped: (group) => stopped.add(group),
+    mayLead,
     tuning: { recentEntriesBytesMax: config.recentEntriesBytes },
   });
 }

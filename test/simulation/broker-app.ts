@@ -62,7 +62,7 @@ export class BrokerApp implements App {
       world: process,
       peers: endpoint,
       store,
-      createMultiRaft: () => {
+      createMultiRaft: (_identity, mayLead) => {
         const host = createMultiRaft({
           self,
           world: process,
@@ -73,6 +73,7 @@ export class BrokerApp implements App {
           tickMs: 50,
           telemetry,
           tuning: { checkpointEntries: swarm.checkpointEntries, applyTurnBytesMax: 4_000 },
+          mayLead,
           replicaStopped: (group, error) => {
             scheduler.say(() => `b${self} g${group} stops for good`);
             scheduler.fail(error);
@@ -116,7 +117,8 @@ export class BrokerApp implements App {
         this.groups.delete(id);
         return host.delete(id);
       },
-      transferAllLeaderships: (deadlineMs, heirs) => host.transferAllLeaderships(deadlineMs, heirs),
+      transferAllLeaderships: (deadlineMs, options) =>
+        host.transferAllLeaderships(deadlineMs, options),
       stop: () => host.stop(),
     };
   }

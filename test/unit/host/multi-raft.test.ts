@@ -194,10 +194,7 @@ describe('three brokers with their Raft groups', () => {
     const [to] = cluster.followers(leader);
     await cluster.finished(leader.group(1).transferLeadership(to!.id, 2_000));
     expect((await cluster.leader(1)).id).to.equal(to!.id);
-    const moved = to!.host.transferAllLeaderships(5_000, {
-      mayLead: () => true,
-      elseAnyone: true,
-    });
+    const moved = to!.host.transferAllLeaderships(5_000, { elseAnyone: true });
     await cluster.finished(moved);
     await moved;
     const stillLed = ids.filter((id) => to!.group(id).status()?.role === 'leader');
@@ -579,6 +576,21 @@ describe('the life of a replica', () => {
     expect(leader.log.some((l) => l.text === 'the disk hangs')).to.equal(true);
     leader.disk(1).unstick();
     await cluster.agree(1, 2);
+  });
+
+  it('hands it to nobody who may not lead, if another can', async () => {
+    for (const at of [0, 1]) {
+      const cluster = new TestCluster(3, { diskStallMs: 1_000 });
+      await cluster.open(1);
+      const leader = await cluster.leader(1);
+      const reluctant = cluster.followers(leader)[at];
+      cluster.mayLead = (id) => id !== reluctant!.id;
+      leader.disk(1).isStuck = true;
+      await cluster.commit(leader, 1, 'a');
+      const next = await cluster.leader(1, cluster.followers(leader));
+      expect(next.id).not.to.equal(reluctant!.id);
+      expect(reluctant!.owner(1).ready).to.deep.equal([]);
+    }
   });
 
   it('refuses proposals rather than hold without bound what waits for its disk', async () => {

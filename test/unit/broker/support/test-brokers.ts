@@ -78,7 +78,7 @@ export class TestBrokers {
       world,
       peers: this.peers.connect(self, () => store.identity()?.clusterId),
       store,
-      createMultiRaft: () =>
+      createMultiRaft: (_identity, mayLead) =>
         createMultiRaft({
           self,
           world,
@@ -88,6 +88,7 @@ export class TestBrokers {
           config: DEFAULT_RAFT_CONFIG,
           tickMs: TICK_MS,
           telemetry,
+          mayLead,
         }),
       createPartitionFloor: (deps) => {
         const floor = createPartitionFloor(deps);

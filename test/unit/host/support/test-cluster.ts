@@ -180,6 +180,7 @@ export class TestBroker {
       tickMs: TICK_MS,
       telemetry: testTelemetry(this.log, this.metrics),
       tuning,
+      mayLead: (id) => this.#cluster.mayLead(id),
       replicaStopped: (_group, error) => this.stopped.push(error),
     });
     this.host.start();
@@ -239,6 +240,7 @@ export class TestCluster {
   readonly tuning: Partial<HostTuning>;
   readonly config: RaftConfig;
   readonly brokers: TestBroker[];
+  mayLead: (id: BrokerId) => boolean = () => true;
 
   constructor(
     count: number,
