@@ -1,11 +1,12 @@
+import { deferred } from '../base/deferred.js';
 import { BrokerError } from '../model/errors.js';
 import type { LogStore, Snapshot } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { LogReader } from './log-reader.js';
 
 export interface LogUpkeepDeps {
-  readonly store: LogStore;
-  readonly reader: LogReader;
+  readonly store: Pick<LogStore, 'snapshot' | 'sizeBytes' | 'verifyAll'>;
+  readonly reader: Pick<LogReader, 'fencing'>;
   readonly log: Logger;
   /** Ends this life of the replica. */
   readonly failed: (error: unknown) => void;
@@ -14,7 +15,8 @@ export interface LogUpkeepDeps {
 /** What is done with one replica's store beside Raft: looking at it as a whole, slowly. */
 export class LogUpkeep {
   readonly #deps: LogUpkeepDeps;
-  readonly #stopped = new AbortController();
+  readonly #abort = new AbortController();
+  readonly #stopped = deferred<undefined>();
 
   constructor(deps: LogUpkeepDeps) {
     this.#deps = deps;
@@ -22,7 +24,8 @@ export class LogUpkeep {
 
   /** Ends a verification. Idempotent. */
   stop(): void {
-    this.#stopped.abort();
+    this.#abort.abort();
+    this.#stopped.resolve(undefined);
   }
 
   snapshot(): Promise<Snapshot | undefined> {
@@ -39,9 +42,17 @@ export class LogUpkeep {
     }
   }
 
-  /** Reads everything once, slowly; damage ends this life. */
+  /**
+   * Reads everything once, slowly; damage ends this life. Resolves at the latest once it is stopped:
+   * a store may never answer.
+   */
   async verify(bytesPerSecondMax: number): Promise<void> {
-    const { signal } = this.#stopped;
+    if (this.#abort.signal.aborted) return;
+    await Promise.race([this.#verifyAll(bytesPerSecondMax), this.#stopped.promise]);
+  }
+
+  async #verifyAll(bytesPerSecondMax: number): Promise<void> {
+    const { signal } = this.#abort;
     try {
       const entries = await this.#deps.store.verifyAll({ bytesPerSecondMax, signal });
       this.#deps.log.debug({ entries }, 'verified the log');

@@ -1,9 +1,8 @@
 import { InvariantError, invariant } from '../base/assert.js';
-import { deferred } from '../base/deferred.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId, Term } from '../model/ids.js';
 import { entryBytes, type IndexRange, type LogEntry } from '../model/log-entry.js';
-import { decodeMembership, type Membership } from '../model/membership.js';
+import { decodeMembership } from '../model/membership.js';
 import type { LogStore } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { SnapshotHeader } from '../ports/transport.js';
@@ -12,7 +11,8 @@ import type { Message } from '../raft/message.js';
 import type { RaftNode } from '../raft/raft-node.js';
 import { Checkpointer } from './checkpointer.js';
 import { CommittedEntries } from './committed-entries.js';
-import { membershipRefused, transferTargets } from './leadership.js';
+import { transferTargets } from './leadership.js';
+import { GroupRequests } from './group-requests.js';
 import { LogReader } from './log-reader.js';
 import type { DriverHost, DriverStart } from './driver-host.js';
 import { LogUpkeep } from './log-upkeep.js';
@@ -22,7 +22,7 @@ import { PersistTracker } from './persist-tracker.js';
 import { Proposals } from './proposals.js';
 import type { ProposalObserver, ProposeOutcome, RaftGroupOwner } from './raft-group.js';
 import { SnapshotIntake, type IncomingSnapshot } from './snapshot-intake.js';
-import { isExactly, Waiters } from './waiters.js';
+import { Waiters } from './waiters.js';
 
 const TICK = { kind: 'tick' } as const;
 
@@ -36,6 +36,7 @@ const TICK = { kind: 'tick' } as const;
  */
 export class RaftGroupDriver {
   readonly id: RaftGroupId;
+  readonly requests: GroupRequests;
   readonly upkeep: LogUpkeep;
   readonly #host: DriverHost<RaftGroupDriver>;
   readonly #node: RaftNode;
@@ -51,7 +52,6 @@ export class RaftGroupDriver {
   readonly #checkpointer: Checkpointer;
   readonly #reader: LogReader;
   readonly #incoming = new SnapshotIntake();
-  readonly #ended = deferred<undefined>();
   #phase: 'running' | 'closing' | 'ended' = 'running';
   #role: Role = 'follower';
   #term: Term;
@@ -68,6 +68,17 @@ export class RaftGroupDriver {
     this.#failed = start.failed;
     this.#memberships = start.memberships;
     this.#waiters = new Waiters(host.world.timers);
+    this.requests = new GroupRequests({
+      node: start.node,
+      clock: host.world.clock,
+      waiters: this.#waiters,
+      memberships: start.memberships,
+      step: (run) =>
+        this.#guard(() => {
+          run();
+          host.markDirty(this);
+        }),
+    });
     this.#checkpointer = new Checkpointer(start.applied, {
       store: start.store,
       machine: start.owner.machine,
@@ -93,10 +104,6 @@ export class RaftGroupDriver {
 
   get isRunning(): boolean {
     return this.#phase === 'running';
-  }
-  /** Resolves with the end of this life: what its store still does by then is waited for no more. */
-  get ended(): Promise<undefined> {
-    return this.#ended.promise;
   }
   get isLeader(): boolean {
     return this.#role === 'leader';
@@ -133,7 +140,7 @@ export class RaftGroupDriver {
 
   tick(): void {
     this.#node.step(TICK);
-    if (this.#waiters.hasTransfers) this.#checkTransfers();
+    this.requests.checkTransfers();
     if (this.#persists.count > 0 && this.isLeader) this.#checkDisk();
     if (this.#node.hasReady()) this.#host.markDirty(this);
   }
@@ -224,49 +231,6 @@ export class RaftGroupDriver {
     return { accepted: true, id: result.first, timeMs: result.timeMs };
   }
 
-  readBarrier(deadlineMs: number): Promise<void> {
-    const { token, promise } = this.#waiters.barrier(deadlineMs);
-    this.#guard(() => {
-      this.#node.step({ kind: 'readBarrier', token });
-      this.#host.markDirty(this);
-    });
-    return promise;
-  }
-
-  async changeMembership(
-    target: Pick<Membership, 'voters' | 'learners'>,
-    deadlineMs: number,
-  ): Promise<void> {
-    const { role, membership } = this.#node.status();
-    const isInForce =
-      isExactly(membership, target) && isExactly(this.#memberships.latest(), target);
-    if (role === 'leader' && isInForce) return;
-    let result: ProposeResult | undefined;
-    this.#guard(() => {
-      result = this.#node.changeMembership(target, this.#host.world.clock.nowMs());
-      this.#host.markDirty(this);
-    });
-    if (result === undefined) throw new BrokerError('REPLICA_FENCED', 'the replica failed');
-    if (result.accepted) {
-      await this.#waiters.membership(result.first.index, target, deadlineMs);
-      return;
-    }
-    throw membershipRefused(result);
-  }
-
-  transferLeadership(to: BrokerId, deadlineMs: number): Promise<void> {
-    if (!this.isLeader) {
-      return Promise.reject(new BrokerError('NOT_LEADER', 'only the leader hands leadership over'));
-    }
-    const promise = this.#waiters.transfer(deadlineMs);
-    this.#guard(() => {
-      this.#node.step({ kind: 'transferLeadership', to });
-      this.#checkTransfers();
-      this.#host.markDirty(this);
-    });
-    return promise;
-  }
-
   // The turn: collect what the core wants, then apply.
 
   hasWork(): boolean {
@@ -320,12 +284,6 @@ export class RaftGroupDriver {
       this.#log.info(fields, 'follows a leader');
     else this.#log.debug(fields, 'has no leader');
     this.#owner.roleChanged(change);
-  }
-
-  /** A transfer that the core no longer pursues while leading has failed. */
-  #checkTransfers(): void {
-    const { role, transferringTo } = this.#node.status();
-    if (role === 'leader' && transferringTo === undefined) this.#waiters.transferEnded(undefined);
   }
 
   // Persisting.
@@ -499,7 +457,6 @@ export class RaftGroupDriver {
 
   #end(reason: BrokerError): void {
     this.#phase = 'ended';
-    this.#ended.resolve(undefined);
     this.upkeep.stop();
     this.#persists.end();
     this.#incoming.fail(reason);

@@ -236,7 +236,7 @@ export class RaftReplica implements RaftGroup {
     if (verifyBytesPerSecondMax === 0 || loaded.verdict.kind !== 'sound') return;
     if (loaded.wasCleanlyClosed === true) return;
     this.#host.verifySlots
-      .run(() => Promise.race([driver.upkeep.verify(verifyBytesPerSecondMax), driver.ended]))
+      .run(() => driver.upkeep.verify(verifyBytesPerSecondMax))
       .catch((error: unknown) => driver.fail(error));
   }
 
@@ -310,18 +310,18 @@ export class RaftReplica implements RaftGroup {
   }
 
   async readBarrier(deadlineMs: number): Promise<void> {
-    await this.#serving().readBarrier(deadlineMs);
+    await this.#serving().requests.readBarrier(deadlineMs);
   }
 
   async changeMembership(
     target: Pick<Membership, 'voters' | 'learners'>,
     deadlineMs: number,
   ): Promise<void> {
-    await this.#serving().changeMembership(target, deadlineMs);
+    await this.#serving().requests.changeMembership(target, deadlineMs);
   }
 
   async transferLeadership(to: BrokerId, deadlineMs: number): Promise<void> {
-    await this.#serving().transferLeadership(to, deadlineMs);
+    await this.#serving().requests.transferLeadership(to, deadlineMs);
   }
 
   recent(range: IndexRange, bytesMax: number): readonly LogEntry[] | undefined {

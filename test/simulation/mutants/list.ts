@@ -328,7 +328,7 @@ export const MUTANTS: readonly Mutant[] = [
     level: 'raft',
     edits: [
       {
-        file: 'src/host/raft-group-driver.ts',
+        file: 'src/host/group-requests.ts',
         find: '    return promise;\n  }\n\n  async changeMembership(',
         replace:
           '    promise.catch(() => undefined);\n    return Promise.resolve();\n  }\n\n  async changeMembership(',

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 
 import { EarlyRequests } from '../../../src/host/early-requests.js';
+import { LogUpkeep } from '../../../src/host/log-upkeep.js';
 import { campaignRank, transferTargets } from '../../../src/host/leadership.js';
 import { MembershipHistory } from '../../../src/host/membership-history.js';
 import { RateLimitedLog } from '../../../src/host/rate-limited-log.js';
@@ -266,6 +267,34 @@ describe('who takes over a leadership', () => {
       transferTargets(status(peers), raftGroupId(0), { mayLead, elseAnyone });
     expect(targets(false)).to.deep.equal([3, 4]);
     expect(targets(true)).to.deep.equal([3, 4, 2]);
+  });
+});
+
+describe('the upkeep of a log', () => {
+  it('waits for a verification no longer than until it is stopped, and begins none after', async () => {
+    const signals: (AbortSignal | undefined)[] = [];
+    const failures: unknown[] = [];
+    const never = <T>(): Promise<T> => new Promise(() => undefined);
+    const store = {
+      snapshot: () => never<undefined>(),
+      sizeBytes: () => never<number>(),
+      verifyAll: (options: { readonly signal?: AbortSignal }) => {
+        signals.push(options.signal);
+        return never<number>();
+      },
+    };
+    const upkeep = new LogUpkeep({
+      store,
+      reader: { fencing: (work) => work },
+      log: testTelemetry([], new Map()).log,
+      failed: (error) => failures.push(error),
+    });
+    const verified = upkeep.verify(1);
+    upkeep.stop();
+    await verified;
+    await upkeep.verify(1);
+    expect(signals.map((signal) => signal?.aborted)).to.deep.equal([true]);
+    expect(failures).to.deep.equal([]);
   });
 });
 
