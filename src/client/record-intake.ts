@@ -186,7 +186,7 @@ export class RecordIntake {
   /** Uses the room that a batch of this queue left. */
   goOn(queue: PartitionQueue): void {
     this.closeDue(queue);
-    if (this.waitingBytes > 0) for (const state of this.topics.values()) this.admitWaiting(state);
+    if (this.waitingBytes > 0) for (const state of this.topics.values()) state.waiting.admit();
   }
 
   /** Refuses what has waited since before the given time. */
@@ -376,12 +376,6 @@ export class RecordIntake {
     this.deps.closed(queue, batch);
   }
 
-  // ---- Those who wait ----
-
-  private admitWaiting(state: TopicState): void {
-    state.waiting.admit();
-  }
-
   // ---- Topics ----
 
   private topicState(name: string): TopicState {
@@ -416,7 +410,7 @@ export class RecordIntake {
       state.waiting.refuse(() => BrokerError.from(thrown));
       return;
     }
-    this.admitWaiting(state);
+    state.waiting.admit();
   }
 
   private useTopic(state: TopicState, info: TopicInfo): void {

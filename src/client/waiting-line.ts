@@ -38,6 +38,9 @@ export class WaitingLine {
   private readonly changed: (bytes: number) => void;
   private places: Place[] = [];
   private withdrawn = 0;
+  private isAdmitting = false;
+  /** There may be room that was not looked for yet. */
+  private isDue = false;
 
   constructor(changed: (bytes: number) => void) {
     this.changed = changed;
@@ -64,23 +67,47 @@ export class WaitingLine {
     if (last !== undefined) await new Promise<void>((resolve) => last.passed.push(resolve));
   }
 
-  /** Takes one after the other, as long as there is room. One that throws is refused. */
+  /**
+   * Takes one after the other, as long as there is room. One that throws is refused. To take one may end
+   * what is under way elsewhere, and so ask for this again in its midst: then the same run goes on.
+   */
   admit(): void {
+    this.isDue = true;
+    if (this.isAdmitting) return;
+    this.isAdmitting = true;
+    while (this.isDue) {
+      this.isDue = false;
+      this.admitInTurn();
+    }
+    this.isAdmitting = false;
+    this.closeUp();
+  }
+
+  private admitInTurn(): void {
     let count = 0;
     for (let place = this.places[0]; place !== undefined; place = this.places[count]) {
-      if (place.state === 'waiting') {
-        try {
-          if (!place.admit()) break;
-          this.end(place);
-          place.taken?.();
-        } catch (thrown) {
-          this.end(place);
-          place.refused.reject(BrokerError.from(thrown));
-        }
-      }
+      if (place.state === 'waiting' && !this.enter(place)) break;
       count += 1;
     }
     if (count > 0) this.pass(count);
+  }
+
+  /** False: it waits on. */
+  private enter(place: Place): boolean {
+    // Nobody withdraws it while it enters: it may be in a batch already.
+    place.state = 'over';
+    try {
+      if (!place.admit()) {
+        place.state = 'waiting';
+        return false;
+      }
+      this.changed(-place.bytes);
+      place.taken?.();
+    } catch (thrown) {
+      this.changed(-place.bytes);
+      place.refused.reject(BrokerError.from(thrown));
+    }
+    return true;
   }
 
   /** Refuses those that have waited since before the given time; all, if none is given. */
@@ -100,7 +127,7 @@ export class WaitingLine {
     this.end(place);
     place.state = 'withdrawn';
     this.withdrawn += 1;
-    if (this.withdrawn * 2 >= this.places.length) this.closeUp();
+    this.closeUp();
     return true;
   }
 
@@ -116,7 +143,10 @@ export class WaitingLine {
     tell(over);
   }
 
+  /** Not while places are gone through: they are counted from the first. */
   private closeUp(): void {
+    const isDue = this.withdrawn > 0 && this.withdrawn * 2 >= this.places.length;
+    if (this.isAdmitting || !isDue) return;
     const gone = this.places.filter((place) => place.state === 'withdrawn');
     this.places = this.places.filter((place) => place.state !== 'withdrawn');
     this.withdrawn = 0;
