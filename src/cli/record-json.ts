@@ -107,7 +107,7 @@ function bytesOf(
 /** As a list of names and values, or as an object. */
 function headersOf(data: unknown): Record<string, Buffer | string> | undefined {
   if (data === undefined || data === null) return undefined;
-  const headers: Record<string, Buffer | string> = {};
+  const headers = new Map<string, Buffer | string>();
   const entries = Array.isArray(data)
     ? data.map((item: unknown) => {
         const fields = objectOf(item, 'a header');
@@ -120,8 +120,8 @@ function headersOf(data: unknown): Record<string, Buffer | string> | undefined {
       );
   for (const [name, value] of entries) {
     if (value === undefined || value === null) throw new Error(`header ${name} has no value`);
-    if (Object.hasOwn(headers, name)) throw new Error(`header ${name} is there twice`);
-    headers[name] = value;
+    if (headers.has(name)) throw new Error(`header ${name} is there twice`);
+    headers.set(name, value);
   }
-  return headers;
+  return Object.fromEntries(headers);
 }
