@@ -2,29 +2,11 @@ import { getEventListeners } from 'node:events';
 import { expect } from 'chai';
 import { crc32c } from '../../../src/base/crc32c.js';
 import { AbortWatch } from '../../../src/client/abort.js';
-import {
-  MillraceClient,
-  type Abortable,
-  type Admin,
-  type ProducerOptions,
-} from '../../../src/client/index.js';
+import type { Abortable, Admin, ProducerOptions } from '../../../src/client/index.js';
 import { BrokerError } from '../../../src/model/errors.js';
 import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
-import { FakeCluster } from './fake-cluster.js';
-import { VirtualWorld } from './virtual-world.js';
-
-interface Setup {
-  readonly world: VirtualWorld;
-  readonly cluster: FakeCluster;
-  readonly client: MillraceClient;
-}
-
-function setup(): Setup {
-  const world = new VirtualWorld();
-  const cluster = new FakeCluster(world);
-  const client = new MillraceClient({ bootstrap: 'b:1,b:2,b:3', world, transport: cluster });
-  return { world, cluster, client };
-}
+import { setup, type Setup } from './client-setup.js';
+import type { FakeCluster } from './fake-cluster.js';
 
 const at0 = { topic: 'events', partition: 0 };
 const outcome = async (promise: Promise<unknown>): Promise<string> =>

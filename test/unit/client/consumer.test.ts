@@ -1,26 +1,13 @@
 import { expect } from 'chai';
 import { crc32c } from '../../../src/base/crc32c.js';
 import type { Consumer, ConsumerOptions } from '../../../src/client/consumer.js';
-import { MillraceClient, type ConsumedBatch } from '../../../src/client/index.js';
+import type { ConsumedBatch } from '../../../src/client/index.js';
 import { BrokerError } from '../../../src/model/errors.js';
 import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
-import { FakeCluster } from './fake-cluster.js';
-import { VirtualWorld } from './virtual-world.js';
+import { setup, type Setup } from './client-setup.js';
+import type { FakeCluster } from './fake-cluster.js';
 
 const NOW = 1_700_000_000_000;
-
-interface Setup {
-  readonly world: VirtualWorld;
-  readonly cluster: FakeCluster;
-  readonly client: MillraceClient;
-}
-
-function setup(partitions = 1): Setup {
-  const world = new VirtualWorld();
-  const cluster = new FakeCluster(world, { partitions });
-  const client = new MillraceClient({ bootstrap: 'b:1,b:2,b:3', world, transport: cluster });
-  return { world, cluster, client };
-}
 
 /** One stored batch of these values. */
 function put(cluster: FakeCluster, values: readonly string[], p = 0, timestampMs = NOW): void {

@@ -1,7 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import {
-  MillraceClient,
   bytesSerde,
   jsonSerde,
   stringSerde,
@@ -11,21 +10,7 @@ import {
 } from '../../../src/client/index.js';
 import { encoderOf } from '../../../src/client/record-coding.js';
 import { BrokerError } from '../../../src/model/errors.js';
-import { FakeCluster } from './fake-cluster.js';
-import { VirtualWorld } from './virtual-world.js';
-
-interface Setup {
-  readonly world: VirtualWorld;
-  readonly cluster: FakeCluster;
-  readonly client: MillraceClient;
-}
-
-function setup(): Setup {
-  const world = new VirtualWorld();
-  const cluster = new FakeCluster(world);
-  const client = new MillraceClient({ bootstrap: 'b:1,b:2,b:3', world, transport: cluster });
-  return { world, cluster, client };
-}
+import { setup, type Setup } from './client-setup.js';
 
 interface Order {
   readonly id: number;
