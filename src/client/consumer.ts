@@ -1,7 +1,7 @@
 import { BrokerError } from '../model/errors.js';
 import { abortable, isAborted, onAbort, overOrAborted, type Abortable } from './abort.js';
 import { checkArgument } from './check-argument.js';
-import type { StartAt } from './offset-lookup.js';
+import { mustHaveGroup, type StartAt } from './offset-lookup.js';
 import { PartitionConsumer, type ConsumerDeps } from './partition-consumer.js';
 import { PartitionCursor } from './partition-cursor.js';
 import { readSettingsOf, type ReadOptions, type ReadSettings } from './read-options.js';
@@ -31,10 +31,7 @@ export interface ConsumerOptions<K = Uint8Array, V = Uint8Array>
  * leader is no event at all. Invariant: `position` of a partition is the offset after the last record
  * that was handed out.
  */
-export class Consumer<K = Uint8Array, V = Uint8Array>
-  extends PartitionConsumer<K, V>
-  implements AsyncIterable<ConsumedRecord<K, V>>
-{
+export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<K, V> {
   private readonly options: ConsumerOptions<K, V>;
   private readonly settings: ReadSettings;
   private readonly onAbort = (): void => void this.close();
@@ -55,11 +52,6 @@ export class Consumer<K = Uint8Array, V = Uint8Array>
     await abortable(options.signal, async () => await this.begun());
   }
 
-  [Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord<K, V>, void, undefined> {
-    return this.records();
-  }
-
-  /** Record by record; the consumer itself is the same without a signal, which ends only this loop. */
   async *records({ signal }: Abortable = {}): AsyncGenerator<
     ConsumedRecord<K, V>,
     void,
@@ -81,7 +73,6 @@ export class Consumer<K = Uint8Array, V = Uint8Array>
     }
   }
 
-  /** The same, batch by batch: far cheaper per record. */
   async *batches({ signal }: Abortable = {}): AsyncGenerator<ConsumedBatch<K, V>, void, undefined> {
     const unlisten = onAbort(signal, () => this.fetcher.wake());
     try {
@@ -96,7 +87,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array>
   }
 
   assignment(): TopicPartition[] {
-    return this.fetcher.all().map(({ topic, partition }) => ({ topic, partition }));
+    return this.fetcher.all().map(keyOf);
   }
 
   /** Replaces the assignment. */
@@ -126,7 +117,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array>
     offsets?: readonly (TopicPartition & { readonly offset: number })[],
     { signal }: Abortable = {},
   ): Promise<void> {
-    const group = this.mustHaveGroup();
+    const group = mustHaveGroup(this.options.group);
     const all = offsets ?? this.fetcher.all().map((c) => ({ ...keyOf(c), offset: c.position }));
     if (all.length === 0) return;
     const answers = await this.deps.view.call(
@@ -241,14 +232,6 @@ export class Consumer<K = Uint8Array, V = Uint8Array>
     if (cursor !== undefined) return cursor;
     const text = `partition ${at.topic}/${at.partition} is not assigned to this consumer`;
     throw new BrokerError('INVALID_ARGUMENT', text);
-  }
-
-  private mustHaveGroup(): string {
-    const { group } = this.options;
-    if (group === undefined) {
-      throw new BrokerError('INVALID_ARGUMENT', 'committed offsets need the option group');
-    }
-    return group;
   }
 }
 

@@ -1,3 +1,4 @@
+import { hexOf } from '../base/bytes.js';
 import { BrokerError } from '../model/errors.js';
 import type { Cancel } from '../ports/world.js';
 import { abortable, isAborted, onAbort, overOrAborted, type Abortable } from './abort.js';
@@ -12,6 +13,7 @@ import type { StartAt } from './offset-lookup.js';
 import { PartitionConsumer, type ConsumerDeps } from './partition-consumer.js';
 import type { CurrentBatch } from './record-reader.js';
 import type { ConsumedBatch, ConsumedRecord } from './records.js';
+import { settledWithin } from './settled-within.js';
 import type { CommittedOffset, OffsetToCommit, TopicPartition } from './types.js';
 
 export type { GroupConsumerOptions } from './group-options.js';
@@ -39,10 +41,7 @@ const WATCH_MS = 1_000;
  * Invariants: nothing is handed out of a partition once its release has begun, nor while the
  * coordinator was silent for a session timeout; one membership at a time is joining, in or leaving.
  */
-export class GroupConsumer<K = Uint8Array, V = Uint8Array>
-  extends PartitionConsumer<K, V>
-  implements AsyncIterable<ConsumedRecord<K, V>>
-{
+export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<K, V> {
   /** Names this member to the coordinator; chosen at random. */
   readonly memberId: string;
   private readonly options: GroupConsumerOptions<K, V>;
@@ -105,19 +104,12 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array>
     this.awaySinceMs ??= this.deps.world.clock.monotonicMs();
     const member = this.join();
     const joined = member.start();
-    await new Promise<void>((resolve, reject) => {
-      const cancel = timers.after(requestTimeoutMs, () => {
-        reject(unreachable(requestTimeoutMs, member.lastError));
-      });
-      joined.then(resolve, reject).finally(cancel);
-    });
+    if (!(await settledWithin(timers, joined, requestTimeoutMs))) {
+      throw unreachable(requestTimeoutMs, member.lastError);
+    }
+    await joined;
   }
 
-  [Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord<K, V>, void, undefined> {
-    return this.records();
-  }
-
-  /** Record by record; the consumer itself is the same without a signal, which ends only this loop. */
   async *records({ signal }: Abortable = {}): AsyncGenerator<
     ConsumedRecord<K, V>,
     void,
@@ -144,7 +136,6 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array>
     }
   }
 
-  /** The same, batch by batch: far cheaper per record. */
   async *batches({ signal }: Abortable = {}): AsyncGenerator<ConsumedBatch<K, V>, void, undefined> {
     this.holdings.enteredLoop();
     const unlisten = onAbort(signal, () => this.fetcher.wake());
@@ -424,8 +415,4 @@ function unreachable(withinMs: number, cause: BrokerError | undefined): BrokerEr
   const why = cause === undefined ? '' : `: ${cause.message}`;
   const text = `the group's coordinator gave this member no place within ${withinMs} ms${why}`;
   return new BrokerError('DEADLINE_EXCEEDED', text, {}, { cause });
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -36,9 +36,16 @@ interface AnyStream<Wire> {
 
 /**
  * The life that all streams share: opened once the connection is up, closed by either side, and then
- * over. Invariants: `take` and `ended` are not called once it is closed, and `ended` at most once.
+ * over. Invariants: nothing is taken once it is closed; its handlers hear of the end at most once, and
+ * not of one that was asked for.
  */
-abstract class GrpcLink<Stream extends AnyStream<Wire>, Wire, Message> {
+abstract class GrpcLink<
+  Stream extends AnyStream<Wire>,
+  Wire,
+  Message,
+  Handlers extends { closed(error: BrokerError): void },
+> {
+  protected readonly handlers: Handlers;
   protected stream: Stream | undefined;
   protected isClosed = false;
 
@@ -51,9 +58,9 @@ abstract class GrpcLink<Stream extends AnyStream<Wire>, Wire, Message> {
   /** Throws on what does not make sense: the link falls then. */
   protected abstract decode(wire: Wire): Message;
   protected abstract take(message: Message): void;
-  protected abstract ended(error: BrokerError): void;
 
-  constructor(connected: Promise<BrokerConnection>) {
+  constructor(connected: Promise<BrokerConnection>, handlers: Handlers) {
+    this.handlers = handlers;
     connected.then(
       (connection) => this.open(connection),
       (thrown: unknown) => this.fell(BrokerError.from(thrown)),
@@ -90,22 +97,16 @@ abstract class GrpcLink<Stream extends AnyStream<Wire>, Wire, Message> {
   private fell(error: BrokerError): void {
     if (this.isClosed) return;
     this.close();
-    this.ended(error);
+    this.handlers.closed(error);
   }
 }
 
 /** See {@link ProduceLink}. */
 export class GrpcProduceLink
-  extends GrpcLink<ProduceStream, ProduceResponse__Output, ProduceAnswer>
+  extends GrpcLink<ProduceStream, ProduceResponse__Output, ProduceAnswer, ProduceHandlers>
   implements ProduceLink
 {
   protected readonly isWrite = true;
-  private readonly handlers: ProduceHandlers;
-
-  constructor(connected: Promise<BrokerConnection>, handlers: ProduceHandlers) {
-    super(connected);
-    this.handlers = handlers;
-  }
 
   send(call: ProduceCall): boolean {
     const { expectedOffset, acks, ...same } = call;
@@ -135,26 +136,20 @@ export class GrpcProduceLink
   protected take(message: ProduceAnswer): void {
     this.handlers.answer(message);
   }
-
-  protected ended(error: BrokerError): void {
-    this.handlers.closed(error);
-  }
 }
 
 /** See {@link FetchLink}. */
 export class GrpcFetchLink
-  extends GrpcLink<FetchStream, FetchResponse__Output, readonly FetchedPartition[]>
+  extends GrpcLink<FetchStream, FetchResponse__Output, readonly FetchedPartition[], FetchHandlers>
   implements FetchLink
 {
   protected readonly isWrite = false;
   private readonly call: FetchCall;
-  private readonly handlers: FetchHandlers;
   private isPaused = false;
 
   constructor(connected: Promise<BrokerConnection>, call: FetchCall, handlers: FetchHandlers) {
-    super(connected);
+    super(connected, handlers);
     this.call = call;
-    this.handlers = handlers;
   }
 
   pause(): void {
@@ -187,24 +182,19 @@ export class GrpcFetchLink
   protected take(message: readonly FetchedPartition[]): void {
     this.handlers.response(message);
   }
-
-  protected ended(error: BrokerError): void {
-    this.handlers.closed(error);
-  }
 }
 
 /** See {@link MembershipLink}. */
 export class GrpcMembershipLink
-  extends GrpcLink<MembershipStream, ParticipateResponse__Output, MemberResponse>
+  extends GrpcLink<
+    MembershipStream,
+    ParticipateResponse__Output,
+    MemberResponse,
+    MembershipHandlers
+  >
   implements MembershipLink
 {
   protected readonly isWrite = false;
-  private readonly handlers: MembershipHandlers;
-
-  constructor(connected: Promise<BrokerConnection>, handlers: MembershipHandlers) {
-    super(connected);
-    this.handlers = handlers;
-  }
 
   send(request: MemberRequest): void {
     this.stream?.write(memberRequestToWire(request));
@@ -228,10 +218,6 @@ export class GrpcMembershipLink
 
   protected take(message: MemberResponse): void {
     this.handlers.response(message);
-  }
-
-  protected ended(error: BrokerError): void {
-    this.handlers.closed(error);
   }
 }
 

@@ -81,12 +81,9 @@ export class OffsetLookup {
     partitions: readonly TopicPartition[],
     signal?: AbortSignal,
   ): Promise<readonly CommittedOffset[]> {
-    if (group === undefined) {
-      throw new BrokerError('INVALID_ARGUMENT', 'committed offsets need the option group');
-    }
     return await this.view.call(
       'fetchOffsets',
-      { group, partitions },
+      { group: mustHaveGroup(group), partitions },
       { deadlineMs: this.timeoutMs, retryUnknown: true, signal },
     );
   }
@@ -155,6 +152,12 @@ export class OffsetLookup {
     cancel();
     if (this.isClosed) throw new BrokerError('SHUTTING_DOWN', 'the consumer was closed');
   }
+}
+
+/** Throws INVALID_ARGUMENT. */
+export function mustHaveGroup(group: string | undefined): string {
+  if (group !== undefined) return group;
+  throw new BrokerError('INVALID_ARGUMENT', 'committed offsets need the option group');
 }
 
 function keyOf({ topic, partition }: TopicPartition): string {

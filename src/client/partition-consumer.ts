@@ -1,5 +1,6 @@
-import type { World } from '../ports/world.js';
 import type { Crc32c } from '../base/crc32c.js';
+import type { World } from '../ports/world.js';
+import type { Abortable } from './abort.js';
 import type { ClusterView } from './cluster-view.js';
 import type { Codecs } from './compression/codecs.js';
 import type { ClientTransport } from './connection.js';
@@ -9,6 +10,7 @@ import type { PartitionCursor } from './partition-cursor.js';
 import type { ReadSettings } from './read-options.js';
 import { RecordDecoder, type Deserializers } from './record-coding.js';
 import { RecordReader } from './record-reader.js';
+import type { ConsumedBatch, ConsumedRecord } from './records.js';
 import type { TopicPartition } from './types.js';
 
 export interface ConsumerDeps {
@@ -25,7 +27,7 @@ export interface ConsumerDeps {
  * What all consumers have in common, whoever says which partitions they read. Invariant: the position
  * of a partition is the offset after the last record that was handed out.
  */
-export abstract class PartitionConsumer<K, V> {
+export abstract class PartitionConsumer<K, V> implements AsyncIterable<ConsumedRecord<K, V>> {
   protected readonly deps: ConsumerDeps;
   protected readonly fetcher: Fetcher;
   protected readonly reader: RecordReader<K, V>;
@@ -41,6 +43,16 @@ export abstract class PartitionConsumer<K, V> {
     this.fetcher = new Fetcher({ ...settings, management }, deps);
     this.reader = new RecordReader(this.fetcher, deps.codecs, new RecordDecoder(serdes));
     this.lookup = new OffsetLookup(deps.view, deps.world, settings.requestTimeoutMs);
+  }
+
+  /** Record by record; the consumer itself is the same without a signal, which ends only this loop. */
+  abstract records(options?: Abortable): AsyncGenerator<ConsumedRecord<K, V>, void, undefined>;
+
+  /** The same, batch by batch: far cheaper per record. */
+  abstract batches(options?: Abortable): AsyncGenerator<ConsumedBatch<K, V>, void, undefined>;
+
+  [Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord<K, V>, void, undefined> {
+    return this.records();
   }
 
   /** Partitions that are read. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Cancel, World } from '../ports/world.js';
 
 /** Node takes a longer delay for one of a millisecond. */
-const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+export const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
 /** The real clock, timers and randomness of this process. */
 export function systemWorld(): World {

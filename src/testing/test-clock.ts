@@ -1,8 +1,5 @@
-import { systemWorld } from '../client/system-world.js';
+import { systemWorld, TIMEOUT_MS_MAX } from '../client/system-world.js';
 import type { Cancel, World } from '../ports/world.js';
-
-/** Node takes a longer delay for one of a millisecond. */
-const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
 interface Timer {
   dueMs: number;
