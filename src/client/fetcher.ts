@@ -3,7 +3,6 @@ import { deferred, type Deferred } from '../base/deferred.js';
 import { BrokerError, type ErrorCode } from '../model/errors.js';
 import { splitBatches, type RawBatch } from '../model/record.js';
 import type { Cancel, World } from '../ports/world.js';
-import { RETRY_BACKOFF, backoffMs } from './backoff.js';
 import type { ClusterView } from './cluster-view.js';
 import {
   addressKey,
@@ -11,16 +10,18 @@ import {
   type ClientTransport,
   type FetchedPartition,
 } from './connection.js';
+import { FetchFailures } from './fetch-failures.js';
 import { LeaderStreams, type LeaderShare } from './leader-streams.js';
 import type { LeaderStream, PartitionCursor } from './partition-cursor.js';
 import { Prefetched } from './prefetched.js';
+import type { OutOfRangePolicy } from './read-options.js';
 import type { BrokerAddress, TopicPartition } from './types.js';
 
 export interface FetcherOptions {
   /** Bytes fetched ahead of the application, over all partitions. */
   readonly prefetchBytesMax: number;
   readonly partitionBytesMax: number;
-  readonly onOutOfRange: 'error' | 'beginning' | 'end';
+  readonly onOutOfRange: OutOfRangePolicy;
   /** Give up a partition that could not be read for this long. */
   readonly unavailableTimeoutMs: number | undefined;
   readonly management: Management | undefined;
@@ -40,9 +41,6 @@ export interface FetcherDeps {
 }
 
 const SWEEP_MS = 250;
-/** Answers that are damaged or have a gap this often in a row are not the network's fault. */
-const SPOILT_MAX = 5;
-const TOPIC_CHECK_MS = 10_000;
 const GONE: ReadonlySet<ErrorCode> = new Set(['UNKNOWN_TOPIC', 'UNKNOWN_PARTITION']);
 
 /**
@@ -56,6 +54,7 @@ export class Fetcher {
   private readonly cursors = new Map<string, PartitionCursor>();
   private readonly streams: LeaderStreams;
   private readonly prefetched = new Prefetched();
+  private readonly failures: FetchFailures;
   private readonly unlisten: Cancel;
   private isHeldBack = false;
   private isDue = false;
@@ -67,8 +66,6 @@ export class Fetcher {
   /** Until the first cursor that was refused may be tried again. */
   private retryTimer: Cancel | undefined;
   private waker: Deferred<undefined> | undefined;
-  /** What the budget of retries gave those that failed since the streams were last brought in line. */
-  private retryMs: number | undefined;
 
   constructor(options: FetcherOptions, deps: FetcherDeps) {
     this.options = options;
@@ -79,6 +76,11 @@ export class Fetcher {
       partitionBytesMax: options.partitionBytesMax,
       received: (stream, fetched) => this.received(stream, fetched),
       fell: (stream, error) => this.fell(stream, error),
+    });
+    this.failures = new FetchFailures(options.onOutOfRange, {
+      ...{ world: deps.world, view: deps.view },
+      fail: (cursor, error) => this.fail(cursor, error),
+      changed: () => this.schedule(),
     });
     this.unlisten = deps.view.onChange({
       leaderChanged: (topic, partition) => {
@@ -308,7 +310,7 @@ export class Fetcher {
   }
 
   private reconcile(): void {
-    this.retryMs = undefined;
+    this.failures.nextRound();
     const nowMs = this.deps.world.clock.monotonicMs();
     const shares = new Map<string, LeaderShare>();
     let retryAtMs = Infinity;
@@ -346,8 +348,13 @@ export class Fetcher {
     for (const part of fetched) {
       const cursor = this.cursors.get(partitionKey(part.topic, part.partition));
       if (cursor?.stream !== stream) continue;
-      if (part.error !== undefined) this.refused(cursor, part.error);
-      else this.takeIn(cursor, part, stream.address);
+      if (part.error !== undefined) {
+        // The broker has ended its part of the stream.
+        cursor.stream = undefined;
+        this.failures.refused(cursor, part.error);
+      } else {
+        this.takeIn(cursor, part, stream.address);
+      }
     }
     this.regulate();
     this.wake();
@@ -357,22 +364,20 @@ export class Fetcher {
     try {
       for (const batch of splitBatches(part.batches, this.deps.crc32c)) this.keep(cursor, batch);
     } catch (thrown) {
-      this.spoilt(cursor, BrokerError.from(thrown));
+      this.leave(cursor);
+      this.failures.spoilt(cursor, BrokerError.from(thrown));
       return;
     }
     cursor.highWatermark = part.highWatermark;
     cursor.logStartOffset = part.logStartOffset;
     cursor.leaderEpoch = part.leaderEpoch;
     cursor.silentSinceMs = this.deps.world.clock.monotonicMs();
-    if (cursor.failures > 0) this.deps.view.retries.succeeded();
+    this.failures.overcome(cursor);
     this.deps.view.hooks.onFetch?.({
       ...{ topic: cursor.topic, partition: cursor.partition, broker },
       ...{ bytes: part.batches.length, nextOffset: cursor.nextFetch },
       highWatermark: part.highWatermark,
     });
-    cursor.failures = 0;
-    cursor.spoilt = 0;
-    cursor.lastError = undefined;
     this.deps.view.settle(cursor.topic, cursor.partition);
     if (!cursor.wantsData) {
       this.leave(cursor);
@@ -392,100 +397,12 @@ export class Fetcher {
     this.prefetched.add(cursor, batch);
   }
 
-  /** The bytes are damaged or do not follow: read again, but not for ever. */
-  private spoilt(cursor: PartitionCursor, error: BrokerError): void {
-    this.leave(cursor);
-    cursor.spoilt += 1;
-    cursor.failures += 1;
-    cursor.lastError = error;
-    if (cursor.spoilt >= SPOILT_MAX) {
-      this.fail(cursor, error);
-      return;
-    }
-    const epoch = this.deps.view.leader(cursor.topic, cursor.partition)?.epoch ?? -1;
-    this.deps.view.seek(cursor.topic, cursor.partition, epoch);
-    this.retryLater(cursor, 0);
-  }
-
-  /** The broker has ended its part of the stream. */
-  private refused(cursor: PartitionCursor, error: BrokerError): void {
-    cursor.stream = undefined;
-    cursor.lastError = error;
-    cursor.failures += 1;
-    const epoch = this.deps.view.leader(cursor.topic, cursor.partition)?.epoch ?? -1;
-    switch (error.code) {
-      case 'NOT_LEADER':
-        // Learned of a later leadership: there at once (epochs only rise, so this cannot go round).
-        if (this.deps.view.learn(cursor.topic, cursor.partition, error.facts.leader)) return;
-        this.deps.view.seek(cursor.topic, cursor.partition, epoch);
-        break;
-      case 'OFFSET_OUT_OF_RANGE':
-        this.outOfRange(cursor, error);
-        return;
-      case 'UNKNOWN_TOPIC':
-      case 'UNKNOWN_PARTITION':
-        void this.checkTopic(cursor, error);
-        break;
-      default:
-        if (!error.retriable) {
-          this.fail(cursor, error);
-          return;
-        }
-        this.deps.view.seek(cursor.topic, cursor.partition, epoch);
-    }
-    this.retryLater(cursor, error.facts.retryAfterMs ?? 0);
-  }
-
-  private outOfRange(cursor: PartitionCursor, error: BrokerError): void {
-    const { logStartOffset, highWatermark } = error.facts;
-    const policy = this.options.onOutOfRange;
-    const target = policy === 'beginning' ? logStartOffset : highWatermark;
-    // What was fetched before is still in order and is handed out first, then the error.
-    if (policy === 'error' || typeof target !== 'number') {
-      if (cursor.buffered.length === 0) this.fail(cursor, error);
-      else this.retryLater(cursor, 0);
-      return;
-    }
-    cursor.nextFetch = target;
-    if (cursor.buffered.length === 0) cursor.position = target;
-    this.retryLater(cursor, 0);
-  }
-
-  /** Cursors that fail together are asked for together again: that is one retry. */
-  private retryLater(cursor: PartitionCursor, atLeastMs: number): void {
-    const { clock, random } = this.deps.world;
-    this.retryMs ??= this.deps.view.retries.delayMs(RETRY_BACKOFF, cursor.failures);
-    const ownMs = backoffMs(RETRY_BACKOFF, cursor.failures, random);
-    const delayMs = Math.max(atLeastMs, ownMs, this.retryMs);
-    cursor.notBeforeMs = clock.monotonicMs() + delayMs;
-    this.deps.view.hooks.onRetry?.({
-      ...{ kind: 'fetch', topic: cursor.topic, partition: cursor.partition },
-      ...{ attempt: cursor.failures, delayMs, error: cursor.lastError },
-    });
-    this.schedule();
-  }
-
-  /** Deleted, or only unknown to a broker that lags behind? Never rejects. */
-  private async checkTopic(cursor: PartitionCursor, error: BrokerError): Promise<void> {
-    try {
-      const info = await this.deps.view.reloadTopic(cursor.topic, TOPIC_CHECK_MS);
-      if (cursor.partition >= info.partitions.length) this.fail(cursor, error);
-    } catch (thrown) {
-      const failure = BrokerError.from(thrown);
-      if (failure.code === 'UNKNOWN_TOPIC') this.fail(cursor, failure);
-    }
-  }
-
   private fell(stream: LeaderStream, error: BrokerError): void {
     if (error.code === 'BROKER_UNAVAILABLE') this.deps.view.markDown(stream.address);
     for (const cursor of this.cursors.values()) {
       if (cursor.stream !== stream) continue;
       cursor.stream = undefined;
-      cursor.lastError = error;
-      cursor.failures += 1;
-      const epoch = this.deps.view.leader(cursor.topic, cursor.partition)?.epoch ?? -1;
-      this.deps.view.seek(cursor.topic, cursor.partition, epoch);
-      this.retryLater(cursor, 0);
+      this.failures.unreached(cursor, error);
     }
     this.wake();
   }

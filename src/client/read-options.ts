@@ -1,12 +1,14 @@
 import { LIMITS } from '../model/limits.js';
 import { checkArgument } from './check-argument.js';
 
+export type OutOfRangePolicy = 'error' | 'beginning' | 'end';
+
 /** What all consumers can be told. */
 export interface ReadOptions {
   /** Read to the ends as they are when reading of a partition starts, then finish. */
   readonly stopAtEnd?: boolean | undefined;
   /** When the offset to read is not there any more. Default: error. */
-  readonly onOutOfRange?: 'error' | 'beginning' | 'end' | undefined;
+  readonly onOutOfRange?: OutOfRangePolicy | undefined;
   /** Bytes fetched ahead. Default: 16 MiB. */
   readonly prefetchBytesMax?: number | undefined;
   /** Bytes of one partition in one response. Default: 1 MiB. */
@@ -21,7 +23,7 @@ export interface ReadOptions {
 
 /** The options with their defaults, checked. */
 export interface ReadSettings {
-  readonly onOutOfRange: 'error' | 'beginning' | 'end';
+  readonly onOutOfRange: OutOfRangePolicy;
   readonly prefetchBytesMax: number;
   readonly partitionBytesMax: number;
   readonly unavailableTimeoutMs: number | undefined;
