@@ -76,7 +76,9 @@ export class ClusterView {
   private readonly world: World;
   private readonly bootstrap: readonly BrokerAddress[];
   private readonly topics = new Map<string, TopicView>();
+  /** Under way, by topic. */
   private readonly loads = new Map<string, Promise<TopicInfo>>();
+  private readonly reloads = new Map<string, Promise<TopicInfo>>();
   private readonly listeners = new Set<ViewListener>();
   /** Partitions that need a leader of an epoch above the given one. */
   private readonly sought = new Map<
@@ -175,15 +177,18 @@ export class ClusterView {
   async loadTopic(name: string, deadlineMs: number): Promise<TopicInfo> {
     const cached = this.topics.get(name);
     if (cached !== undefined) return cached.info;
-    const loading = this.loads.get(name);
-    if (loading !== undefined) return await loading;
-    const load = this.fetchTopic(name, deadlineMs).finally(() => this.loads.delete(name));
-    this.loads.set(name, load);
-    return await load;
+    return await shared(this.loads, name, () => this.fetchTopic(name, deadlineMs));
   }
 
-  /** Asks again, linearizably: has the topic gone, was it replaced, has it more partitions? */
+  /**
+   * Asks again, linearizably: has the topic gone, was it replaced, has it more partitions? Many who ask
+   * at a time get one answer, which may be as old as the first one's question.
+   */
   async reloadTopic(name: string, deadlineMs: number): Promise<TopicInfo> {
+    return await shared(this.reloads, name, () => this.fetchAgain(name, deadlineMs));
+  }
+
+  private async fetchAgain(name: string, deadlineMs: number): Promise<TopicInfo> {
     const metadata = await this.call(
       'getMetadata',
       { topics: [name], linearizable: true },
@@ -422,4 +427,17 @@ export class ClusterView {
       const unlisten = onAbort(stop, wake);
     });
   }
+}
+
+/** What is under way by this name; if nothing is, it is begun. */
+async function shared<T>(
+  underWay: Map<string, Promise<T>>,
+  name: string,
+  begin: () => Promise<T>,
+): Promise<T> {
+  const known = underWay.get(name);
+  if (known !== undefined) return await known;
+  const begun = begin().finally(() => underWay.delete(name));
+  underWay.set(name, begun);
+  return await begun;
 }

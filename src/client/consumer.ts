@@ -37,6 +37,8 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
   private readonly onAbort = (): void => void this.close();
   private starting: Promise<void> | undefined;
   private hasBegun = false;
+  /** Rises with each assignment of the caller: a start that is under way then has no effect. */
+  private assignments = 0;
 
   constructor(options: ConsumerOptions<K, V>, deps: ConsumerDeps) {
     const settings = readSettingsOf(options);
@@ -99,6 +101,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
     const find = async (): Promise<PartitionCursor[]> => await this.cursorsFor(partitions, from);
     const cursors = await abortable(signal, find);
     this.starting = Promise.resolve();
+    this.assignments += 1;
     this.reader.forget();
     this.fetcher.assign(cursors);
   }
@@ -155,18 +158,18 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
   }
 
   private async begun(): Promise<void> {
-    this.starting ??= this.begin();
+    const starting = (this.starting ??= this.begin());
     try {
-      await this.starting;
+      await starting;
       this.hasBegun = true;
     } catch (thrown) {
-      this.starting = undefined;
+      if (this.starting === starting) this.starting = undefined;
       throw thrown;
     }
   }
 
   private async begin(): Promise<void> {
-    const { options } = this;
+    const { options, assignments } = this;
     const partitions = await this.partitionsToRead();
     const from =
       options.from ??
@@ -176,7 +179,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
       const ends = await this.lookup.resolve(partitions, 'end', undefined);
       for (const [i, cursor] of cursors.entries()) this.stopAt(cursor, ends[i] ?? 0);
     }
-    this.fetcher.assign(cursors);
+    if (assignments === this.assignments) this.fetcher.assign(cursors);
   }
 
   private stopAt(cursor: PartitionCursor, end: number): void {

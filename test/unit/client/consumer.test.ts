@@ -458,4 +458,52 @@ describe('consumer', () => {
     const error = await s.world.until(reading, 5_000);
     expect(error).to.be.instanceOf(BrokerError).with.property('code', 'UNKNOWN_TOPIC');
   });
+
+  it('asks once about a topic of which many partitions are unknown to a broker that lags behind', async () => {
+    const s = setup(3);
+    for (const p of [0, 1, 2]) put(s.cluster, ['a'], p);
+    const consumer = s.client.consumer({ topic: 'events' });
+    const reading = values(consumer, 6);
+    await s.world.advance(100);
+    let questions = 0;
+    s.cluster.onCall = (method, request) => {
+      const isQuestion = method === 'getMetadata' && 'linearizable' in (request as object);
+      if (isQuestion && (request as { linearizable: boolean }).linearizable) questions += 1;
+      return undefined;
+    };
+    for (const p of [0, 1, 2]) {
+      s.cluster.readRefusals.push(new BrokerError('UNKNOWN_PARTITION', `no partition ${p}`));
+    }
+    for (const p of [0, 1, 2]) put(s.cluster, ['b'], p);
+    const read = await s.world.until(reading, 5_000);
+    expect([...read].sort()).to.deep.equal(['a', 'a', 'a', 'b', 'b', 'b']);
+    expect(questions).to.equal(1);
+  });
+
+  it('reads what it is assigned, also while its start is being looked up', async () => {
+    const s = setup(2);
+    put(s.cluster, ['a'], 0);
+    put(s.cluster, ['b'], 1);
+    const consumer = s.client.consumer({ topic: 'events' });
+    const starting = consumer.start();
+    const assigning = consumer.assign([{ topic: 'events', partition: 1 }], { offset: 0 });
+    await s.world.until(Promise.all([starting, assigning]));
+    expect(consumer.assignment()).to.deep.equal([{ topic: 'events', partition: 1 }]);
+    expect(await s.world.until(values(consumer, 1))).to.deep.equal(['b']);
+  });
+
+  it('stays with what it is assigned when the start that was being looked up fails', async () => {
+    const s = setup(2);
+    put(s.cluster, ['b'], 1);
+    const consumer = s.client.consumer({ topic: 'events' });
+    s.cluster.onCall = (method) =>
+      method === 'listOffsets' ? new BrokerError('INVALID_ARGUMENT', 'refused') : undefined;
+    const starting = consumer.start().catch((thrown: unknown) => thrown);
+    const at1 = { topic: 'events', partition: 1 };
+    await s.world.until(consumer.assign([at1], { offset: 0 }));
+    expect(await s.world.until(starting)).to.have.property('code', 'INVALID_ARGUMENT');
+    s.cluster.onCall = () => undefined;
+    await s.world.until(consumer.seek(at1, { offset: 0 }));
+    expect(consumer.assignment()).to.deep.equal([at1]);
+  });
 });
