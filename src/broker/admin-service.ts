@@ -286,10 +286,10 @@ export class ClusterAdmin implements AdminService {
         `a request commits at most ${LIMITS.offsetCommitsPerRequestMax} offsets`,
       );
     }
-    const { group, offsets, memberId = '', memberEpoch = 0 } = request;
+    const { group, offsets, memberId = '', memberEpoch = 0, sequence = 0 } = request;
     const answer = await this.#deps.link.call(
       'commitOffsets',
-      { group, offsets, memberId, memberEpoch },
+      { group, offsets, memberId, memberEpoch, sequence },
       deadlineMs,
       { attemptMs: 5_000 },
     );

@@ -222,6 +222,8 @@ export interface AdminService {
       /** Absent or empty: no member's. */
       readonly memberId?: string;
       readonly memberEpoch?: number;
+      /** Rises from one commit of the member to its next; absent or 0: not told. */
+      readonly sequence?: number;
     },
     options: CallOptions,
   ): Promise<readonly CommittedOffset[]>;

@@ -225,6 +225,7 @@ class MillraceBroker implements Broker {
       state,
       log,
       metrics: telemetry.metrics,
+      groupRetentionMs: settings.groupRetentionMs,
       hint: () => leaders.hint(METADATA_GROUP),
     });
     const controller = new Controller({

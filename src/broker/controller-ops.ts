@@ -70,6 +70,8 @@ export interface CommitRequest {
   /** Empty: no member's. */
   readonly memberId: string;
   readonly memberEpoch: number;
+  /** Rises from one commit of the member to its next; 0: not told. */
+  readonly sequence: number;
 }
 
 export interface CommitAnswer extends Changed {
@@ -160,6 +162,7 @@ export const CONTROLLER_OPS = {
       ),
       memberId: text,
       memberEpoch: uint(),
+      sequence: uint(),
     }),
     record<CommitAnswer>({
       index: uint<LogIndex>(),

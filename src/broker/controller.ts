@@ -233,7 +233,7 @@ export class Controller implements ControllerHandlers {
   // ---- Consumer groups ----
 
   async commitOffsets(request: CommitRequest): Promise<CommitAnswer> {
-    const { group, offsets, memberId, memberEpoch } = request;
+    const { group, offsets, memberId, memberEpoch, sequence } = request;
     const tenure = this.#mustLead();
     if (offsets.length > LIMITS.offsetCommitsPerRequestMax) {
       throw new BrokerError(
@@ -241,7 +241,7 @@ export class Controller implements ControllerHandlers {
         `a request commits at most ${LIMITS.offsetCommitsPerRequestMax} offsets`,
       );
     }
-    const fence = memberId === '' ? undefined : { memberId, memberEpoch };
+    const fence = memberId === '' ? undefined : { memberId, memberEpoch, sequence };
     const decisions = offsets.map((wanted) => decideCommit(this.#deps.state, group, wanted, fence));
     const errors = decisions.map((decision) =>
       decision.kind === 'rejected' ? new BrokerError(decision.code, decision.message) : undefined,

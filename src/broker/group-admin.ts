@@ -140,7 +140,7 @@ export class GroupAdmin implements GroupService {
       typeof outcome === 'number' ? [{ topic, partition, offset: outcome, metadata: '' }] : [],
     );
     if (offsets.length === 0) return resets;
-    const request = { group, offsets, memberId: '', memberEpoch: 0 };
+    const request = { group, offsets, memberId: '', memberEpoch: 0, sequence: 0 };
     const { errors } = await this.#deps.link.call('commitOffsets', request, deadlineMs, {
       attemptMs: 5_000,
     });

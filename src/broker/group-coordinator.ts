@@ -41,6 +41,8 @@ export interface GroupCoordinatorDeps {
   readonly state: MetadataState;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** Groups without members that were idle for so long go, with their offsets; -1: none does. */
+  readonly groupRetentionMs: number;
   /** Leader of the metadata group, as far as it is known. */
   hint(): LeaderHint | undefined;
 }
@@ -85,7 +87,7 @@ export class GroupCoordinator implements GroupStreamOwner {
   activate(group: RaftGroup): void {
     this.deactivate();
     if (this.#isStopped) return;
-    const { world, state, log } = this.#deps;
+    const { world, state, log, groupRetentionMs } = this.#deps;
     this.#tenure = new GroupTenure(group, {
       world,
       state,
@@ -93,6 +95,7 @@ export class GroupCoordinator implements GroupStreamOwner {
       patterns: this.#patterns,
       evictions: this.#evictions,
       targets: this.#targets,
+      groupRetentionMs,
       hint: () => this.#deps.hint(),
       followed: (session) => this.#push(session),
     });

@@ -12,6 +12,7 @@ import type { Counter, Logger } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
 import { CommandBatcher, type BatchApplied } from './command-batcher.js';
 import { Deadlines } from './deadlines.js';
+import { GroupAgeing } from './group-ageing.js';
 import { roughBytesOf } from './group-event-size.js';
 import { LivedClock } from './lived-clock.js';
 import { MemberSession } from './member-session.js';
@@ -30,6 +31,8 @@ export interface GroupTenureDeps {
   readonly patterns: TopicPatterns;
   readonly evictions: Counter;
   readonly targets: Counter;
+  /** Groups without members that were idle for so long go; -1: none does. */
+  readonly groupRetentionMs: number;
   /** Leader of the metadata group, as far as it is known. */
   hint(): LeaderHint | undefined;
   /** The session has taken in what its member has become. */
@@ -54,6 +57,7 @@ export class GroupTenure {
   readonly #unfollowed = new Set<string>();
   readonly #batcher: CommandBatcher<GroupEvent>;
   readonly #planner: TargetPlanner;
+  readonly #ageing: GroupAgeing;
   readonly #cancelTick: Cancel;
   #isOver = false;
 
@@ -83,6 +87,15 @@ export class GroupTenure {
         return this.submit(events);
       },
     });
+    this.#ageing = new GroupAgeing(
+      {
+        limitMs: deps.groupRetentionMs,
+        state,
+        log,
+        propose: (command) => proposeCommand(group, command, () => deps.hint()),
+      },
+      this.#lived.nowMs(),
+    );
     this.#cancelTick = world.timers.every(TICK_MS, () => this.#tick());
   }
 
@@ -170,7 +183,7 @@ export class GroupTenure {
   }
 
   #tick(): void {
-    this.#lived.nowMs();
+    this.#ageing.tick(this.#lived.nowMs());
     if (this.#unfollowed.size > 0) this.groupsChanged([...this.#unfollowed]);
   }
 

@@ -199,6 +199,8 @@ export interface BrokerSettings {
   /** The metadata log is truncated when it grew by this since the last time. */
   readonly metadataLogBytesMax: number;
   readonly metadataLogEntriesMax: number;
+  /** Consumer groups without members that were idle for so long go, with their offsets; -1: never. */
+  readonly groupRetentionMs: number;
   /** Longest a stop waits for leaderships to be handed over. */
   readonly drainMs: number;
 }
@@ -212,6 +214,7 @@ export const DEFAULT_BROKER_SETTINGS: BrokerSettings = {
   diskFreeMinBytes: 0,
   metadataLogBytesMax: 4 * 1024 * 1024,
   metadataLogEntriesMax: 10_000,
+  groupRetentionMs: 7 * 24 * 3_600_000,
   drainMs: 3_000,
 };
 

@@ -135,7 +135,7 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   },
   commitOffsets: {
     isWrite: true,
-    call: async ({ cluster }, { group, offsets, member }, runner) => {
+    call: async ({ cluster }, { group, offsets, member, commitSequence = 0 }, runner) => {
       const wire = {
         group,
         offsets: offsets.map((o) => ({
@@ -145,6 +145,7 @@ export const CLUSTER_CALLS: ClusterCallTable = {
           metadata: o.metadata ?? '',
         })),
         ...member,
+        commitSequence,
       };
       const answer = await runner.run<{ offsets: CommittedOffset__Output[] }>((deadline, done) =>
         cluster.commitOffsets(wire, { deadline }, done),

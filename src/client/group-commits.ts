@@ -29,8 +29,9 @@ export interface CommitTerms {
 }
 
 /**
- * Commits for one group, one request after the other: a retry of an earlier commit can never overtake
- * a later one of the same consumer. Invariant: none stands in line longer than its deadline says.
+ * Commits for one group, one request after the other, each with a number of its own: neither a retry
+ * of an earlier commit nor an attempt held up in a broker can overtake a later one of the same consumer.
+ * Invariant: none stands in line longer than its deadline says.
  */
 export class CommitQueue {
   private readonly view: ClusterView;
@@ -38,6 +39,7 @@ export class CommitQueue {
   private readonly group: string;
   private tail: Promise<unknown> = Promise.resolve();
   private length = 0;
+  private sequence = 0;
 
   constructor(view: ClusterView, world: World, group: string) {
     this.view = view;
@@ -82,12 +84,14 @@ export class CommitQueue {
   ): Promise<void> {
     const { clock, random } = this.world;
     const identity = member();
+    this.sequence += 1;
+    const commitSequence = this.sequence;
     const isGivenUp = (): boolean => stop?.aborted === true;
     let refusal: BrokerError | undefined;
     let open = offsets;
     const taken: OffsetToCommit[] = [];
     for (let attempt = 1; ; attempt += 1) {
-      const request = { group: this.group, member: identity, offsets: open };
+      const request = { group: this.group, member: identity, commitSequence, offsets: open };
       const deadlineMs = Math.max(1, endMs - clock.monotonicMs());
       const answers = await this.view
         .call('commitOffsets', request, { deadlineMs, retryUnknown: true, stop })

@@ -190,6 +190,8 @@ export interface ClusterMethods extends GroupMethods {
       readonly offsets: readonly OffsetToCommit[];
       /** Undefined: not a member; refused if the group has members. */
       readonly member?: MemberIdentity | undefined;
+      /** Rises from one commit of the member to its next, and stays when one is tried again. */
+      readonly commitSequence?: number | undefined;
     };
     answer: readonly CommittedOffset[];
   };

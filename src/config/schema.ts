@@ -59,6 +59,13 @@ export const brokerConfigSchema = z.strictObject({
   /** Recent log entries kept in memory for followers and readers. */
   recentEntriesBytes: whole(8 * MIB, 64 * 1024 * MIB).default(96 * MIB),
   retentionCheckMs: whole(100, 24 * 3_600_000).default(30_000),
+  /**
+   * Consumer groups without members that neither commit nor are joined for so long go, with their
+   * committed offsets; -1: never. Counted while the cluster runs.
+   */
+  groupRetentionMs: whole(1_000, Number.MAX_SAFE_INTEGER)
+    .or(z.literal(-1))
+    .default(7 * 24 * 3_600_000),
   /** With less room on the volume this broker takes no records and leads nothing; 0: never asked. */
   diskFreeMinBytes: whole(0, 1024 * 1024 * MIB).default(64 * MIB),
   /** Bytes a second of all snapshots this broker sends to replicas that fell far behind. */
@@ -102,6 +109,7 @@ const TEXT_KINDS: Readonly<Record<Key, TextKind>> = {
   storeMemoryBytes: 'number',
   recentEntriesBytes: 'number',
   retentionCheckMs: 'number',
+  groupRetentionMs: 'number',
   diskFreeMinBytes: 'number',
   snapshotBytesPerSecond: 'number',
   brokerSessionMs: 'number',

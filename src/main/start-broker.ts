@@ -256,6 +256,7 @@ function brokerOptions(
       heartbeatMs: config.brokerHeartbeatMs,
       sessionMs: config.brokerSessionMs,
       retentionCheckMs: config.retentionCheckMs,
+      groupRetentionMs: config.groupRetentionMs,
       diskFreeMinBytes: config.diskFreeMinBytes,
       drainMs: config.drainMs,
     },

@@ -99,6 +99,7 @@ function applyMember(state: MetadataState, event: EventOf<'member'>): Rejection 
   }
   const group = state.consumerGroups.writable(event.group);
   if (changesAssignment(known.profile, profile)) group.groupEpoch += 1;
+  if (event.isStart) group.noteCommit(event.memberId, 0);
   const freed = event.isStart ? known.revoking : [];
   group.put({
     ...known,
@@ -208,6 +209,7 @@ function applyLeave(state: MetadataState, event: EventOf<'leave'>): Rejection | 
   const known = state.consumerGroups.get(event.group)?.members.get(event.memberId);
   if (known === undefined) return unknownMember(event.memberId);
   const group = state.consumerGroups.writable(event.group);
+  state.idleGroups.sawActivity(event.group);
   group.groupEpoch += 1;
   group.drop(known);
   group.advanceWaiting([...known.assigned, ...known.revoking]);
@@ -289,6 +291,7 @@ function emptyGroupRefusal(state: MetadataState, name: string): Rejection | unde
 function deleteGroup(state: MetadataState, event: EventOf<'deleteGroup'>): Rejection | undefined {
   const refusal = emptyGroupRefusal(state, event.group);
   if (refusal !== undefined) return refusal;
+  state.idleGroups.sawActivity(event.group);
   state.consumerGroups.drop(event.group);
   state.ledger.dropGroup(event.group);
   return undefined;

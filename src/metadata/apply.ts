@@ -2,7 +2,13 @@ import { invariant, unreachable } from '../base/assert.js';
 import { raftGroupId, type BrokerId, type RaftGroupId } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
 import { applyGroupEvent, commitRefusal } from './apply-group-event.js';
-import { rejected, type ApplyResult, type Command, type Rejection } from './command.js';
+import {
+  rejected,
+  type ApplyResult,
+  type Command,
+  type CommitFence,
+  type Rejection,
+} from './command.js';
 import type { PartitionImage, TopicImage } from './image.js';
 import { METADATA_LIMITS } from './limits.js';
 import type { MetadataState } from './metadata-state.js';
@@ -47,6 +53,8 @@ export function applyCommand(state: MetadataState, command: Command, timeMs: num
         kind: 'groupEventsApplied',
         refused: command.events.map((event) => applyGroupEvent(state, event)),
       };
+    case 'ageGroups':
+      return ageGroups(state, command);
     default:
       return unreachable(command);
   }
@@ -291,11 +299,28 @@ function commitOffset(
     memberEpoch: commit.fence?.memberEpoch ?? 0,
   });
   if (refusal !== undefined) return refusal;
-  const { offset, metadata } = commit;
-  if (state.ledger.maybeCommit(commit.group, commit, { offset, metadata, timeMs })) {
-    return undefined;
+  const { group, fence, offset, metadata } = commit;
+  if (fence !== undefined && isSuperseded(state, group, fence)) return undefined;
+  if (!state.ledger.maybeCommit(group, commit, { offset, metadata, timeMs })) {
+    return rejected('THROTTLED', 'the cluster holds its maximum of committed offsets');
   }
-  return rejected('THROTTLED', 'the cluster holds its maximum of committed offsets');
+  state.idleGroups.sawActivity(group);
+  if (fence !== undefined && fence.sequence > 0) {
+    state.consumerGroups.noteCommit(group, fence.memberId, fence.sequence);
+  }
+  return undefined;
+}
+
+/**
+ * An attempt that was held up on its way, and whose member has committed again since: it would take
+ * back what came later, so it has no effect. Nobody waits for its answer any more.
+ */
+function isSuperseded(
+  state: MetadataState,
+  group: string,
+  { memberId, sequence }: CommitFence,
+): boolean {
+  return sequence > 0 && sequence < (state.consumerGroups.get(group)?.lastCommitOf(memberId) ?? 0);
 }
 
 function ascending(ids: readonly BrokerId[]): BrokerId[] {
@@ -304,4 +329,28 @@ function ascending(ids: readonly BrokerId[]): BrokerId[] {
 
 function sameList(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((id, i) => id === b[i]);
+}
+
+/** Groups without members, members of which may be away for long, and those that never had any. */
+function ageGroups(state: MetadataState, command: CommandOf<'ageGroups'>): ApplyResult {
+  const { elapsedMs, limitMs } = command;
+  if (elapsedMs < 1 || limitMs < 1) {
+    return rejected('INVALID_ARGUMENT', `cannot age groups by ${elapsedMs} of ${limitMs} ms`);
+  }
+  const expired = state.idleGroups.age(memberlessGroups(state), { elapsedMs, limitMs });
+  for (const group of expired) {
+    state.consumerGroups.drop(group);
+    state.ledger.dropGroup(group);
+  }
+  return { kind: 'groupsAged', expired };
+}
+
+/** Those that committed something, or once had members. */
+export function memberlessGroups(state: MetadataState): Set<string> {
+  const { ledger, consumerGroups } = state;
+  const names = new Set([...ledger.names(), ...consumerGroups.names()]);
+  for (const name of names) {
+    if ((consumerGroups.get(name)?.members.size ?? 0) > 0) names.delete(name);
+  }
+  return names;
 }

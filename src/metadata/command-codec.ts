@@ -34,9 +34,11 @@ const CODES = {
   allocateProducers: 9,
   commitOffsets: 10,
   groupEvents: 20,
+  ageGroups: 23,
 } as const satisfies Record<Command['kind'], number>;
-/** commitOffsets of which some come from members of a group. */
+/** commitOffsets of which some come from members of a group: without and with their sequences. */
 const FENCED_COMMITS = 21;
+const SEQUENCED_COMMITS = 22;
 
 export function encodeCommand(command: Command): Uint8Array {
   const w = new ByteWriter(128).u8(VERSION).u8(codeOf(command));
@@ -79,6 +81,9 @@ export function encodeCommand(command: Command): Uint8Array {
     case 'groupEvents':
       writeGroupEvents(w, command.events);
       break;
+    case 'ageGroups':
+      w.uvarint(command.elapsedMs).uvarint(command.limitMs);
+      break;
     default:
       unreachable(command);
   }
@@ -87,7 +92,7 @@ export function encodeCommand(command: Command): Uint8Array {
 
 function codeOf(command: Command): number {
   const isFencedCommit = command.kind === 'commitOffsets' && isFenced(command.commits);
-  return isFencedCommit ? FENCED_COMMITS : CODES[command.kind];
+  return isFencedCommit ? SEQUENCED_COMMITS : CODES[command.kind];
 }
 
 function isFenced(commits: readonly OffsetCommitItem[]): boolean {
@@ -147,10 +152,15 @@ function readFields(r: ByteReader, code: number): Command {
     case CODES.allocateProducers:
       return { kind: 'allocateProducers', count: r.uvarint() };
     case CODES.commitOffsets:
+      return { kind: 'commitOffsets', commits: readCommits(r) };
     case FENCED_COMMITS:
-      return { kind: 'commitOffsets', commits: readCommits(r, code === FENCED_COMMITS) };
+      return { kind: 'commitOffsets', commits: readCommits(r, readFence) };
+    case SEQUENCED_COMMITS:
+      return { kind: 'commitOffsets', commits: readCommits(r, readSequencedFence) };
     case CODES.groupEvents:
       return { kind: 'groupEvents', events: readGroupEvents(r) };
+    case CODES.ageGroups:
+      return { kind: 'ageGroups', elapsedMs: r.uvarint(), limitMs: r.uvarint() };
     default:
       throw new MalformedBytesError(`metadata command kind ${code}`);
   }
@@ -207,6 +217,7 @@ function writeCommits(
     if (!sameTopic) writeTopicId(to, item.topicId);
     if (withMembers && !sameMember) {
       to.string(item.fence?.memberId ?? '').uvarint(item.fence?.memberEpoch ?? 0);
+      to.uvarint(item.fence?.sequence ?? 0);
     }
     to.uvarint(item.partition).uvarint(item.offset).string(item.metadata);
     previous = item;
@@ -214,19 +225,27 @@ function writeCommits(
 }
 
 function sameFence(a: OffsetCommitItem | undefined, b: OffsetCommitItem): boolean {
-  return a?.fence?.memberId === b.fence?.memberId && a?.fence?.memberEpoch === b.fence?.memberEpoch;
+  return (
+    a?.fence?.memberId === b.fence?.memberId &&
+    a?.fence?.memberEpoch === b.fence?.memberEpoch &&
+    a?.fence?.sequence === b.fence?.sequence
+  );
 }
 
-function readCommits(r: ByteReader, withMembers: boolean): OffsetCommitItem[] {
+type Fence = OffsetCommitItem['fence'];
+
+/** With members if their fence is to be read. */
+function readCommits(r: ByteReader, fenceFrom?: (r: ByteReader) => Fence): OffsetCommitItem[] {
   let group: string | undefined;
   let topic: TopicId | undefined;
-  let fence: OffsetCommitItem['fence'];
+  let fence: Fence;
   return readList(r, (from) => {
     const flags = from.u8();
-    if (flags > (withMembers ? 7 : 3)) throw new MalformedBytesError(`commit flags ${flags}`);
+    if (flags > (fenceFrom === undefined ? 3 : 7))
+      throw new MalformedBytesError(`commit flags ${flags}`);
     if ((flags & 1) === 0) group = from.string();
     if ((flags & 2) === 0) topic = readTopicId(from);
-    if (withMembers && (flags & 4) === 0) fence = readFence(from);
+    if ((flags & 4) === 0) fence = fenceFrom?.(from);
     if (group === undefined || topic === undefined) {
       throw new MalformedBytesError('the first commit names no group or topic');
     }
@@ -241,8 +260,14 @@ function readCommits(r: ByteReader, withMembers: boolean): OffsetCommitItem[] {
   });
 }
 
-function readFence(r: ByteReader): OffsetCommitItem['fence'] {
+function readFence(r: ByteReader): Fence {
   const memberId = r.string();
   const memberEpoch = r.uvarint();
-  return memberId === '' ? undefined : { memberId, memberEpoch };
+  return memberId === '' ? undefined : { memberId, memberEpoch, sequence: 0 };
+}
+
+function readSequencedFence(r: ByteReader): Fence {
+  const fence = readFence(r);
+  const sequence = r.uvarint();
+  return fence === undefined ? undefined : { ...fence, sequence };
 }

@@ -25,6 +25,8 @@ export interface OffsetCommitItem {
 export interface CommitFence {
   readonly memberId: string;
   readonly memberEpoch: number;
+  /** Rises from one commit of the member to its next; 0: not told. */
+  readonly sequence: number;
 }
 
 /** Payload of an entry of the metadata log: what shall become of the cluster. */
@@ -69,7 +71,15 @@ export type Command =
     }
   | { readonly kind: 'allocateProducers'; readonly count: number }
   | { readonly kind: 'commitOffsets'; readonly commits: readonly OffsetCommitItem[] }
-  | { readonly kind: 'groupEvents'; readonly events: readonly GroupEvent[] };
+  | { readonly kind: 'groupEvents'; readonly events: readonly GroupEvent[] }
+  | {
+      /** Consumer groups without members have been idle for so much longer; some for too long. */
+      readonly kind: 'ageGroups';
+      /** Ms that the metadata leader lived through since it last said so; 1 or more. */
+      readonly elapsedMs: number;
+      /** Groups that were idle for so long go, with their offsets; 1 or more. */
+      readonly limitMs: number;
+    };
 
 export interface Rejection {
   readonly kind: 'rejected';
@@ -88,6 +98,8 @@ export type ApplyResult =
       readonly kind: 'groupEventsApplied';
       readonly refused: readonly (Rejection | undefined)[];
     }
+  /** The groups that went. */
+  | { readonly kind: 'groupsAged'; readonly expired: readonly string[] }
   | Rejection;
 
 /** An applied command's result with the index it was applied at. */

@@ -36,11 +36,12 @@ export class ConsumerGroupBook {
   /** To be changed now; made if there is none. */
   writable(name: string): ConsumerGroup {
     this.changed.add(name);
-    const group = this.groups.get(name);
-    if (group !== undefined && group.freezes === this.freezes) return group;
-    const copy = new ConsumerGroup(name, { freezes: this.freezes, tally: this.tally }, group);
-    this.groups.set(name, copy);
-    return copy;
+    return this.unshared(name);
+  }
+
+  /** The sequence of a member's last commit; no change of the group that anybody has to be told. */
+  noteCommit(name: string, memberId: string, sequence: number): void {
+    this.unshared(name).noteCommit(memberId, sequence);
   }
 
   drop(name: string): void {
@@ -66,5 +67,13 @@ export class ConsumerGroupBook {
     const names = [...this.changed];
     this.changed.clear();
     return names;
+  }
+
+  private unshared(name: string): ConsumerGroup {
+    const group = this.groups.get(name);
+    if (group !== undefined && group.freezes === this.freezes) return group;
+    const copy = new ConsumerGroup(name, { freezes: this.freezes, tally: this.tally }, group);
+    this.groups.set(name, copy);
+    return copy;
   }
 }

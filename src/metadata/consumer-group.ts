@@ -84,6 +84,8 @@ export interface ConsumerGroupView {
   /** Member that holds the partition, may hold it, or has yet to release it. */
   ownerOf(slot: Slot): string | undefined;
   memberOfInstance(instanceId: string): GroupMember | undefined;
+  /** Sequence of the member's last commit; 0: none that had one. */
+  lastCommitOf(memberId: string): number;
 }
 
 export type GroupPhase = 'empty' | 'assigning' | 'reconciling' | 'stable';
@@ -127,6 +129,7 @@ export class ConsumerGroup implements ConsumerGroupView {
   private readonly owners: Map<string, string>;
   private readonly targets: Map<string, string>;
   private readonly instances: Map<string, string>;
+  private readonly commits: Map<string, number>;
 
   constructor(
     name: string,
@@ -140,6 +143,7 @@ export class ConsumerGroup implements ConsumerGroupView {
     this.owners = new Map(from?.owners);
     this.targets = new Map(from?.targets);
     this.instances = new Map(from?.instances);
+    this.commits = new Map(from?.commits);
     if (from === undefined) return;
     this.groupEpoch = from.groupEpoch;
     this.assignmentEpoch = from.assignmentEpoch;
@@ -158,6 +162,16 @@ export class ConsumerGroup implements ConsumerGroupView {
   memberOfInstance(instanceId: string): GroupMember | undefined {
     const memberId = this.instances.get(instanceId);
     return memberId === undefined ? undefined : this.byId.get(memberId);
+  }
+
+  lastCommitOf(memberId: string): number {
+    return this.commits.get(memberId) ?? 0;
+  }
+
+  /** Sequence 0: the member's new life counts from the start again. */
+  noteCommit(memberId: string, sequence: number): void {
+    if (sequence === 0 || !this.byId.has(memberId)) this.commits.delete(memberId);
+    else this.commits.set(memberId, sequence);
   }
 
   /** Replaces the member, or adds it. */
@@ -179,6 +193,7 @@ export class ConsumerGroup implements ConsumerGroupView {
 
   drop(member: GroupMember): void {
     this.forget(member, undefined);
+    this.commits.delete(member.memberId);
     if (this.byId.delete(member.memberId)) this.tally.members -= 1;
   }
 

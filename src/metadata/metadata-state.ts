@@ -16,6 +16,7 @@ import type {
   TopicImage,
 } from './image.js';
 import { ConsumerGroupBook, type FrozenConsumerGroups } from './consumer-group-book.js';
+import { IdleGroups, type FrozenIdleTimes } from './idle-groups.js';
 import { OffsetLedger, type FrozenLedger } from './offset-ledger.js';
 
 /** Everything a snapshot holds, as it stood when the view was taken. */
@@ -28,6 +29,7 @@ export interface FrozenMetadata {
   readonly tombstones: ReadonlyMap<RaftGroupId, readonly BrokerId[]>;
   readonly ledger: FrozenLedger;
   readonly consumerGroups: FrozenConsumerGroups;
+  readonly idleGroups: FrozenIdleTimes;
 }
 
 /**
@@ -49,6 +51,7 @@ export class MetadataState implements MetadataImage {
   readonly tombstones = new Map<RaftGroupId, readonly BrokerId[]>();
   readonly ledger = new OffsetLedger();
   readonly consumerGroups = new ConsumerGroupBook();
+  readonly idleGroups = new IdleGroups();
 
   private isReset = false;
   private readonly changedBrokers = new Set<BrokerId>();
@@ -110,6 +113,7 @@ export class MetadataState implements MetadataImage {
     this.tombstones.clear();
     this.ledger.clear();
     this.consumerGroups.clear();
+    this.idleGroups.restore(new Map());
     this.isReset = true;
   }
 
@@ -123,6 +127,7 @@ export class MetadataState implements MetadataImage {
       tombstones: new Map(this.tombstones),
       ledger: this.ledger.freeze(),
       consumerGroups: this.consumerGroups.freeze(),
+      idleGroups: this.idleGroups.freeze(),
     };
   }
 

@@ -35,26 +35,30 @@ import { topicSettings } from './topic-config.js';
 /*
  * A snapshot of the metadata group, keys in ascending order everywhere:
  *
- *   version u8 = 1 or 2 | next group id | next producer id
+ *   version u8 = 1 to 3 | next group id | next producer id
  *   brokers:    registration, fenced u8
  *   topics:     id, name, config, partitions: group id, replicas, bootstrap, founders, moving from
  *   tombstones: group id, brokers
  *   offsets:    group name, rows: topic id, partition, offset, time, metadata
- *   version 2 only, which is written if there are any:
+ *   from version 2 on, which is written if there are any:
  *   consumer groups: name, group epoch, assignment epoch, assignor, hash of topics, members: id,
  *               profile, away u8, epoch, assigned, revoking, target
+ *   version 3 only, which is written if there are any:
+ *   last commits: group name, rows: member id, sequence
+ *   idle groups: name, ms
  *
  * Lists have their count in front; integers are unsigned LEB128.
  */
 const VERSION = 1;
 const VERSION_WITH_CONSUMER_GROUPS = 2;
+const VERSION_WITH_IDLE_GROUPS = 3;
 /** Rough bytes between two chances to let other work run. */
 const SLICE_BYTES = 64 * 1024;
 
 /** Encodes in slices: yields about every 64 KiB and returns the whole at the end. */
 export function* encodeSlices(frozen: FrozenMetadata): Generator<undefined, Uint8Array> {
-  const withGroups = frozen.consumerGroups.size > 0;
-  const w = new ByteWriter(4_096).u8(withGroups ? VERSION_WITH_CONSUMER_GROUPS : VERSION);
+  const version = versionFor(frozen);
+  const w = new ByteWriter(4_096).u8(version);
   w.uvarint(frozen.nextGroupId).uvarint(frozen.nextProducerId);
   writeList(w, sortedKeys(frozen.brokers) as BrokerId[], (to, id) => {
     const broker = frozen.brokers.get(id);
@@ -90,7 +94,7 @@ export function* encodeSlices(frozen: FrozenMetadata): Generator<undefined, Uint
       yield;
     }
   }
-  if (!withGroups) return w.finish();
+  if (version < VERSION_WITH_CONSUMER_GROUPS) return w.finish();
   w.uvarint(frozen.consumerGroups.size);
   for (const name of sortedStringKeys(frozen.consumerGroups)) {
     const group = frozen.consumerGroups.get(name);
@@ -100,7 +104,26 @@ export function* encodeSlices(frozen: FrozenMetadata): Generator<undefined, Uint
       yield;
     }
   }
+  if (version < VERSION_WITH_IDLE_GROUPS) return w.finish();
+  writeLastCommits(w, frozen.consumerGroups);
+  writeList(w, sortedStringKeys(frozen.idleGroups), (to, name) => {
+    to.string(name).uvarint(frozen.idleGroups.get(name) ?? 0);
+  });
   return w.finish();
+}
+
+/** The oldest that can say it. */
+function versionFor({ consumerGroups, idleGroups }: FrozenMetadata): number {
+  if (idleGroups.size > 0) return VERSION_WITH_IDLE_GROUPS;
+  for (const group of consumerGroups.values()) {
+    if (committersOf(group).length > 0) return VERSION_WITH_IDLE_GROUPS;
+  }
+  return consumerGroups.size > 0 ? VERSION_WITH_CONSUMER_GROUPS : VERSION;
+}
+
+/** Members whose commits are numbered, ascending. */
+function committersOf(group: ConsumerGroupView): string[] {
+  return sortedStringKeys(group.members).filter((memberId) => group.lastCommitOf(memberId) > 0);
 }
 
 /** The same without a pause. */
@@ -116,7 +139,7 @@ export function encodeSnapshot(frozen: FrozenMetadata): Uint8Array {
 export function decodeSnapshot(bytes: Uint8Array, state: MetadataState): void {
   const r = new ByteReader(bytes);
   const version = r.u8();
-  if (version !== VERSION && version !== VERSION_WITH_CONSUMER_GROUPS) {
+  if (version < VERSION || version > VERSION_WITH_IDLE_GROUPS) {
     throw new MalformedBytesError(`metadata snapshot version ${version}`);
   }
   state.nextGroupId = raftGroupId(r.uvarint());
@@ -128,8 +151,12 @@ export function decodeSnapshot(bytes: Uint8Array, state: MetadataState): void {
     const group = from.string();
     readList(from, (row) => readRow(row, group, state));
   });
-  if (version === VERSION_WITH_CONSUMER_GROUPS) {
+  if (version >= VERSION_WITH_CONSUMER_GROUPS) {
     readList(r, (from) => readConsumerGroup(from, state));
+  }
+  if (version >= VERSION_WITH_IDLE_GROUPS) {
+    readList(r, (from) => readLastCommits(from, state));
+    state.idleGroups.restore(new Map(readList(r, (from) => [from.string(), from.uvarint()])));
   }
   r.end();
 }
@@ -208,4 +235,23 @@ function readConsumerGroup(r: ByteReader, state: MetadataState): void {
       target: readSlots(from),
     });
   });
+}
+
+function writeLastCommits(w: ByteWriter, groups: FrozenMetadata['consumerGroups']): void {
+  const committing = sortedStringKeys(groups).flatMap((name) => {
+    const group = groups.get(name);
+    const members = group === undefined ? [] : committersOf(group);
+    return group === undefined || members.length === 0 ? [] : [{ group, members }];
+  });
+  writeList(w, committing, (to, { group, members }) => {
+    to.string(group.name);
+    writeList(to, members, (row, memberId) => {
+      row.string(memberId).uvarint(group.lastCommitOf(memberId));
+    });
+  });
+}
+
+function readLastCommits(r: ByteReader, state: MetadataState): void {
+  const group = state.consumerGroups.writable(r.string());
+  readList(r, (from) => group.noteCommit(from.string(), from.uvarint()));
 }

@@ -74,6 +74,7 @@ export function clusterHandlers(context: ApiContext): ClusterHandlers {
         offsets: offsetCommitsFrom(wire),
         memberId: wire.memberId,
         memberEpoch: integerIn(wire.memberEpoch, 'member_epoch', 0),
+        sequence: integerIn(wire.commitSequence, 'commit_sequence', 0),
       };
       const offsets = await services.admin.commitOffsets(request, { deadlineMs });
       return { offsets: offsets.map(committedToWire) };

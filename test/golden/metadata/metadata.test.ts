@@ -21,7 +21,7 @@ const PROFILE = {
   rebalanceTimeoutMs: 60_000,
 };
 const SLOTS = [0, 1].map((partition) => ({ topicId: TOPIC, partition }));
-const FENCE = { memberId: 'm', memberEpoch: 300 };
+const FENCE = { memberId: 'm', memberEpoch: 300, sequence: 130 };
 const held = (epoch: number): HeldSlot[] => SLOTS.map((slot) => ({ ...slot, epoch }));
 
 /** Bytes that are in metadata logs: they may never change. */
@@ -126,11 +126,12 @@ const COMMANDS: readonly (readonly [Command, string])[] = [
         { group: 'h', topicId: TOPIC, partition: 1, offset: 6, metadata: '' },
       ],
     },
-    `01 15 03
-     00 01 67 00112233445566778899aabbccddeeff 01 6d ac02 00 05 00
+    `01 16 03
+     00 01 67 00112233445566778899aabbccddeeff 01 6d ac02 8201 00 05 00
      07 01 06 00
-     02 01 68 00 00 01 06 00`,
+     02 01 68 00 00 00 01 06 00`,
   ],
+  [{ kind: 'ageGroups', elapsedMs: 300, limitMs: 130 }, '01 17 ac02 8201'],
 ];
 
 const SNAPSHOT = `
@@ -157,6 +158,24 @@ const SNAPSHOT_WITH_GROUPS = `
         01 00 00112233445566778899aabbccddeeff 00 01
         01 00 00112233445566778899aabbccddeeff 01 01
         01 00 00112233445566778899aabbccddeeff 00`;
+
+/** Version 3: the same after a commit. */
+const SNAPSHOT_WITH_COMMITS = `
+  03 03 00
+  01 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00
+  01 00112233445566778899aabbccddeeff 04 6c6f6773 00
+     02 01 01 01 01 01 01 01 00
+        02 01 01 01 01 01 01 00
+  00
+  01 01 67 01 00112233445566778899aabbccddeeff 00 05 80d095ffbc31 00
+  01 01 67 02 02 05 72616e6765 8101
+     01 01 6d 01 69 01 72 01 63 02 04 6c6f6773 03 6f7073 03 782e2a 05 72616e6765 c8df02 e0d403
+        00 01
+        01 00 00112233445566778899aabbccddeeff 00 01
+        01 00 00112233445566778899aabbccddeeff 01 01
+        01 00 00112233445566778899aabbccddeeff 00
+  01 01 67 01 01 6d 8201
+  00`;
 
 describe('golden bytes of the metadata log', () => {
   for (const [command, hex] of COMMANDS) {
@@ -194,7 +213,48 @@ describe('golden bytes of the metadata log', () => {
     const restored = new Log();
     restored.machine.restore(unhex(SNAPSHOT), log.state.version);
     expect(hexOf(restored.machine.encode())).to.equal(hexOf(unhex(SNAPSHOT)));
-    expect(() => restored.machine.restore(unhex('03'), log.state.version)).to.throw('version 3');
+    expect(() => restored.machine.restore(unhex('04'), log.state.version)).to.throw('version 4');
+  });
+
+  it('reads the commits of members of older versions', () => {
+    const hex = `01 15 02
+      00 01 67 00112233445566778899aabbccddeeff 01 6d ac02 00 05 00
+      02 01 68 00 00 01 06 00`;
+    const [fenced, free] = [
+      { group: 'g', topicId: TOPIC, partition: 0, offset: 5, metadata: '' },
+      { group: 'h', topicId: TOPIC, partition: 1, offset: 6, metadata: '' },
+    ];
+    expect(decodeCommand(unhex(hex))).to.deep.equal({
+      kind: 'commitOffsets',
+      commits: [{ ...fenced, fence: { ...FENCE, sequence: 0 } }, free],
+    });
+  });
+
+  it('has one form of a snapshot with idle groups', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    const position = { topicId: TOPIC, partition: 0, offset: 5, metadata: '' };
+    log.apply({ kind: 'commitOffsets', commits: [{ group: 'g', ...position }] });
+    log.apply({ kind: 'ageGroups', elapsedMs: 300, limitMs: 1_000 });
+    const bytes = log.machine.encode();
+    expect(hexOf(bytes)).to.equal(
+      hexOf(
+        unhex(`
+          03 02 00
+          01 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00
+          01 00112233445566778899aabbccddeeff 04 6c6f6773 00
+             01 01 01 01 01 01 01 01 00
+          00
+          01 01 67 01 00112233445566778899aabbccddeeff 00 05 80d095ffbc31 00
+          00
+          00
+          01 01 67 ac02`),
+      ),
+    );
+    const restored = new Log();
+    restored.machine.restore(bytes, log.state.version);
+    expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
+    expect(restored.state.idleGroups.timeOf('g')).to.equal(300);
   });
 
   it('has one form of a snapshot with consumer groups', () => {
@@ -226,6 +286,13 @@ describe('golden bytes of the metadata log', () => {
     restored.machine.restore(bytes, log.state.version);
     expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
     expect(restored.state.consumerGroups.memberCount).to.equal(1);
+    const commit = { group, topicId: TOPIC, partition: 0, offset: 5, metadata: '' };
+    const fence = { memberId: 'm', memberEpoch: 1, sequence: 130 };
+    log.apply({ kind: 'commitOffsets', commits: [{ ...commit, fence }] });
+    const committed = log.machine.encode();
+    expect(hexOf(committed)).to.equal(hexOf(unhex(SNAPSHOT_WITH_COMMITS)));
+    restored.machine.restore(committed, log.state.version);
+    expect(hexOf(restored.machine.encode())).to.equal(hexOf(committed));
     for (let length = 0; length < bytes.length; length += 1) {
       const cut = new Log();
       expect(() => cut.machine.restore(bytes.subarray(0, length), log.state.version)).to.throw();

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
 import { GROUP } from '../metadata/group-support.js';
-import { CoordinatorBench } from './support/coordinator-bench.js';
+import { CoordinatorBench, GROUP_RETENTION_MS } from './support/coordinator-bench.js';
 
 const EVICTIONS = 'group_evictions_total';
 
@@ -34,6 +34,40 @@ describe("the group coordinator's sessions", () => {
     expect([isMember('m1'), isMember('m2')]).to.eql([false, false]);
     expect(bench.metrics.get(EVICTIONS)).to.equal(2);
     expect(m1.error?.message).to.match(/silent/);
+  });
+
+  it('end the time for which a group is idle, and without them it expires', async () => {
+    await bench.join('m1');
+    bench.log.leave('m1');
+    bench.published();
+    const isThere = (): boolean => bench.log.state.consumerGroups.get(GROUP) !== undefined;
+    await bench.world.run(GROUP_RETENTION_MS * 0.7);
+    await bench.join('m2');
+    bench.log.leave('m2');
+    bench.published();
+    await bench.world.run(GROUP_RETENTION_MS * 0.9);
+    expect(isThere(), 'm2 was there since').to.equal(true);
+    await bench.world.run(GROUP_RETENTION_MS * 0.3);
+    expect(isThere()).to.equal(false);
+    expect(bench.lines.map(({ text }) => text)).to.include(
+      'consumer groups that were idle for too long are gone',
+    );
+  });
+
+  it('count no time that another coordinator may have told of', async () => {
+    await bench.join('m1');
+    bench.log.leave('m1');
+    bench.published();
+    const { state } = bench.log;
+    await bench.world.run(GROUP_RETENTION_MS / 2);
+    const before = state.idleGroups.timeOf(GROUP);
+    expect(before).to.be.within(GROUP_RETENTION_MS * 0.4, GROUP_RETENTION_MS / 2);
+    bench.coordinator.deactivate();
+    await bench.world.run(GROUP_RETENTION_MS);
+    bench.activate();
+    await bench.world.run(GROUP_RETENTION_MS / 10);
+    const since = state.idleGroups.timeOf(GROUP) - before;
+    expect(since).to.be.within(1, GROUP_RETENTION_MS / 10);
   });
 
   it('try an eviction again that failed', async () => {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 
 import type { CommitReport, GroupConsumer } from '../../../src/client/index.js';
+import type { ClusterMethods } from '../../../src/client/types.js';
 import { BrokerError } from '../../../src/model/errors.js';
 import { Member, put, setup, type Setup } from './group-members.js';
 
@@ -29,6 +30,22 @@ describe('commits of a group consumer', () => {
     s.cluster.onCall = () => undefined;
     await s.world.until(a.consumer.commit(at(3)));
     expect(s.cluster.commits).to.deep.equal([{ partition: 0, offset: 3 }]);
+  });
+
+  it('have a number each, which an attempt anew does not change', async () => {
+    const s = setup(1);
+    put(s.cluster, 0, 3);
+    const a = new Member(s, { autoCommit: false }).read();
+    await s.world.advance(100);
+    const numbers: (number | undefined)[] = [];
+    s.cluster.onCall = (method, request) => {
+      if (method !== 'commitOffsets') return undefined;
+      numbers.push((request as ClusterMethods['commitOffsets']['request']).commitSequence);
+      return numbers.length === 1 ? new BrokerError('NO_QUORUM', 'none') : undefined;
+    };
+    await s.world.until(a.consumer.commit(at(1)));
+    await s.world.until(a.consumer.commit(at(2)));
+    expect(numbers).to.deep.equal([1, 1, 2]);
   });
 
   it('are refused when too many stand in line, and go on when they do not', async () => {

@@ -7,7 +7,7 @@ import {
   decideJoin,
   decideLeave,
 } from '../../../src/metadata/decide-consumer-group.js';
-import { GROUP, GroupLog, profile, show, slot } from './group-support.js';
+import { GROUP, GroupLog, profile, show, slot, topicIdOf } from './group-support.js';
 
 describe('consumer groups', () => {
   it('give a joining member its share as the others release it, and stop nobody else', () => {
@@ -111,6 +111,62 @@ describe('consumer groups', () => {
     log.leave('m2');
     expect(log.commit(of('m2', 2), slot('a1'))).to.equal('UNKNOWN_MEMBER');
     expect(log.commit(undefined, slot('a1'))).to.equal(undefined);
+  });
+
+  it('let no commit that was held up undo a later one of the same member', () => {
+    const log = new GroupLog({ a: 2 });
+    log.join('m1');
+    log.settle();
+    const fence = { memberId: 'm1', memberEpoch: log.member('m1').epoch };
+    const offsetOf = (text: string): number | undefined =>
+      log.state.ledger.position(GROUP, slot(text).topicId, slot(text).partition)?.offset;
+    expect(log.commit({ ...fence, sequence: 2 }, slot('a0'), 20)).to.equal(undefined);
+    expect(log.commit({ ...fence, sequence: 1 }, slot('a0'), 10), 'taken').to.equal(undefined);
+    expect(offsetOf('a0'), 'without effect').to.equal(20);
+    log.commit({ ...fence, sequence: 1 }, slot('a1'), 10);
+    expect(offsetOf('a1'), 'as a whole').to.equal(undefined);
+    log.commit({ ...fence, sequence: 2 }, slot('a1'), 5);
+    expect(offsetOf('a1'), 'the same commit again').to.equal(5);
+    log.commit(fence, slot('a1'), 4);
+    expect(offsetOf('a1'), 'one that is not numbered').to.equal(4);
+    const before = log.state.consumerGroups.takeChanged();
+    log.commit({ ...fence, sequence: 3 }, slot('a1'), 6);
+    expect(before).to.deep.equal([GROUP]);
+    expect(log.state.consumerGroups.takeChanged(), 'nothing to tell members').to.deep.equal([]);
+    log.join('m1');
+    log.settle();
+    const again = { memberId: 'm1', memberEpoch: log.member('m1').epoch, sequence: 1 };
+    log.commit(again, slot('a0'), 30);
+    expect(offsetOf('a0'), 'its new life counts anew').to.equal(30);
+  });
+
+  it('expire when they were idle for too long, with what they committed', () => {
+    const log = new GroupLog({ a: 2 });
+    const age = (elapsedMs: number): readonly string[] | undefined => {
+      const result = log.apply({ kind: 'ageGroups', elapsedMs, limitMs: 100 });
+      return result?.kind === 'groupsAged' ? result.expired : undefined;
+    };
+    const plain = { topicId: topicIdOf(1), partition: 0, offset: 1, metadata: '' };
+    log.apply({ kind: 'commitOffsets', commits: [{ group: 'reader', ...plain }] });
+    log.join('m1');
+    log.settle();
+    log.commit({ memberId: 'm1', memberEpoch: log.member('m1').epoch }, slot('a0'));
+    expect(age(99)).to.deep.equal([]);
+    expect(age(50), 'never had members').to.deep.equal(['reader']);
+    expect(log.state.ledger.has('reader')).to.equal(false);
+    expect(log.state.ledger.has(GROUP), 'has members').to.equal(true);
+    log.leave('m1');
+    expect(age(60)).to.deep.equal([]);
+    log.commit(undefined, slot('a0'), 2);
+    expect(age(60), 'somebody committed since').to.deep.equal([]);
+    log.join('m2');
+    log.leave('m2');
+    expect(age(60), 'somebody was there since').to.deep.equal([]);
+    expect(age(40)).to.deep.equal([GROUP]);
+    expect(log.state.ledger.has(GROUP)).to.equal(false);
+    expect(log.state.consumerGroups.get(GROUP)).to.equal(undefined);
+    expect(age(1_000)).to.deep.equal([]);
+    expect(age(0), 'refused').to.equal(undefined);
   });
 
   it('move nothing when a static member comes back under its instance id', () => {

@@ -1,4 +1,4 @@
-import type { ApplyResult } from '../../../src/metadata/command.js';
+import type { ApplyResult, CommitFence } from '../../../src/metadata/command.js';
 import {
   slotKey,
   type ConsumerGroupView,
@@ -106,14 +106,22 @@ export class GroupLog extends Log {
   }
 
   commit(
-    fence: { readonly memberId: string; readonly memberEpoch: number } | undefined,
+    fence: Omit<CommitFence, 'sequence'> | CommitFence | undefined,
     slot: Slot,
     offset = 1,
   ): string | undefined {
     const result = this.apply(
       {
         kind: 'commitOffsets',
-        commits: [{ group: GROUP, ...slot, offset, metadata: '', ...(fence && { fence }) }],
+        commits: [
+          {
+            group: GROUP,
+            ...slot,
+            offset,
+            metadata: '',
+            ...(fence && { fence: { sequence: 0, ...fence } }),
+          },
+        ],
       },
       TIME_MS,
     );

@@ -41,6 +41,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     groupIds: deleted,
   })),
   small.map((count): Command => ({ kind: 'allocateProducers', count })),
+  small.map((elapsedMs): Command => ({ kind: 'ageGroups', elapsedMs, limitMs: 4 })),
   fc
     .array(fc.tuple(names, small, fc.integer({ min: 0, max: 3 }), fc.nat()))
     .map((rows): Command => ({

@@ -34,6 +34,9 @@ interface Proposal {
   readonly observer: ProposalObserver;
 }
 
+/** Short enough for a test to live through. */
+export const GROUP_RETENTION_MS = 60_000;
+
 /** One coordinator on metadata of its own; the test decides what becomes of each proposal. */
 export class CoordinatorBench {
   readonly world = new FakeWorld();
@@ -56,6 +59,7 @@ export class CoordinatorBench {
       state: this.log.state,
       log: telemetry.log,
       metrics: telemetry.metrics,
+      groupRetentionMs: GROUP_RETENTION_MS,
       hint: () => undefined,
     });
     this.log.state.takeDelta();
