@@ -21,6 +21,8 @@ import { LIMITS } from '../model/limits.js';
 import { membersOf } from '../model/membership.js';
 import type { World } from '../ports/world.js';
 import type {
+  AddPartitionsRequest,
+  AddPartitionsResult,
   AdminService,
   AlterTopicRequest,
   BrokerDescription,
@@ -165,6 +167,29 @@ export class ClusterAdmin implements AdminService {
       settle: (error) => (error.code === 'UNKNOWN_TOPIC' ? { index: logIndex(0) } : undefined),
     });
     await this.#follow(index, deadline);
+  }
+
+  async addPartitions(
+    request: AddPartitionsRequest,
+    options: CallOptions,
+  ): Promise<AddPartitionsResult> {
+    const { link, view } = this.#deps;
+    const deadline = this.#deadline(options, request.timeoutMs);
+    // By id from here on, as for a delete.
+    const topicId = await link.call('topicId', request.topic, deadline.remainingMs());
+    const { partitions } = request;
+    const waitMs = Math.ceil(deadline.remainingMs() / 2);
+    const { index } = await link.call(
+      'addPartitions',
+      { topicId, partitions, waitMs },
+      deadline.remainingMs(),
+      { attemptMs: waitMs + 3_000 },
+    );
+    await this.#follow(index, deadline);
+    const topic = view.image().topicsById.get(topicId);
+    if (topic === undefined || topic.partitions.length < partitions) return { topicId, partitions };
+    if (!request.noWait) await this.#untilLed(topic, index, deadline);
+    return { topicId, partitions: topic.partitions.length };
   }
 
   async describeTopic(topic: string, options: CallOptions): Promise<DescribeTopicResult> {
@@ -327,7 +352,7 @@ export class ClusterAdmin implements AdminService {
     await this.#deps.view.waitForVersion(index, waitMs).catch(() => undefined);
   }
 
-  /** The topic was created by the metadata entry at `index`. */
+  /** The metadata entry at `index` made the topic what it is. */
   async #untilLed(topic: TopicImage, index: LogIndex, deadline: Deadline): Promise<void> {
     const { leaders, world, view } = this.#deps;
     const leaderless = new Set(topic.partitions.map((p) => p.groupId));
@@ -362,7 +387,7 @@ export class ClusterAdmin implements AdminService {
           reject(
             new BrokerError(
               'DEADLINE_EXCEEDED',
-              `topic ${topic.name} was created, but ${leaderless.size} of its partitions have no leader yet`,
+              `topic ${topic.name} is there, but ${leaderless.size} of its partitions have no leader yet`,
             ),
           ),
         ),

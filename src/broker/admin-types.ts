@@ -80,6 +80,20 @@ export interface CreateTopicResult {
   readonly replicationFactor: number;
 }
 
+export interface AddPartitionsRequest {
+  readonly topic: string;
+  /** How many the topic is to have, old ones included. */
+  readonly partitions: number;
+  readonly noWait: boolean;
+  readonly timeoutMs: number | undefined;
+}
+
+export interface AddPartitionsResult {
+  readonly topicId: TopicId;
+  /** How many the topic has now. */
+  readonly partitions: number;
+}
+
 export interface DeleteTopicRequest {
   readonly topic: string;
   readonly timeoutMs: number | undefined;
@@ -202,6 +216,8 @@ export interface AdminService {
   describeCluster(options: CallOptions): Promise<DescribeClusterResult>;
   createTopic(request: CreateTopicRequest, options: CallOptions): Promise<CreateTopicResult>;
   deleteTopic(request: DeleteTopicRequest, options: CallOptions): Promise<void>;
+  /** A topic never has fewer partitions than it had; asking for as many as there are is no error. */
+  addPartitions(request: AddPartitionsRequest, options: CallOptions): Promise<AddPartitionsResult>;
   describeTopic(topic: string, options: CallOptions): Promise<DescribeTopicResult>;
   /** Resolves with what is set afterwards. */
   alterTopic(

@@ -6,7 +6,7 @@ import {
   writeRegistration,
 } from '../metadata/command-codec.js';
 import type { BrokerRegistration } from '../metadata/command.js';
-import type { NewTopic, WantedCommit } from '../metadata/decide.js';
+import type { MorePartitions, NewTopic, WantedCommit } from '../metadata/decide.js';
 import type { BrokerAddress } from '../metadata/image.js';
 import type { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId, Term, TopicPartition } from '../model/ids.js';
@@ -53,6 +53,11 @@ export interface HeartbeatRequest {
 }
 
 export interface CreateTopicCommand extends NewTopic {
+  /** How long the leader may wait for enough brokers to be live. */
+  readonly waitMs: number;
+}
+
+export interface AddPartitionsCommand extends MorePartitions {
   /** How long the leader may wait for enough brokers to be live. */
   readonly waitMs: number;
 }
@@ -111,6 +116,11 @@ export const CONTROLLER_OPS = {
     changed,
   ),
   deleteTopic: peerOp('controller.deleteTopic', topicIdCodec, changed),
+  addPartitions: peerOp(
+    'controller.addPartitions',
+    record<AddPartitionsCommand>({ topicId: topicIdCodec, partitions: uint(), waitMs: uint() }),
+    changed,
+  ),
   alterTopic: peerOp(
     'controller.alterTopic',
     record<{ topic: string; set: ReadonlyMap<string, string>; unset: readonly string[] }>({

@@ -2,6 +2,7 @@ import { invariant } from '../base/assert.js';
 import type { RaftGroup } from '../host/raft-group.js';
 import type { BrokerRegistration, Command, OffsetCommitItem } from '../metadata/command.js';
 import {
+  decideAddPartitions,
   decideAlterTopic,
   decideCommit,
   decideCreateTopic,
@@ -9,6 +10,7 @@ import {
   decideRegister,
   findPartition,
   REPLICATION_FACTOR_DEFAULT,
+  replicationFactorOf,
   type CommitDecision,
   type Decision,
 } from '../metadata/decide.js';
@@ -32,6 +34,7 @@ import type { CommittedOffset } from './admin-types.js';
 import { CommandBatcher, type BatchApplied } from './command-batcher.js';
 import type { ControllerHandlers } from './controller-link.js';
 import type {
+  AddPartitionsCommand,
   Changed,
   CommitAnswer,
   CommitRequest,
@@ -175,17 +178,22 @@ export class Controller implements ControllerHandlers {
 
   async createTopic(wanted: CreateTopicCommand): Promise<Changed> {
     const tenure = this.#mustLead();
-    await this.#waitForLiveBrokers(tenure, wanted);
-    const earlier = this.#lastPlacement;
-    const creation = (async (): Promise<Changed> => {
-      await earlier.catch(() => undefined);
-      const { state, world } = this.#deps;
-      const salt = world.random.u32();
-      const size = this.#clusterSize(tenure);
-      return this.#carryOut(tenure, decideCreateTopic(state, wanted, size, salt));
-    })();
-    this.#lastPlacement = creation.catch(() => undefined);
-    return creation;
+    const size = this.#clusterSize(tenure);
+    const factor = wanted.replicationFactor ?? Math.min(REPLICATION_FACTOR_DEFAULT, size);
+    await this.#waitForLiveBrokers(tenure, factor, wanted.waitMs);
+    return this.#place(tenure, (salt) =>
+      decideCreateTopic(this.#deps.state, wanted, this.#clusterSize(tenure), salt),
+    );
+  }
+
+  async addPartitions(wanted: AddPartitionsCommand): Promise<Changed> {
+    const tenure = this.#mustLead();
+    const topic = this.#deps.state.topicsById.get(wanted.topicId);
+    const factor = topic === undefined ? 1 : replicationFactorOf(topic);
+    await this.#waitForLiveBrokers(tenure, factor, wanted.waitMs);
+    return this.#place(tenure, (salt) =>
+      decideAddPartitions(this.#deps.state, wanted, this.#clusterSize(tenure), salt),
+    );
   }
 
   async deleteTopic(topicId: TopicId): Promise<Changed> {
@@ -426,6 +434,16 @@ export class Controller implements ControllerHandlers {
     return { ...at, refused: result.refused };
   }
 
+  #place(tenure: Tenure, decide: (salt: number) => Decision): Promise<Changed> {
+    const earlier = this.#lastPlacement;
+    const placement = (async (): Promise<Changed> => {
+      await earlier.catch(() => undefined);
+      return this.#carryOut(tenure, decide(this.#deps.world.random.u32()));
+    })();
+    this.#lastPlacement = placement.catch(() => undefined);
+    return placement;
+  }
+
   #propose(tenure: Tenure, command: Command): Promise<AppliedCommand> {
     return proposeCommand(tenure.group, command, () => this.#deps.leaders.hint(METADATA_GROUP));
   }
@@ -438,14 +456,13 @@ export class Controller implements ControllerHandlers {
   }
 
   /** While a cluster starts, brokers come one after another: give them a moment. */
-  async #waitForLiveBrokers(tenure: Tenure, wanted: CreateTopicCommand): Promise<void> {
+  async #waitForLiveBrokers(tenure: Tenure, factor: number, forMs: number): Promise<void> {
     const size = this.#clusterSize(tenure);
-    const factor = wanted.replicationFactor ?? Math.min(REPLICATION_FACTOR_DEFAULT, size);
     if (factor > size) return;
     const { state, settings } = this.#deps;
     const isStarting = state.brokers.size < size;
     const patienceMs = isStarting ? settings.sessionMs : settings.heartbeatMs * 4;
-    const waitMs = Math.min(wanted.waitMs, patienceMs);
+    const waitMs = Math.min(forMs, patienceMs);
     const isEnough = (): boolean => {
       let live = 0;
       for (const broker of state.brokers.values()) if (!broker.isFenced) live += 1;

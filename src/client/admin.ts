@@ -1,6 +1,6 @@
 import { BrokerError } from '../model/errors.js';
 import { LIMITS } from '../model/limits.js';
-import type { Abortable } from './abort.js';
+import { abortable, type Abortable } from './abort.js';
 import type { CallOptions, ClusterView } from './cluster-view.js';
 import type {
   GroupDescription,
@@ -11,12 +11,14 @@ import type {
   TopicSelection,
 } from './group-types.js';
 import type {
+  AddPartitionsRequest,
   AlterTopicRequest,
   ClusterDescription,
   ClusterMethods,
   CommittedOffset,
   CreateTopicRequest,
   CreatedTopic,
+  GrownTopic,
   Metadata,
   OffsetAnswer,
   OffsetQuery,
@@ -87,6 +89,21 @@ export class Admin {
       // An attempt whose answer was lost did it.
       if (error.code !== 'UNKNOWN_TOPIC' || !doubt.exists) throw error;
     }
+  }
+
+  /**
+   * Gives a topic more partitions. Records stay where they are, but most keys go to other partitions from
+   * then on. Groups that have committed offsets of the topic begin at the beginning of the new ones.
+   */
+  async addPartitions(
+    request: AddPartitionsRequest,
+    { signal }: Abortable = {},
+  ): Promise<GrownTopic> {
+    const whole = { ...request, timeoutMs: this.changeTimeoutMs };
+    const grown = await this.read('addPartitions', whole, signal);
+    // For producers and consumers of this client; the others hear of it with their next refresh.
+    await abortable(signal, async () => await this.view.refresh(request.topic));
+    return grown;
   }
 
   async describeTopic(topic: string, { signal }: Abortable = {}): Promise<TopicDescription> {

@@ -78,6 +78,18 @@ export const CLUSTER_CALLS: ClusterCallTable = {
       return await runner.run((deadline, done) => cluster.deleteTopic(wire, { deadline }, done));
     },
   },
+  addPartitions: {
+    isWrite: true,
+    call: async ({ cluster }, request, runner) => {
+      const wire = {
+        topic: request.topic,
+        partitions: uint32(request.partitions, 'partitions'),
+        noWait: request.wait === false,
+        timeoutMs: uint32(request.timeoutMs, 'timeoutMs'),
+      };
+      return await runner.run((deadline, done) => cluster.addPartitions(wire, { deadline }, done));
+    },
+  },
   describeTopic: {
     isWrite: false,
     call: async ({ cluster }, { topic }, runner) =>

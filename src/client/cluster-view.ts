@@ -1,9 +1,11 @@
 import { BrokerError, type ErrorCode, type LeaderHint } from '../model/errors.js';
 import type { Cancel, World } from '../ports/world.js';
 import { abortable, onAbort } from './abort.js';
+import { checkArgument } from './check-argument.js';
 import { addressKey, partitionKey, type ClientTransport } from './connection.js';
 import { guardedHooks, type ClientHooks } from './hooks.js';
 import { RetryBudget, type RetryBudgetOptions } from './retry-budget.js';
+import { TopicFollowers } from './topic-followers.js';
 import type { BrokerAddress, BrokerInfo, ClusterMethods, Metadata, TopicInfo } from './types.js';
 
 /** Who leads a partition, as far as this client knows; a later epoch replaces an earlier one. */
@@ -40,6 +42,10 @@ export interface ViewListener {
 }
 
 const METADATA_DEADLINE_MS = 1_000;
+/** How old what is known of a topic's partitions and settings may get. */
+const REFRESH_MS = 30_000;
+const REFRESH_MS_MIN = 100;
+const REFRESH_MS_MAX = 3_600_000;
 /** While a leader is missing, ask this often at first: elections are over quickly. */
 const SEARCH_PACE_MS = 20;
 const SEARCH_SLOW_AFTER_MS = 2_000;
@@ -80,6 +86,7 @@ export class ClusterView {
   private readonly loads = new Map<string, Promise<TopicInfo>>();
   private readonly reloads = new Map<string, Promise<TopicInfo>>();
   private readonly listeners = new Set<ViewListener>();
+  private readonly followers: TopicFollowers;
   /** Partitions that need a leader of an epoch above the given one. */
   private readonly sought = new Map<
     string,
@@ -103,8 +110,14 @@ export class ClusterView {
     options: {
       readonly retryBudget?: RetryBudgetOptions | undefined;
       readonly hooks?: ClientHooks | undefined;
+      readonly metadataRefreshMs?: number | undefined;
     } = {},
   ) {
+    const { metadataRefreshMs = REFRESH_MS } = options;
+    checkArgument(
+      metadataRefreshMs >= REFRESH_MS_MIN && metadataRefreshMs <= REFRESH_MS_MAX,
+      `metadataRefreshMs must be ${REFRESH_MS_MIN} to ${REFRESH_MS_MAX}`,
+    );
     if (bootstrap.length === 0) {
       throw new BrokerError('INVALID_ARGUMENT', 'no bootstrap address was given');
     }
@@ -114,10 +127,14 @@ export class ClusterView {
     this.world = world;
     this.bootstrap = bootstrap;
     this.turn = world.random.u32() % bootstrap.length;
+    this.followers = new TopicFollowers(world, metadataRefreshMs, async (topics) => {
+      this.absorb(await this.askOne(topics));
+    });
   }
 
   close(): void {
     this.isClosed = true;
+    this.followers.close();
     this.sought.clear();
     this.searchTimer?.();
     this.searchTimer = undefined;
@@ -127,6 +144,20 @@ export class ClusterView {
   onChange(listener: ViewListener): Cancel {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
+  }
+
+  /**
+   * Calls back with what is heard of the topic, which is asked for from time to time: it may have more
+   * partitions, or other settings. Not when the name stands for another topic: see {@link onChange}.
+   */
+  follow(topic: string, listener: (info: TopicInfo) => void): Cancel {
+    return this.followers.follow(topic, listener);
+  }
+
+  /** Asks at once about a topic that is known here. Never rejects: there is a next time. */
+  async refresh(name: string): Promise<void> {
+    if (!this.topics.has(name)) return;
+    await this.reloadTopic(name, ATTEMPT_MS).catch(() => undefined);
   }
 
   topic(name: string): TopicInfo | undefined {
@@ -342,6 +373,7 @@ export class ClusterView {
     } else if (version >= view.version) {
       view.info = info;
       view.version = version;
+      this.followers.tell(info);
     }
     if (isReplaced) for (const listener of this.listeners) listener.topicReplaced(info.topic);
     for (const p of info.partitions) {
@@ -387,15 +419,7 @@ export class ClusterView {
     if (!this.hasSought()) return;
     this.isSearching = true;
     const topics = [...new Set([...this.sought.values()].map((s) => s.topic))];
-    const to = this.nextBroker();
-    let metadata: Metadata | undefined;
-    try {
-      const request = { topics, linearizable: false };
-      const options = { deadlineMs: METADATA_DEADLINE_MS };
-      metadata = await this.transport.call(to, 'getMetadata', request, options);
-    } catch {
-      this.markDown(to);
-    }
+    const metadata = await this.askOne(topics).catch(() => undefined);
     this.isSearching = false;
     if (metadata !== undefined) this.absorb(metadata);
     // A leader that was sought and is known by now need not be sought on.
@@ -408,6 +432,18 @@ export class ClusterView {
     const paceMs = sinceMs < SEARCH_SLOW_AFTER_MS ? SEARCH_PACE_MS : SEARCH_SLOW_PACE_MS;
     // Many clients that lost the same leader do not ask in step.
     this.scheduleSearch(paceMs * (0.75 + this.world.random.u32() / 0x2_0000_0000));
+  }
+
+  private async askOne(topics: readonly string[]): Promise<Metadata> {
+    const to = this.nextBroker();
+    try {
+      const request = { topics, linearizable: false };
+      const options = { deadlineMs: METADATA_DEADLINE_MS };
+      return await this.transport.call(to, 'getMetadata', request, options);
+    } catch (thrown) {
+      this.markDown(to);
+      throw thrown;
+    }
   }
 
   private hasSought(): boolean {

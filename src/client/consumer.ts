@@ -1,4 +1,5 @@
 import { BrokerError } from '../model/errors.js';
+import type { Cancel } from '../ports/world.js';
 import { abortable, isAborted, onAbort, overOrAborted, type Abortable } from './abort.js';
 import { checkArgument } from './check-argument.js';
 import { mustHaveGroup, type StartAt } from './offset-lookup.js';
@@ -39,6 +40,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
   private hasBegun = false;
   /** Rises with each assignment of the caller: a start that is under way then has no effect. */
   private assignments = 0;
+  private unfollow: Cancel | undefined;
 
   constructor(options: ConsumerOptions<K, V>, deps: ConsumerDeps) {
     const settings = readSettingsOf(options);
@@ -102,6 +104,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
     const cursors = await abortable(signal, find);
     this.starting = Promise.resolve();
     this.assignments += 1;
+    this.unfollow?.();
     this.reader.forget();
     this.fetcher.assign(cursors);
   }
@@ -140,6 +143,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
   /** Ends every loop. Idempotent. */
   close(): Promise<void> {
     this.options.signal?.removeEventListener('abort', this.onAbort);
+    this.unfollow?.();
     this.lookup.close();
     this.fetcher.close();
     this.deps.closed?.();
@@ -179,7 +183,44 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
       const ends = await this.lookup.resolve(partitions, 'end', undefined);
       for (const [i, cursor] of cursors.entries()) this.stopAt(cursor, ends[i] ?? 0);
     }
-    if (assignments === this.assignments) this.fetcher.assign(cursors);
+    if (assignments !== this.assignments || this.fetcher.isClosed) return;
+    this.fetcher.assign(cursors);
+    const { topic } = options;
+    const isWhole = topic !== undefined && options.partitions === undefined;
+    if (isWhole && options.stopAtEnd !== true) this.followGrowth(topic, partitions.length, from);
+  }
+
+  /**
+   * Partitions that are added to the topic are read as well, and from their beginning: whatever is in
+   * them was written after this consumer began.
+   */
+  private followGrowth(topic: string, count: number, from: StartAt): void {
+    const start: StartAt =
+      typeof from === 'object' && ('timestampMs' in from || 'committedOr' in from)
+        ? from
+        : 'beginning';
+    let known = count;
+    let isAdding = false;
+    const add = async (missing: readonly TopicPartition[]): Promise<void> => {
+      const { assignments } = this;
+      const cursors = await this.cursorsFor(missing, start);
+      if (assignments !== this.assignments) return;
+      known += missing.length;
+      this.fetcher.add(cursors);
+    };
+    this.unfollow?.();
+    this.unfollow = this.deps.view.follow(topic, ({ partitions }) => {
+      if (isAdding || partitions.length <= known) return;
+      isAdding = true;
+      const missing = partitions.slice(known).map(({ partition }) => ({ topic, partition }));
+      // What failed is tried again with the next news.
+      add(missing)
+        .catch(() => undefined)
+        .finally(() => {
+          isAdding = false;
+        })
+        .catch(() => undefined);
+    });
   }
 
   private stopAt(cursor: PartitionCursor, end: number): void {

@@ -52,6 +52,11 @@ export interface ClientOptions {
   readonly timeoutMs?: number | undefined;
   /** How often this client may try again, all in all. */
   readonly retryBudget?: RetryBudgetOptions | undefined;
+  /**
+   * How often producers, and consumers of whole topics, ask for added partitions and changed settings.
+   * Default: 30,000. Members of groups are told at once.
+   */
+  readonly metadataRefreshMs?: number | undefined;
   /** Told of retries, leaders, batches and fetches. */
   readonly hooks?: ClientHooks | undefined;
   /** A faster CRC-32C than the portable one, such as @node-rs/crc32's. */

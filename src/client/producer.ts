@@ -259,6 +259,7 @@ export class Producer<K = RecordData, V = RecordData> {
       this.intake.refuseAll(error);
       for (const queue of [...this.intake.active]) this.sender.failAll(queue, error);
       this.unlisten();
+      this.intake.close();
       this.sweeper?.();
       this.sweeper = undefined;
       this.sender.close();

@@ -4,7 +4,7 @@ import { LIMITS } from '../model/limits.js';
 import { recordBytesMax } from '../model/record-batch-builder.js';
 import { BATCH_HEADER_BYTES } from '../model/record-batch.js';
 import type { RecordFields } from '../model/record.js';
-import type { World } from '../ports/world.js';
+import type { Cancel, World } from '../ports/world.js';
 import { PartitionQueue, ProducerBatch, type Settler } from './accumulator.js';
 import { checkArgument } from './check-argument.js';
 import type { ClusterView } from './cluster-view.js';
@@ -34,6 +34,7 @@ export interface TopicState {
   queues: (PartitionQueue | undefined)[];
   readonly sticky: StickyPartitioner;
   readonly waiting: WaitingLine;
+  unfollow: Cancel | undefined;
   /** A batch is full at this size ... */
   batchBytes: number;
   /** ... but a single record may be as large as the topic allows. */
@@ -166,6 +167,11 @@ export class RecordIntake {
     await Promise.all([...this.topics.values()].map(async (t) => await t.waiting.passed()));
   }
 
+  /** No news of topics is wanted any more. Idempotent. */
+  close(): void {
+    for (const state of this.topics.values()) state.unfollow?.();
+  }
+
   /** Refuses everything that waits. */
   refuseAll(error: BrokerError): void {
     for (const state of this.topics.values()) state.waiting.refuse(() => error);
@@ -212,6 +218,7 @@ export class RecordIntake {
     const state = this.topics.get(name);
     if (state === undefined) return;
     this.topics.delete(name);
+    state.unfollow?.();
     const error = new BrokerError('UNKNOWN_TOPIC', `topic ${name} was deleted`);
     state.waiting.refuse(() => error);
     for (const queue of state.queues) if (queue !== undefined) this.deps.failed(queue, error);
@@ -308,6 +315,8 @@ export class RecordIntake {
     let partition: number;
     if (explicit !== undefined) {
       if (!Number.isInteger(explicit) || explicit < 0 || explicit >= count) {
+        // Unless it was added a moment ago: then the next record finds it.
+        void this.deps.view.refresh(state.name);
         const text = `topic ${state.name} has partitions 0 to ${count - 1}, not ${explicit}`;
         throw new BrokerError('UNKNOWN_PARTITION', text);
       }
@@ -389,6 +398,7 @@ export class RecordIntake {
         waiting: new WaitingLine((bytes) => {
           this.waitingBytes += bytes;
         }),
+        unfollow: undefined,
         batchBytes: this.settings.batchBytes,
         batchBytesMax: LIMITS.batchBytesDefault,
       };
@@ -413,8 +423,13 @@ export class RecordIntake {
     state.waiting.admit();
   }
 
+  /** More partitions take effect with the next record: those before it stay where they were put. */
   private useTopic(state: TopicState, info: TopicInfo): void {
     state.info = info;
+    if (this.topics.get(state.name) !== state) return;
+    state.unfollow ??= this.deps.view.follow(state.name, (news) => {
+      if (news.topicId === info.topicId) this.useTopic(state, news);
+    });
     state.batchBytesMax = topicBatchBytesMax(info);
     state.batchBytes = Math.min(this.settings.batchBytes, state.batchBytesMax);
   }

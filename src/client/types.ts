@@ -93,6 +93,19 @@ export interface CreatedTopic {
   readonly replicationFactor: number;
 }
 
+export interface AddPartitionsRequest {
+  readonly topic: string;
+  /** How many the topic is to have, those it has included. */
+  readonly partitions: number;
+  /** False: do not wait for every partition to have a leader. */
+  readonly wait?: boolean | undefined;
+}
+
+export interface GrownTopic {
+  readonly topicId: string;
+  readonly partitions: number;
+}
+
 export interface ReplicaDescription {
   readonly brokerId: number;
   readonly role: string;
@@ -173,6 +186,10 @@ export interface ClusterMethods extends GroupMethods {
     answer: CreatedTopic;
   };
   deleteTopic: { request: { readonly topic: string; readonly timeoutMs: number }; answer: object };
+  addPartitions: {
+    request: AddPartitionsRequest & { readonly timeoutMs: number };
+    answer: GrownTopic;
+  };
   describeTopic: { request: { readonly topic: string }; answer: TopicDescription };
   alterTopic: { request: AlterTopicRequest; answer: Readonly<Record<string, string>> };
   listOffsets: {

@@ -33,6 +33,8 @@ export function applyCommand(state: MetadataState, command: Command, timeMs: num
       return createTopic(state, command);
     case 'deleteTopic':
       return deleteTopic(state, command);
+    case 'addPartitions':
+      return addPartitions(state, command, timeMs);
     case 'alterTopic':
       return alterTopic(state, command);
     case 'moveReplicas':
@@ -101,39 +103,83 @@ function createTopic(state: MetadataState, command: CommandOf<'createTopic'>): A
     return rejected('INVALID_ARGUMENT', 'the topic id is malformed or in use');
   }
   const refusal =
-    assignmentRefusal(state, assignment) ?? configRefusal(config) ?? roomRefusal(state, assignment);
+    assignmentRefusal(state, assignment) ??
+    configRefusal(config) ??
+    topicsRefusal(state) ??
+    roomRefusal(state, assignment);
   if (refusal !== undefined) return refusal;
-  const first = state.nextGroupId;
-  state.nextGroupId = raftGroupId(first + assignment.length);
   state.putTopic({
     id: topicId,
     name,
-    partitions: assignment.map((replicas, partition) =>
-      newPartition(partition, raftGroupId(first + partition), replicas),
-    ),
+    partitions: newPartitions(state, assignment, 0),
     config,
     settings: topicSettings(config),
   });
   return DONE;
 }
 
-function newPartition(
-  partition: number,
-  groupId: RaftGroupId,
-  replicas: readonly BrokerId[],
-): PartitionImage {
-  const founders = ascending(replicas);
-  return { partition, groupId, replicas, bootstrap: founders, founders, movingFrom: [] };
+/** With Raft groups that nobody ever had. */
+function newPartitions(
+  state: MetadataState,
+  assignment: readonly (readonly BrokerId[])[],
+  from: number,
+): PartitionImage[] {
+  const first = state.nextGroupId;
+  state.nextGroupId = raftGroupId(first + assignment.length);
+  return assignment.map((replicas, i) => {
+    const founders = ascending(replicas);
+    const groupId = raftGroupId(first + i);
+    return {
+      partition: from + i,
+      groupId,
+      replicas,
+      bootstrap: founders,
+      founders,
+      movingFrom: [],
+    };
+  });
+}
+
+/**
+ * Groups that have a position in the topic stand at the beginning of what is new in it: without a
+ * position there, a member that starts at the end where none is known would skip what was written
+ * before the partition came to it.
+ */
+function addPartitions(
+  state: MetadataState,
+  { topicId, from, assignment }: CommandOf<'addPartitions'>,
+  timeMs: number,
+): ApplyResult {
+  const topic = state.topicsById.get(topicId);
+  if (topic === undefined) return rejected('UNKNOWN_TOPIC', 'the topic does not exist');
+  const count = topic.partitions.length;
+  if (assignment.length > 0 && count === from + assignment.length) return DONE;
+  if (count !== from) {
+    const text = `topic ${topic.name} has ${count} partitions by now, not ${from}`;
+    return rejected('INVALID_PARTITIONS', text);
+  }
+  const refusal = assignmentRefusal(state, assignment, count) ?? roomRefusal(state, assignment);
+  if (refusal !== undefined) return refusal;
+  const added = newPartitions(state, assignment, count);
+  state.putTopic({ ...topic, partitions: [...topic.partitions, ...added] });
+  for (const group of state.ledger.groupsOf(topicId)) {
+    for (const { partition } of added) {
+      state.ledger.maybeCommit(group, { topicId, partition }, { offset: 0, metadata: '', timeMs });
+    }
+  }
+  return DONE;
 }
 
 function assignmentRefusal(
   state: MetadataState,
   assignment: readonly (readonly BrokerId[])[],
+  before = 0,
 ): Rejection | undefined {
-  if (assignment.length < 1 || assignment.length > LIMITS.partitionsPerTopicMax) {
+  const count = before + assignment.length;
+  if (assignment.length < 1 || count > LIMITS.partitionsPerTopicMax) {
     return rejected(
       'INVALID_PARTITIONS',
-      `a topic has 1 to ${LIMITS.partitionsPerTopicMax} partitions, not ${assignment.length}`,
+      `a topic has 1 to ${LIMITS.partitionsPerTopicMax} partitions, not ${count}`,
     );
   }
   for (const replicas of assignment) {
@@ -143,10 +189,12 @@ function assignmentRefusal(
   return undefined;
 }
 
+function topicsRefusal(state: MetadataState): Rejection | undefined {
+  if (state.topicsById.size < LIMITS.topicsMax) return undefined;
+  return rejected('THROTTLED', `the cluster holds its maximum of ${LIMITS.topicsMax} topics`);
+}
+
 function roomRefusal(state: MetadataState, assignment: readonly unknown[]): Rejection | undefined {
-  if (state.topicsById.size >= LIMITS.topicsMax) {
-    return rejected('THROTTLED', `the cluster holds its maximum of ${LIMITS.topicsMax} topics`);
-  }
   if (state.groups.size + assignment.length > METADATA_LIMITS.partitionsMax) {
     return rejected(
       'INVALID_PARTITIONS',

@@ -33,6 +33,7 @@ const CODES = {
   replicasDeleted: 8,
   allocateProducers: 9,
   commitOffsets: 10,
+  addPartitions: 11,
   groupEvents: 20,
   ageGroups: 23,
 } as const satisfies Record<Command['kind'], number>;
@@ -57,6 +58,11 @@ export function encodeCommand(command: Command): Uint8Array {
       break;
     case 'deleteTopic':
       writeTopicId(w, command.topicId);
+      break;
+    case 'addPartitions':
+      writeTopicId(w, command.topicId);
+      w.uvarint(command.from);
+      writeList(w, command.assignment, writeIds);
       break;
     case 'alterTopic':
       writeTopicId(w, command.topicId);
@@ -129,6 +135,13 @@ function readFields(r: ByteReader, code: number): Command {
       };
     case CODES.deleteTopic:
       return { kind: 'deleteTopic', topicId: readTopicId(r) };
+    case CODES.addPartitions:
+      return {
+        kind: 'addPartitions',
+        topicId: readTopicId(r),
+        from: r.uvarint(),
+        assignment: readList(r, readBrokerIds),
+      };
     case CODES.alterTopic:
       return {
         kind: 'alterTopic',

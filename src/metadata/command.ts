@@ -47,6 +47,14 @@ export type Command =
     }
   | { readonly kind: 'deleteTopic'; readonly topicId: TopicId }
   | {
+      readonly kind: 'addPartitions';
+      readonly topicId: TopicId;
+      /** How many the topic has: the number of the first new one. A repetition changes nothing. */
+      readonly from: number;
+      /** Replicas of each new partition, the preferred leader first. */
+      readonly assignment: readonly (readonly BrokerId[])[];
+    }
+  | {
       readonly kind: 'alterTopic';
       readonly topicId: TopicId;
       readonly set: ReadonlyMap<string, string>;

@@ -10,7 +10,7 @@ import {
   type OffsetCommitItem,
   type Rejection,
 } from './command.js';
-import type { MetadataImage, PartitionImage, TopicImage } from './image.js';
+import type { BrokerImage, MetadataImage, PartitionImage, TopicImage } from './image.js';
 import { METADATA_LIMITS } from './limits.js';
 import type { MetadataState } from './metadata-state.js';
 import { groupNameProblem, topicNameProblem } from './names.js';
@@ -88,15 +88,11 @@ export function decideCreateTopic(
   if (existing?.id === wanted.topicId) return settled;
   if (existing !== undefined) return rejected('TOPIC_EXISTS', `topic ${wanted.topic} exists`);
   const partitions = wanted.partitions ?? 1;
-  if (!isWhole(partitions, 1, LIMITS.partitionsPerTopicMax)) {
-    return rejected(
-      'INVALID_PARTITIONS',
-      `a topic has 1 to ${LIMITS.partitionsPerTopicMax} partitions, not ${partitions}`,
-    );
-  }
+  const countProblem = partitionsRefusal(partitions);
+  if (countProblem !== undefined) return countProblem;
   const config = canonicalConfig(wanted.config);
   if (config.kind === 'rejected') return config;
-  const live = [...image.brokers.values()].filter((broker) => !broker.isFenced);
+  const live = liveBrokers(image);
   const factor =
     wanted.replicationFactor ?? Math.min(REPLICATION_FACTOR_DEFAULT, Math.max(1, clusterSize));
   const refusal = factorRefusal(factor, clusterSize, live.length);
@@ -106,7 +102,7 @@ export function decideCreateTopic(
     topicId: wanted.topicId,
     name: wanted.topic,
     assignment: placeReplicas({
-      brokers: live.sort((a, b) => a.id - b.id),
+      brokers: live,
       load: loadOf(image),
       partitions,
       replicationFactor: factor,
@@ -145,6 +141,64 @@ function canonicalConfig(
     canonical.set(key, parsed.value);
   }
   return { kind: 'config', config: canonical };
+}
+
+export interface MorePartitions {
+  readonly topicId: TopicId;
+  /** How many the topic is to have. */
+  readonly partitions: number;
+}
+
+/** As many replicas as the topic's first partition has, placed as those of a new topic. */
+export function decideAddPartitions(
+  image: MetadataImage,
+  { topicId, partitions }: MorePartitions,
+  clusterSize: number,
+  salt: number,
+): Decision {
+  const topic = image.topicsById.get(topicId);
+  if (topic === undefined) return rejected('UNKNOWN_TOPIC', 'the topic does not exist');
+  const count = topic.partitions.length;
+  if (partitions === count) return settled;
+  const refusal = partitionsRefusal(partitions) ?? shrinkRefusal(topic, partitions);
+  if (refusal !== undefined) return refusal;
+  const factor = replicationFactorOf(topic);
+  const live = liveBrokers(image);
+  const factorProblem = factorRefusal(factor, clusterSize, live.length);
+  if (factorProblem !== undefined) return factorProblem;
+  const assignment = placeReplicas({
+    brokers: live,
+    load: loadOf(image),
+    partitions: partitions - count,
+    replicationFactor: factor,
+    salt,
+  });
+  return propose({ kind: 'addPartitions', topicId, from: count, assignment });
+}
+
+/** Of the topic's first partition: a new one is to have as many. */
+export function replicationFactorOf(topic: TopicImage): number {
+  return topic.partitions[0]?.replicas.length ?? 1;
+}
+
+function shrinkRefusal(topic: TopicImage, wanted: number): Rejection | undefined {
+  const count = topic.partitions.length;
+  if (wanted > count) return undefined;
+  return rejected(
+    'INVALID_PARTITIONS',
+    `topic ${topic.name} has ${count} partitions: they can be added to, not reduced to ${wanted}`,
+  );
+}
+
+function partitionsRefusal(partitions: number): Rejection | undefined {
+  const max = LIMITS.partitionsPerTopicMax;
+  if (isWhole(partitions, 1, max)) return undefined;
+  return rejected('INVALID_PARTITIONS', `a topic has 1 to ${max} partitions, not ${partitions}`);
+}
+
+function liveBrokers(image: MetadataImage): BrokerImage[] {
+  const live = [...image.brokers.values()].filter((broker) => !broker.isFenced);
+  return live.sort((a, b) => a.id - b.id);
 }
 
 export function decideAlterTopic(

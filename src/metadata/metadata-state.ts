@@ -69,7 +69,7 @@ export class MetadataState implements MetadataImage {
     this.topicsById.set(topic.id, topic);
     this.topicsByName.set(topic.name, topic);
     for (const { groupId, partition, movingFrom } of topic.partitions) {
-      if (previous === undefined) this.groups.set(groupId, { topicId: topic.id, partition });
+      if (!this.groups.has(groupId)) this.groups.set(groupId, { topicId: topic.id, partition });
       if (movingFrom.length > 0) this.moving.add(groupId);
       else this.moving.delete(groupId);
     }

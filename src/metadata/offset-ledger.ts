@@ -1,4 +1,4 @@
-import { sortedKeys, sortedStringKeys } from '../base/collections.js';
+import { compareStrings, sortedKeys, sortedStringKeys } from '../base/collections.js';
 import type { TopicId } from '../model/ids.js';
 import { METADATA_LIMITS } from './limits.js';
 
@@ -74,6 +74,13 @@ export class OffsetLedger {
   /** Names of groups that committed something. */
   names(): IterableIterator<string> {
     return this.pages.keys();
+  }
+
+  /** Names of groups that committed something of the topic, ascending. */
+  groupsOf(topicId: TopicId): string[] {
+    const found: string[] = [];
+    for (const [group, { topics }] of this.pages) if (topics.has(topicId)) found.push(group);
+    return found.sort(compareStrings);
   }
 
   /** Positions of a group. */

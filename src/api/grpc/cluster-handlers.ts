@@ -3,6 +3,7 @@ import { integerIn, topicNameIn } from '../../rpc/convert.js';
 import type { ClusterHandlers } from '../../rpc/gen/millrace/broker/v1/Cluster.js';
 import type { ApiContext } from './context.js';
 import {
+  addPartitionsFrom,
   alterTopicFrom,
   clusterToWire,
   committedToWire,
@@ -41,6 +42,9 @@ export function clusterHandlers(context: ApiContext): ClusterHandlers {
       await services.admin.deleteTopic(request, { deadlineMs });
       return {};
     }),
+    AddPartitions: unary(context, async (wire, { services, deadlineMs }) =>
+      services.admin.addPartitions(addPartitionsFrom(wire), { deadlineMs }),
+    ),
     DescribeTopic: unary(context, async ({ topic }, { services, deadlineMs }) =>
       topicDescriptionToWire(
         await services.admin.describeTopic(topicNameIn(topic), { deadlineMs }),

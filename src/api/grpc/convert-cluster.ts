@@ -1,4 +1,5 @@
 import type {
+  AddPartitionsRequest,
   AlterTopicRequest,
   BrokerDescription,
   CommittedOffset,
@@ -27,6 +28,7 @@ import {
   optionalInteger,
   topicNameIn,
 } from '../../rpc/convert.js';
+import type { AddPartitionsRequest__Output } from '../../rpc/gen/millrace/broker/v1/AddPartitionsRequest.js';
 import type { AlterTopicRequest__Output } from '../../rpc/gen/millrace/broker/v1/AlterTopicRequest.js';
 import type { Broker } from '../../rpc/gen/millrace/broker/v1/Broker.js';
 import type { CommitOffsetsRequest__Output } from '../../rpc/gen/millrace/broker/v1/CommitOffsetsRequest.js';
@@ -64,6 +66,15 @@ export function createTopicFrom(wire: CreateTopicRequest__Output): CreateTopicRe
 
 export function timeoutFrom(timeoutMs: number): number | undefined {
   return optionalInteger(timeoutMs, 'timeout_ms', LIMITS.requestDeadlineMsMax);
+}
+
+export function addPartitionsFrom(wire: AddPartitionsRequest__Output): AddPartitionsRequest {
+  return {
+    topic: topicNameIn(wire.topic),
+    partitions: wire.partitions,
+    noWait: wire.noWait,
+    timeoutMs: timeoutFrom(wire.timeoutMs),
+  };
 }
 
 export function alterTopicFrom(wire: AlterTopicRequest__Output): AlterTopicRequest {

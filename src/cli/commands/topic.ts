@@ -18,6 +18,10 @@ import {
   type ClusterOptions,
 } from '../options.js';
 
+const KEYS_MOVE =
+  'warning: most keys now go to other partitions than before; records of a key that were written ' +
+  'before the change stay where they are, and nothing orders them with those written after it';
+
 type Settings = Readonly<Record<string, string>>;
 
 /** millrace topic create|list|describe|alter|delete */
@@ -146,22 +150,44 @@ function jsonOf(topic: TopicDescription): unknown {
 }
 
 function alterCommand(io: Io): Command {
-  return clusterCommand('alter', "change a topic's settings")
+  return clusterCommand('alter', "change a topic's settings, or add partitions to it")
     .argument('<topic>')
+    .option(
+      '-p, --partitions <n>',
+      'how many it is to have; more than it has, as there is no taking away',
+      wholeNumber(0),
+    )
+    .option('--no-wait', 'do not wait for leaders of new partitions')
     .option('-s, --set <key=value>', 'set; may be repeated', keyValue)
     .option('-u, --unset <key>', 'back to the default; may be repeated', collect)
     .action(
       async (
         topic: string,
-        options: ClusterOptions & { readonly set?: Settings; readonly unset?: readonly string[] },
+        options: ClusterOptions & {
+          readonly set?: Settings;
+          readonly unset?: readonly string[];
+          readonly partitions?: number;
+          readonly wait: boolean;
+        },
       ) => {
-        const { set, unset } = options;
-        if (set === undefined && unset === undefined) {
-          throw new UsageError('nothing to alter: give --set or --unset');
+        const { set, unset, partitions, wait } = options;
+        const hasSettings = set !== undefined || unset !== undefined;
+        if (!hasSettings && partitions === undefined) {
+          throw new UsageError('nothing to alter: give --set, --unset or --partitions');
         }
+        if (partitions === 0) throw new UsageError('--partitions must be at least 1');
         await withClient(io, options, async (client, out) => {
-          const config = await client.admin.alterTopic({ topic, set, unset });
-          out.result({ topic, config }, () => [`${topic}: ${settingsText(config)}`]);
+          const { admin } = client;
+          const altered = hasSettings ? await admin.alterTopic({ topic, set, unset }) : undefined;
+          const grown =
+            partitions === undefined
+              ? undefined
+              : await admin.addPartitions({ topic, partitions, wait });
+          if (grown !== undefined) out.note(KEYS_MOVE);
+          out.result({ topic, config: altered, partitions: grown?.partitions }, () => [
+            ...(altered === undefined ? [] : [`${topic}: ${settingsText(altered)}`]),
+            ...(grown === undefined ? [] : [`${topic}: ${grown.partitions} partitions`]),
+          ]);
         });
       },
     );

@@ -1,6 +1,8 @@
 import type * as grpc from '@grpc/grpc-js';
 import type { MessageTypeDefinition } from '@grpc/proto-loader';
 
+import type { AddPartitionsRequest as _millrace_broker_v1_AddPartitionsRequest, AddPartitionsRequest__Output as _millrace_broker_v1_AddPartitionsRequest__Output } from './millrace/broker/v1/AddPartitionsRequest.js';
+import type { AddPartitionsResponse as _millrace_broker_v1_AddPartitionsResponse, AddPartitionsResponse__Output as _millrace_broker_v1_AddPartitionsResponse__Output } from './millrace/broker/v1/AddPartitionsResponse.js';
 import type { AlterTopicRequest as _millrace_broker_v1_AlterTopicRequest, AlterTopicRequest__Output as _millrace_broker_v1_AlterTopicRequest__Output } from './millrace/broker/v1/AlterTopicRequest.js';
 import type { AlterTopicResponse as _millrace_broker_v1_AlterTopicResponse, AlterTopicResponse__Output as _millrace_broker_v1_AlterTopicResponse__Output } from './millrace/broker/v1/AlterTopicResponse.js';
 import type { Broker as _millrace_broker_v1_Broker, Broker__Output as _millrace_broker_v1_Broker__Output } from './millrace/broker/v1/Broker.js';
@@ -49,6 +51,8 @@ export interface ProtoGrpcType {
   millrace: {
     broker: {
       v1: {
+        AddPartitionsRequest: MessageTypeDefinition<_millrace_broker_v1_AddPartitionsRequest, _millrace_broker_v1_AddPartitionsRequest__Output>
+        AddPartitionsResponse: MessageTypeDefinition<_millrace_broker_v1_AddPartitionsResponse, _millrace_broker_v1_AddPartitionsResponse__Output>
         AlterTopicRequest: MessageTypeDefinition<_millrace_broker_v1_AlterTopicRequest, _millrace_broker_v1_AlterTopicRequest__Output>
         AlterTopicResponse: MessageTypeDefinition<_millrace_broker_v1_AlterTopicResponse, _millrace_broker_v1_AlterTopicResponse__Output>
         Broker: MessageTypeDefinition<_millrace_broker_v1_Broker, _millrace_broker_v1_Broker__Output>

@@ -63,6 +63,10 @@ const COMMANDS: readonly (readonly [Command, string])[] = [
     { kind: 'replicasDeleted', brokerId: brokerId(2), groupIds: [raftGroupId(7)] },
     '01 08 02 01 07',
   ],
+  [
+    { kind: 'addPartitions', topicId: TOPIC, from: 2, assignment: [ids(1, 2), ids(2)] },
+    '01 0b 00112233445566778899aabbccddeeff 02 02 02 01 02 01 02',
+  ],
   [{ kind: 'allocateProducers', count: 1_000 }, '01 09 e807'],
   [
     {

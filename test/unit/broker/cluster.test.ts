@@ -68,6 +68,33 @@ describe('a cluster of brokers', () => {
       expect(described.effectiveConfig.get('timestamp.type')).to.equal('create');
     });
 
+    it('adds partitions and has leaders for them, also when the first answer is lost', async () => {
+      await brokers.settled(brokers.admin(1).createTopic(newTopic('logs', 2), LONG));
+      const controller = brokers.controllerSeenBy(1) ?? 0;
+      const asked = [1, 2, 3].find((id) => id !== controller) ?? 0;
+      let isLost = false;
+      brokers.peers.losesAnswer = ({ method }) => {
+        const isFirst = !isLost && method.includes('addPartitions');
+        isLost ||= isFirst;
+        return isFirst;
+      };
+      const request = { topic: 'logs', partitions: 5, noWait: false, timeoutMs: undefined };
+      const grown = await brokers.settled(
+        brokers.admin(asked).addPartitions(request, { deadlineMs: 60_000 }),
+      );
+      expect([isLost, grown.partitions]).to.deep.equal([true, 5]);
+      const described = await brokers.settled(brokers.admin(2).describeTopic('logs', LONG));
+      expect(described.partitions).to.have.length(5);
+      for (const { facts } of described.partitions) {
+        if (facts instanceof Error) throw facts;
+        expect(facts.replicas).to.have.length(3);
+      }
+      const fewer = brokers.admin(asked).addPartitions({ ...request, partitions: 4 }, LONG);
+      const refusal = await brokers.refused(fewer);
+      expect(refusal.code).to.equal('INVALID_PARTITIONS');
+      expect(refusal.message).to.contain('has 5 partitions').and.contain('not reduced to 4');
+    });
+
     it('refuses what cannot be, each with its own code', async () => {
       const admin = brokers.admin(2);
       await brokers.settled(admin.createTopic(newTopic('logs'), LONG));

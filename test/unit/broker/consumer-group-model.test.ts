@@ -9,6 +9,7 @@ import { planTarget } from '../../../src/metadata/plan-target.js';
 import { MemberSession } from '../../../src/broker/member-session.js';
 import type { ParticipateResponse } from '../../../src/broker/group-types.js';
 import { slotsOf } from '../../../src/broker/topic-slots.js';
+import { brokerId } from '../../../src/model/ids.js';
 import { GROUP, GroupLog, holders, profile, topicIdOf } from '../metadata/group-support.js';
 import { createTopic, Log } from '../metadata/support.js';
 
@@ -24,7 +25,7 @@ type Step =
   | { readonly kind: 'leave' | 'die' | 'hear' | 'beat' | 'resume' | 'expire'; readonly who: number }
   | { readonly kind: 'subscribe'; readonly who: number; readonly mask: number }
   | { readonly kind: 'plan' | 'apply' | 'rebalance' | 'restart' }
-  | { readonly kind: 'topic'; readonly which: number }
+  | { readonly kind: 'topic' | 'grow'; readonly which: number }
   | { readonly kind: 'commit'; readonly who: number; readonly partition: number };
 
 const who = fc.nat(4);
@@ -75,6 +76,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('topic' as const), which: fc.nat(1) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('grow' as const), which: fc.nat(1) }) },
   {
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant('commit' as const), who, partition: fc.nat(3) }),
@@ -163,6 +165,9 @@ class World {
         break;
       case 'topic':
         this.toggleTopic(one.which);
+        break;
+      case 'grow':
+        this.grow(one.which);
         break;
       case 'commit':
         this.commit(one.who, one.partition);
@@ -331,6 +336,24 @@ class World {
     // As in a cluster, a recreated topic is another one.
     this.topicsMade += 1;
     this.log.apply(createTopic(name, [[1], [2], [3]], topicIdOf(100 + this.topicsMade)));
+  }
+
+  /** Nobody lets go of anything for it, and groups that read the topic stand at its new beginnings. */
+  private grow(which: number): void {
+    const { state } = this.log;
+    const topic = state.topicsByName.get(this.names[which]!);
+    if (topic === undefined || topic.partitions.length >= 8) return;
+    const from = topic.partitions.length;
+    const hasCommitted = state.ledger.groupsOf(topic.id).includes(GROUP);
+    this.log.apply({
+      kind: 'addPartitions',
+      topicId: topic.id,
+      from,
+      assignment: [[brokerId(1)], [brokerId(2)]],
+    });
+    expect(state.topicsById.get(topic.id)?.partitions).to.have.length(from + 2);
+    const start = state.ledger.position(GROUP, topic.id, from + 1)?.offset;
+    expect(start).to.equal(hasCommitted ? 0 : undefined);
   }
 
   private commit(n: number, partition: number): void {

@@ -97,7 +97,7 @@ describe('millrace, the command line', () => {
     ['an address without a port', ['topic', 'list', '--bootstrap', 'localhost'], /host:port/],
     ['an impossible port', ['topic', 'list', '--bootstrap', 'a:70000'], /host:port/],
     ['no address', ['topic', 'list', '--bootstrap', ','], /names no broker/],
-    ['nothing to alter', ['topic', 'alter', 'x'], /--set or --unset/],
+    ['nothing to alter', ['topic', 'alter', 'x'], /--set, --unset or --partitions/],
     [
       'two ways to a key',
       ['produce', 'x', '-k', 'a', '--key-separator', ':'],

@@ -210,6 +210,7 @@ describe('aborting what waits', () => {
       describeCluster: async (a, o) => await a.describeCluster(o),
       createTopic: async (a, o) => await a.createTopic({ topic: 't' }, o),
       deleteTopic: async (a, o) => await a.deleteTopic('t', o),
+      addPartitions: async (a, o) => await a.addPartitions({ topic: 't', partitions: 2 }, o),
       describeTopic: async (a, o) => await a.describeTopic('t', o),
       alterTopic: async (a, o) => await a.alterTopic({ topic: 't' }, o),
       listOffsets: async (a, o) => await a.listOffsets([], o),

@@ -2,7 +2,16 @@ import { expect } from 'chai';
 
 import { MetadataMachine } from '../../../src/metadata/metadata-machine.js';
 import { logIndex, raftGroupId, term, topicId } from '../../../src/model/ids.js';
-import { createTopic, ids, Log, OTHER_TOPIC, registration, TIME_MS, TOPIC } from './support.js';
+import {
+  addPartitions,
+  createTopic,
+  ids,
+  Log,
+  OTHER_TOPIC,
+  registration,
+  TIME_MS,
+  TOPIC,
+} from './support.js';
 
 const group = raftGroupId;
 
@@ -103,6 +112,52 @@ describe('applying metadata commands', () => {
     expect(log.state.moving.size).to.equal(0);
   });
 
+  it('adds partitions with groups of their own, once', () => {
+    const log = new Log(1, 2, 3);
+    log.apply(createTopic('logs', [[1, 2]]));
+    log.apply(createTopic('other', [[1]], OTHER_TOPIC));
+    const more = addPartitions(1, [
+      [2, 3],
+      [3, 1],
+    ]);
+    log.apply(more);
+    const { partitions } = log.state.topicsById.get(TOPIC)!;
+    expect(partitions.map((p) => [p.partition, p.groupId, p.replicas, p.bootstrap])).to.eql([
+      [0, 1, [1, 2], [1, 2]],
+      [1, 3, [2, 3], [2, 3]],
+      [2, 4, [3, 1], [1, 3]],
+    ]);
+    expect(log.state.groups.get(group(4))).to.eql({ topicId: TOPIC, partition: 2 });
+    const before = log.machine.encode();
+    expect(log.apply(more), 'a repetition').to.eql({ kind: 'done' });
+    expect(log.machine.encode()).to.eql(before);
+    log.apply({ kind: 'deleteTopic', topicId: TOPIC });
+    expect([...log.state.groups.keys()]).to.eql([2]);
+    expect(log.state.tombstones.get(group(4))).to.eql([1, 3]);
+  });
+
+  it('has groups that read a topic begin its new partitions at the beginning', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    log.apply(createTopic('other', [[1]], OTHER_TOPIC));
+    const commit = (name: string, id: typeof TOPIC) => ({
+      ...{ group: name, topicId: id, partition: 0, offset: 7, metadata: 'm' },
+    });
+    log.apply({
+      kind: 'commitOffsets',
+      commits: [commit('in', TOPIC), commit('not', OTHER_TOPIC)],
+    });
+    log.apply(addPartitions(1, [[1], [1]]), TIME_MS + 5);
+    expect(log.state.ledger.rows('in').map((row) => [row.partition, row.offset])).to.eql([
+      [0, 7],
+      [1, 0],
+      [2, 0],
+    ]);
+    expect(log.state.ledger.position('in', TOPIC, 2)?.timeMs).to.equal(TIME_MS + 5);
+    expect(log.state.ledger.countOf('not')).to.equal(1);
+    expect(log.state.ledger.size).to.equal(4);
+  });
+
   it('refuses what cannot be and changes nothing', () => {
     const log = new Log(1, 2);
     log.apply(createTopic('logs', [[1]]));
@@ -123,6 +178,19 @@ describe('applying metadata commands', () => {
       [{ kind: 'moveReplicas', groupId: group(9), replicas: ids(1) }, 'UNKNOWN_PARTITION'],
       [{ kind: 'completeMove', groupId: group(9), replicas: ids(1) }, 'UNKNOWN_PARTITION'],
       [{ kind: 'setBrokerFenced', brokerId: ids(9)[0]!, isFenced: true }, 'INVALID_ARGUMENT'],
+      [addPartitions(0, [[1], [1]]), 'INVALID_PARTITIONS'],
+      [addPartitions(2, [[1]]), 'INVALID_PARTITIONS'],
+      [addPartitions(1, []), 'INVALID_PARTITIONS'],
+      [addPartitions(1, [[1], []]), 'INVALID_REPLICATION_FACTOR'],
+      [addPartitions(1, [[9]]), 'INVALID_ARGUMENT'],
+      [
+        addPartitions(
+          1,
+          Array.from({ length: 10_000 }, () => [1]),
+        ),
+        'INVALID_PARTITIONS',
+      ],
+      [{ ...addPartitions(1, [[1]]), topicId: OTHER_TOPIC }, 'UNKNOWN_TOPIC'],
       [{ kind: 'allocateProducers', count: 0 }, 'INVALID_ARGUMENT'],
       [{ kind: 'allocateProducers', count: 1_000_000 }, 'INVALID_ARGUMENT'],
     ] as const;

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 
 import {
+  decideAddPartitions,
   decideAlterTopic,
   decideCommit,
   decideCreateTopic,
@@ -80,6 +81,30 @@ describe('deciding on metadata requests', () => {
     expect(verdict(decideRegister(log.state, { ...registration(3), rack }))).to.equal(
       'INVALID_ARGUMENT',
     );
+  });
+
+  it('places more partitions like the first ones, and knows when nothing is to do', () => {
+    const log = new Log(1, 2, 3);
+    log.apply(createTopic('logs', [[1, 2]]));
+    const more = (partitions: number, topicId = TOPIC): Decision =>
+      decideAddPartitions(log.state, { topicId, partitions }, 3, 1);
+    const { from, assignment } = mustPropose(more(3), 'addPartitions');
+    expect(from).to.equal(1);
+    expect(assignment.map((replicas) => replicas.length)).to.eql([2, 2]);
+    // The third broker has nothing yet.
+    expect(assignment.flat().filter((id) => id === 3)).to.have.length(2);
+    expect(verdict(more(1))).to.equal('settled');
+    for (const count of [0, -1, 1.5, 10_001]) {
+      expect(verdict(more(count)), String(count)).to.equal('INVALID_PARTITIONS');
+    }
+    expect(verdict(more(2, OTHER_TOPIC))).to.equal('UNKNOWN_TOPIC');
+    log.apply({ kind: 'addPartitions', topicId: TOPIC, from, assignment });
+    expect(verdict(more(3)), 'a retry').to.equal('settled');
+    expect(more(2)).to.have.property('message').that.contains('not reduced to 2');
+    for (const id of [2, 3]) {
+      log.apply({ kind: 'setBrokerFenced', brokerId: brokerId(id), isFenced: true });
+    }
+    expect(verdict(more(4))).to.equal('INVALID_REPLICATION_FACTOR');
   });
 
   it('refuses to set and unset a key at once, or to unset one that is none', () => {

@@ -28,6 +28,14 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       assignment,
       config: new Map([['retention.ms', '1000']]),
     })),
+  fc
+    .tuple(small, small, fc.array(brokers, { maxLength: 3 }))
+    .map(([id, from, assignment]): Command => ({
+      kind: 'addPartitions',
+      topicId: topicIdOf(id),
+      from,
+      assignment,
+    })),
   small.map((id): Command => ({ kind: 'deleteTopic', topicId: topicIdOf(id) })),
   fc
     .tuple(groupIds, brokers)

@@ -39,6 +39,14 @@ export function createTopic(
   };
 }
 
+export function addPartitions(
+  from: number,
+  assignment: readonly (readonly number[])[],
+): Extract<Command, { kind: 'addPartitions' }> {
+  const replicas = assignment.map((ids) => ids.map(brokerId));
+  return { kind: 'addPartitions', topicId: TOPIC, from, assignment: replicas };
+}
+
 /** A machine with a log: commands get their indexes here. */
 export class Log {
   readonly machine = new MetadataMachine();

@@ -2,6 +2,8 @@
 
 import type * as grpc from '@grpc/grpc-js'
 import type { MethodDefinition } from '@grpc/proto-loader'
+import type { AddPartitionsRequest as _millrace_broker_v1_AddPartitionsRequest, AddPartitionsRequest__Output as _millrace_broker_v1_AddPartitionsRequest__Output } from '../../../millrace/broker/v1/AddPartitionsRequest.js';
+import type { AddPartitionsResponse as _millrace_broker_v1_AddPartitionsResponse, AddPartitionsResponse__Output as _millrace_broker_v1_AddPartitionsResponse__Output } from '../../../millrace/broker/v1/AddPartitionsResponse.js';
 import type { AlterTopicRequest as _millrace_broker_v1_AlterTopicRequest, AlterTopicRequest__Output as _millrace_broker_v1_AlterTopicRequest__Output } from '../../../millrace/broker/v1/AlterTopicRequest.js';
 import type { AlterTopicResponse as _millrace_broker_v1_AlterTopicResponse, AlterTopicResponse__Output as _millrace_broker_v1_AlterTopicResponse__Output } from '../../../millrace/broker/v1/AlterTopicResponse.js';
 import type { CommitOffsetsRequest as _millrace_broker_v1_CommitOffsetsRequest, CommitOffsetsRequest__Output as _millrace_broker_v1_CommitOffsetsRequest__Output } from '../../../millrace/broker/v1/CommitOffsetsRequest.js';
@@ -30,6 +32,15 @@ import type { TrimPartitionRequest as _millrace_broker_v1_TrimPartitionRequest, 
 import type { TrimPartitionResponse as _millrace_broker_v1_TrimPartitionResponse, TrimPartitionResponse__Output as _millrace_broker_v1_TrimPartitionResponse__Output } from '../../../millrace/broker/v1/TrimPartitionResponse.js';
 
 export interface ClusterClient extends grpc.Client {
+  AddPartitions(argument: _millrace_broker_v1_AddPartitionsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_broker_v1_AddPartitionsResponse__Output>): grpc.ClientUnaryCall;
+  AddPartitions(argument: _millrace_broker_v1_AddPartitionsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_broker_v1_AddPartitionsResponse__Output>): grpc.ClientUnaryCall;
+  AddPartitions(argument: _millrace_broker_v1_AddPartitionsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_broker_v1_AddPartitionsResponse__Output>): grpc.ClientUnaryCall;
+  AddPartitions(argument: _millrace_broker_v1_AddPartitionsRequest, callback: grpc.requestCallback<_millrace_broker_v1_AddPartitionsResponse__Output>): grpc.ClientUnaryCall;
+  addPartitions(argument: _millrace_broker_v1_AddPartitionsRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_broker_v1_AddPartitionsResponse__Output>): grpc.ClientUnaryCall;
+  addPartitions(argument: _millrace_broker_v1_AddPartitionsRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_broker_v1_AddPartitionsResponse__Output>): grpc.ClientUnaryCall;
+  addPartitions(argument: _millrace_broker_v1_AddPartitionsRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_broker_v1_AddPartitionsResponse__Output>): grpc.ClientUnaryCall;
+  addPartitions(argument: _millrace_broker_v1_AddPartitionsRequest, callback: grpc.requestCallback<_millrace_broker_v1_AddPartitionsResponse__Output>): grpc.ClientUnaryCall;
+  
   AlterTopic(argument: _millrace_broker_v1_AlterTopicRequest, metadata: grpc.Metadata, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_broker_v1_AlterTopicResponse__Output>): grpc.ClientUnaryCall;
   AlterTopic(argument: _millrace_broker_v1_AlterTopicRequest, metadata: grpc.Metadata, callback: grpc.requestCallback<_millrace_broker_v1_AlterTopicResponse__Output>): grpc.ClientUnaryCall;
   AlterTopic(argument: _millrace_broker_v1_AlterTopicRequest, options: grpc.CallOptions, callback: grpc.requestCallback<_millrace_broker_v1_AlterTopicResponse__Output>): grpc.ClientUnaryCall;
@@ -150,6 +161,8 @@ export interface ClusterClient extends grpc.Client {
 }
 
 export interface ClusterHandlers extends grpc.UntypedServiceImplementation {
+  AddPartitions: grpc.handleUnaryCall<_millrace_broker_v1_AddPartitionsRequest__Output, _millrace_broker_v1_AddPartitionsResponse>;
+  
   AlterTopic: grpc.handleUnaryCall<_millrace_broker_v1_AlterTopicRequest__Output, _millrace_broker_v1_AlterTopicResponse>;
   
   CommitOffsets: grpc.handleUnaryCall<_millrace_broker_v1_CommitOffsetsRequest__Output, _millrace_broker_v1_CommitOffsetsResponse>;
@@ -179,6 +192,7 @@ export interface ClusterHandlers extends grpc.UntypedServiceImplementation {
 }
 
 export interface ClusterDefinition extends grpc.ServiceDefinition {
+  AddPartitions: MethodDefinition<_millrace_broker_v1_AddPartitionsRequest, _millrace_broker_v1_AddPartitionsResponse, _millrace_broker_v1_AddPartitionsRequest__Output, _millrace_broker_v1_AddPartitionsResponse__Output>
   AlterTopic: MethodDefinition<_millrace_broker_v1_AlterTopicRequest, _millrace_broker_v1_AlterTopicResponse, _millrace_broker_v1_AlterTopicRequest__Output, _millrace_broker_v1_AlterTopicResponse__Output>
   CommitOffsets: MethodDefinition<_millrace_broker_v1_CommitOffsetsRequest, _millrace_broker_v1_CommitOffsetsResponse, _millrace_broker_v1_CommitOffsetsRequest__Output, _millrace_broker_v1_CommitOffsetsResponse__Output>
   CreateTopic: MethodDefinition<_millrace_broker_v1_CreateTopicRequest, _millrace_broker_v1_CreateTopicResponse, _millrace_broker_v1_CreateTopicRequest__Output, _millrace_broker_v1_CreateTopicResponse__Output>

@@ -1,0 +1,16 @@
+// Original file: proto/millrace/broker/v1/cluster.proto
+
+
+export interface AddPartitionsRequest {
+  'topic'?: (string);
+  'partitions'?: (number);
+  'noWait'?: (boolean);
+  'timeoutMs'?: (number);
+}
+
+export interface AddPartitionsRequest__Output {
+  'topic': (string);
+  'partitions': (number);
+  'noWait': (boolean);
+  'timeoutMs': (number);
+}
