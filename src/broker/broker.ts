@@ -1,3 +1,4 @@
+import { BUILT_IN_ASSIGNORS } from '../metadata/assignors/assignors.js';
 import type { BrokerRegistration } from '../metadata/command.js';
 import { METADATA_GROUP } from '../model/ids.js';
 import { BrokerError } from '../model/errors.js';
@@ -226,6 +227,7 @@ class MillraceBroker implements Broker {
       log,
       metrics: telemetry.metrics,
       groupRetentionMs: settings.groupRetentionMs,
+      assignors: this.#options.assignors ?? BUILT_IN_ASSIGNORS,
       hint: () => leaders.hint(METADATA_GROUP),
     });
     const controller = new Controller({

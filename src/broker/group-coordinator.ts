@@ -1,6 +1,7 @@
 import { hexOf } from '../base/bytes.js';
 import type { RaftGroup } from '../host/raft-group.js';
 import type { GroupMember, MemberProfile } from '../metadata/consumer-group.js';
+import type { Assignors } from '../metadata/assignors/assignors.js';
 import {
   decideHeartbeat,
   decideJoin,
@@ -43,6 +44,7 @@ export interface GroupCoordinatorDeps {
   readonly metrics: Metrics;
   /** Groups without members that were idle for so long go, with their offsets; -1: none does. */
   readonly groupRetentionMs: number;
+  readonly assignors: Assignors;
   /** Leader of the metadata group, as far as it is known. */
   hint(): LeaderHint | undefined;
 }
@@ -87,7 +89,7 @@ export class GroupCoordinator implements GroupStreamOwner {
   activate(group: RaftGroup): void {
     this.deactivate();
     if (this.#isStopped) return;
-    const { world, state, log, groupRetentionMs } = this.#deps;
+    const { world, state, log, groupRetentionMs, assignors } = this.#deps;
     this.#tenure = new GroupTenure(group, {
       world,
       state,
@@ -96,6 +98,7 @@ export class GroupCoordinator implements GroupStreamOwner {
       evictions: this.#evictions,
       targets: this.#targets,
       groupRetentionMs,
+      assignors,
       hint: () => this.#deps.hint(),
       followed: (session) => this.#push(session),
     });
@@ -184,7 +187,7 @@ export class GroupCoordinator implements GroupStreamOwner {
 
   async #join(stream: GroupStream, request: JoinGroupRequest): Promise<void> {
     const tenure = this.#mustLead();
-    const { state, world } = this.#deps;
+    const { state, world, assignors } = this.#deps;
     const { group } = request;
     const profile = profileOf(request);
     this.#checkPattern(profile);
@@ -195,6 +198,7 @@ export class GroupCoordinator implements GroupStreamOwner {
       state,
       { group, memberId, memberEpoch, owned, profile },
       (id) => tenure.sessionOf(group, id)?.stream !== undefined,
+      assignors,
     );
     await this.#submit(tenure, decision);
     if (stream.isOver) return;
@@ -229,8 +233,11 @@ export class GroupCoordinator implements GroupStreamOwner {
     if (profile !== undefined) this.#checkPattern(profile);
     const owned =
       request.owned === undefined ? session.owned : slotsOf(this.#deps.state, request.owned);
-    const decision = decideHeartbeat(member, { group, memberEpoch, owned, profile }, (slot) =>
-      session.knewOfRevoking(slot, assignmentVersion),
+    const decision = decideHeartbeat(
+      member,
+      { group, memberEpoch, owned, profile },
+      (slot) => session.knewOfRevoking(slot, assignmentVersion),
+      this.#deps.assignors,
     );
     tenure.heard(session);
     await this.#submit(tenure, decision);

@@ -4,6 +4,7 @@ import type { Rejection } from '../metadata/command.js';
 import type { GroupMember } from '../metadata/consumer-group.js';
 import type { GroupEvent } from '../metadata/group-event.js';
 import type { MetadataDelta } from '../metadata/image.js';
+import type { Assignors } from '../metadata/assignors/assignors.js';
 import { METADATA_LIMITS } from '../metadata/limits.js';
 import type { MetadataState } from '../metadata/metadata-state.js';
 import { planTarget } from '../metadata/plan-target.js';
@@ -33,6 +34,7 @@ export interface GroupTenureDeps {
   readonly targets: Counter;
   /** Groups without members that were idle for so long go; -1: none does. */
   readonly groupRetentionMs: number;
+  readonly assignors: Assignors;
   /** Leader of the metadata group, as far as it is known. */
   hint(): LeaderHint | undefined;
   /** The session has taken in what its member has become. */
@@ -81,7 +83,11 @@ export class GroupTenure {
       state,
       log,
       matches,
-      plan: (one) => planTarget(state, one, matches),
+      plan: (one) => {
+        const plan = planTarget(state, one, matches, deps.assignors);
+        if (plan.problem !== undefined) log.error({ group: one.name }, plan.problem);
+        return plan;
+      },
       submit: (events) => {
         deps.targets.add(1);
         return this.submit(events);

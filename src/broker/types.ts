@@ -1,5 +1,6 @@
 import type { Crc32c } from '../base/crc32c.js';
 import type { MultiRaft, RaftGroup } from '../host/raft-group.js';
+import type { Assignors } from '../metadata/assignors/assignors.js';
 import type { BrokerAddress, MetadataDelta, MetadataImage } from '../metadata/image.js';
 import type { TopicSettings } from '../metadata/topic-config.js';
 import type { BrokerError, LeaderHint } from '../model/errors.js';
@@ -253,6 +254,8 @@ export interface BrokerOptions {
   readonly telemetry: Telemetry;
   readonly crc32c: Crc32c;
   readonly settings: BrokerSettings;
+  /** For consumer groups; absent: the built-in ones. */
+  readonly assignors?: Assignors;
 }
 
 export interface BrokerHealth {

@@ -11,8 +11,8 @@ export interface TopicPartitions {
   readonly partitions: readonly number[];
 }
 
-/** How partitions are shared out among the members of a group. */
-export type Assignor = 'uniform' | 'range' | 'rack';
+/** How partitions are shared out among the members of a group: ours, or one that the brokers were given. */
+export type Assignor = 'uniform' | 'range' | 'rack' | (string & Record<never, never>);
 
 export interface Subscription {
   readonly topics: readonly string[];

@@ -96,14 +96,21 @@ function fromText(key: string, text: string, origin: string): unknown {
       return /^-?[0-9]+$/.test(text) ? Number(text) : text;
     case 'boolean':
       return text === 'true' ? true : text === 'false' ? false : text;
+    case 'list':
+      return partsOf(text);
     case 'peers':
-      return text
-        .split(',')
-        .filter((part) => part.trim() !== '')
-        .map((part) => peerFromText(part.trim(), origin));
+      return partsOf(text).map((part) => peerFromText(part, origin));
     default:
       return text;
   }
+}
+
+/** Between commas. */
+function partsOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
 }
 
 /** `id@host:peerPort`. */

@@ -60,6 +60,11 @@ export const brokerConfigSchema = z.strictObject({
   recentEntriesBytes: whole(8 * MIB, 64 * 1024 * MIB).default(96 * MIB),
   retentionCheckMs: whole(100, 24 * 3_600_000).default(30_000),
   /**
+   * Modules with assignors for consumer groups, beside the built-in ones: paths, relative to the working
+   * directory. The same on every broker, as any of them may come to coordinate.
+   */
+  assignors: z.array(z.string().min(1).max(4_096)).max(100).default([]),
+  /**
    * Consumer groups without members that neither commit nor are joined for so long go, with their
    * committed offsets; -1: never. Counted while the cluster runs.
    */
@@ -88,7 +93,7 @@ export type PeerSetting = BrokerConfig['founders'][number];
 type Key = keyof typeof brokerConfigSchema.shape;
 
 /** What the values of a key look like as text, in the environment and in flags. */
-export type TextKind = 'text' | 'number' | 'boolean' | 'peers';
+export type TextKind = 'text' | 'number' | 'boolean' | 'list' | 'peers';
 
 const TEXT_KINDS: Readonly<Record<Key, TextKind>> = {
   brokerId: 'number',
@@ -109,6 +114,7 @@ const TEXT_KINDS: Readonly<Record<Key, TextKind>> = {
   storeMemoryBytes: 'number',
   recentEntriesBytes: 'number',
   retentionCheckMs: 'number',
+  assignors: 'list',
   groupRetentionMs: 'number',
   diskFreeMinBytes: 'number',
   snapshotBytesPerSecond: 'number',

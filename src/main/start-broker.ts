@@ -14,6 +14,7 @@ import { systemWorld } from '../client/system-world.js';
 import type { BrokerConfig, PeerSetting } from '../config/schema.js';
 import { createMultiRaft } from '../host/multi-raft.js';
 import type { MultiRaft } from '../host/raft-group.js';
+import type { Assignors } from '../metadata/assignors/assignors.js';
 import { brokerId, type BrokerId } from '../model/ids.js';
 import { checkLimits } from '../model/limits.js';
 import type { BrokerIdentity, BrokerStore } from '../ports/log-store.js';
@@ -23,6 +24,7 @@ import { DEFAULT_RAFT_CONFIG } from '../raft/config.js';
 import { createRaftNode } from '../raft/raft-core.js';
 import { PeerTransport } from '../rpc/peer-transport.js';
 import { LevelBrokerStore } from '../storage/level-broker-store.js';
+import { loadAssignors } from './load-assignors.js';
 import { fastCrc32c } from './native-crc32c.js';
 import { StoppedReplicas } from './stopped-replicas.js';
 import { pinoTelemetry, type ProcessTelemetry } from './pino-telemetry.js';
@@ -144,6 +146,7 @@ async function assemble(parts: Parts): Promise<RunningBroker> {
     httpPort: await bind('httpPort', config, (port) => http.listen(host, port)),
   };
   const founders = (await options.founders?.(ports)) ?? config.founders;
+  const assignors = await assignorsOf(config);
   const broker = createBroker({
     ...brokerOptions(config, ports, founders),
     world,
@@ -156,6 +159,7 @@ async function assemble(parts: Parts): Promise<RunningBroker> {
     createPartitionFloor,
     telemetry,
     crc32c,
+    assignors,
   });
   current.broker = broker;
   telemetry.log.info({ host, ...ports, dataDir: config.dataDir }, 'broker listens');
@@ -261,6 +265,14 @@ function brokerOptions(
       drainMs: config.drainMs,
     },
   };
+}
+
+async function assignorsOf({ assignors }: BrokerConfig): Promise<Assignors> {
+  try {
+    return await loadAssignors(assignors);
+  } catch (cause) {
+    throw new StartError(`assignors: ${reasonOf(cause)}`, { cause });
+  }
 }
 
 function addressOf({ id, host, peerPort }: PeerSetting): PeerAddress {

@@ -1,3 +1,4 @@
+import { BUILT_IN_ASSIGNORS, type Assignors } from './assignors/assignors.js';
 import { unknownMember } from './apply-group-event.js';
 import { rejected, type Rejection } from './command.js';
 import {
@@ -39,11 +40,12 @@ export function decideJoin(
   request: JoinRequest,
   /** The member's stream is open. */
   isConnected: (memberId: string) => boolean,
+  assignors: Assignors = BUILT_IN_ASSIGNORS,
 ): GroupDecision {
   const { group: name, memberId, memberEpoch, profile, owned } = request;
   const problem = groupNameProblem(name);
   if (problem !== undefined) return rejected('INVALID_ARGUMENT', problem);
-  const refusal = profileProblem(memberId, profile) ?? assignorProblem(profile);
+  const refusal = profileProblem(memberId, profile) ?? assignorProblem(profile, assignors);
   if (refusal !== undefined) return refusal;
   if (memberEpoch === 0 && owned.length > 0) {
     return rejected('INVALID_ARGUMENT', 'a member that joins with epoch 0 owns nothing');
@@ -126,6 +128,7 @@ export function decideHeartbeat(
   request: HeartbeatRequest,
   /** The member knew that the partition was to be released when it said what it holds. */
   knewOfRevoking: (slot: HeldSlot) => boolean,
+  assignors: Assignors = BUILT_IN_ASSIGNORS,
 ): GroupDecision {
   const { group, owned, profile } = request;
   const { memberId } = member;
@@ -133,7 +136,7 @@ export function decideHeartbeat(
     claimRefusal(member, request.memberEpoch, owned) ??
     (profile === undefined
       ? undefined
-      : (profileProblem(memberId, profile) ?? assignorProblem(profile)));
+      : (profileProblem(memberId, profile) ?? assignorProblem(profile, assignors)));
   if (refusal !== undefined) return refusal;
   const events: GroupEvent[] = [];
   if (owned !== undefined && member.revoking.length > 0) {

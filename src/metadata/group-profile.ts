@@ -1,4 +1,4 @@
-import { isAssignor, assignorNames } from './assignors/registry.js';
+import type { Assignors } from './assignors/assignors.js';
 import { rejected, type Rejection } from './command.js';
 import type { MemberProfile } from './consumer-group.js';
 import { METADATA_LIMITS } from './limits.js';
@@ -26,11 +26,14 @@ export function profileProblem(memberId: string, profile: MemberProfile): Reject
   );
 }
 
-export function assignorProblem({ assignor }: MemberProfile): Rejection | undefined {
-  if (assignor === '' || isAssignor(assignor)) return undefined;
+export function assignorProblem(
+  { assignor }: MemberProfile,
+  assignors: Assignors,
+): Rejection | undefined {
+  if (assignor === '' || assignors.has(assignor)) return undefined;
   return rejected(
     'UNKNOWN_ASSIGNOR',
-    `there is no assignor ${JSON.stringify(assignor.slice(0, 60))}; there are ${assignorNames().join(', ')}`,
+    `there is no assignor ${JSON.stringify(assignor.slice(0, 60))}; there are ${assignors.names().join(', ')}`,
   );
 }
 

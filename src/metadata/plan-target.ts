@@ -1,8 +1,15 @@
 import { chainHash } from '../base/chain-hash.js';
 import { compareStrings, sortedStringKeys } from '../base/collections.js';
 import type { TopicId } from '../model/ids.js';
-import type { Assignment, AssignorMember, AssignorTopic } from './assignors/assignor.js';
-import { chooseAssignor } from './assignors/registry.js';
+import type {
+  Assignment,
+  Assignor,
+  AssignorInput,
+  AssignorMember,
+  AssignorTopic,
+} from './assignors/assignor.js';
+import { BUILT_IN_ASSIGNORS, type Assignors } from './assignors/assignors.js';
+import { assignmentProblem } from './assignors/check-assignment.js';
 import {
   compareSlots,
   sortedSlots,
@@ -33,6 +40,8 @@ export interface TargetPlan {
   /** Undefined: the target that the group has is up to date. */
   readonly target: TargetEvent | undefined;
   readonly interest: Interest;
+  /** Why an assignor that was given to the broker was passed over this time. */
+  readonly problem?: string | undefined;
 }
 
 /**
@@ -43,6 +52,7 @@ export function planTarget(
   image: MetadataImage,
   group: ConsumerGroupView,
   matches: MatchPattern,
+  assignors: Assignors = BUILT_IN_ASSIGNORS,
 ): TargetPlan {
   const memberIds = sortedStringKeys(group.members);
   const subscriptions = new Subscriptions(image, matches);
@@ -54,8 +64,8 @@ export function planTarget(
     const topics = subscriptions.topicsOf(member.profile);
     members.push({ memberId, instanceId, rack, topics, current: member.target });
   }
-  const assignor = chooseAssignor([...group.members.values()].map((m) => m.profile.assignor));
-  const isRackAware = assignor.name === 'rack' && members.some(({ rack }) => rack !== '');
+  const wanted = assignors.choose([...group.members.values()].map((m) => m.profile.assignor));
+  const isRackAware = wanted.usesRacks === true && members.some(({ rack }) => rack !== '');
   const topics = subscriptions.all().map((topic) => assignorTopic(image, topic));
   const interest = { ...subscriptions.interest(), isInRacks: isRackAware };
   const topicsHash = hashOf(topics, isRackAware);
@@ -63,7 +73,8 @@ export function planTarget(
   const isUpToDate = raisesEpoch && topicsHash === group.topicsHash;
   if (members.length === 0 || isUpToDate) return { target: undefined, interest };
   const byId = new Map(topics.map((topic) => [topic.id, topic]));
-  const assignment = assignor.assign({ members, topics: byId });
+  const input = { members, topics: byId };
+  const { assignor, assignment, problem } = assign(input, wanted, assignors);
   const target: TargetEvent = {
     kind: 'target',
     group: group.name,
@@ -74,7 +85,31 @@ export function planTarget(
     topicsHash,
     changes: changesTo(members, assignment),
   };
-  return { target, interest };
+  return { target, interest, problem };
+}
+
+/** By the one that is wanted; if that is not ours and fails, by one that cannot. */
+function assign(
+  input: AssignorInput,
+  wanted: Assignor,
+  assignors: Assignors,
+): {
+  readonly assignor: Assignor;
+  readonly assignment: Assignment;
+  readonly problem?: string;
+} {
+  if (assignors.isBuiltIn(wanted)) return { assignor: wanted, assignment: wanted.assign(input) };
+  let problem: string | undefined;
+  try {
+    const assignment = wanted.assign(input);
+    problem = assignmentProblem(input, assignment);
+    if (problem === undefined) return { assignor: wanted, assignment };
+  } catch (thrown) {
+    problem = `it threw ${String(thrown)}`;
+  }
+  const { fallback } = assignors;
+  const text = `assignor ${wanted.name}: ${problem}; ${fallback.name} took its place`;
+  return { assignor: fallback, assignment: fallback.assign(input), problem: text };
 }
 
 /** Topics that subscriptions come to; members mostly share one. */

@@ -31,12 +31,17 @@ export interface AssignorInput {
 export type Assignment = ReadonlyMap<string, readonly Slot[]>;
 
 /**
- * Divides partitions among the members of a group. Pure: the same input gives the same assignment.
+ * Divides partitions among the members of a group, in the coordinator. Pure: the same input gives the
+ * same assignment. It runs on the broker's one thread, and everything waits for it: for 1,000 members it
+ * should take milliseconds.
  *
  * Must: give every partition of a topic that anyone subscribes to to exactly one of its subscribers.
  * Should: repeat itself, that is, given its own answer as `current`, change nothing.
  */
 export interface Assignor {
+  /** What members ask for it by: a letter a to z, then up to 48 of a-z, 0-9, dot, underscore, hyphen. */
   readonly name: string;
+  /** It asks in which racks replicas are, so that moved replicas and new racks call for a new target. */
+  readonly usesRacks?: boolean;
   assign(input: AssignorInput): Assignment;
 }

@@ -17,6 +17,7 @@ const NOWHERE: ReadonlySet<string> = new Set();
 /** Balanced likewise; partitions go to members in a rack with a replica first, and stay second. */
 export const rackAssignor: Assignor = {
   name: 'rack',
+  usesRacks: true,
   assign: (input) =>
     new StickyAssignment(
       input,

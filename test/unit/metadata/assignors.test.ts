@@ -3,15 +3,18 @@ import fc from 'fast-check';
 
 import type {
   Assignment,
+  Assignor,
   AssignorInput,
   AssignorMember,
 } from '../../../src/metadata/assignors/assignor.js';
 import { rangeAssignor } from '../../../src/metadata/assignors/range.js';
-import { assignorNames, chooseAssignor } from '../../../src/metadata/assignors/registry.js';
+import { Assignors, BUILT_IN_ASSIGNORS } from '../../../src/metadata/assignors/assignors.js';
+import { assignmentProblem } from '../../../src/metadata/assignors/check-assignment.js';
 import { rackAssignor, uniformAssignor } from '../../../src/metadata/assignors/sticky.js';
 import { slotKey, sortedSlots, type Slot } from '../../../src/metadata/consumer-group.js';
+import { planTarget } from '../../../src/metadata/plan-target.js';
 import { topicId } from '../../../src/model/ids.js';
-import { show, slot } from './group-support.js';
+import { GroupLog, show, slot } from './group-support.js';
 
 type Spec = Readonly<
   Record<string, { readonly topics: string; readonly rack?: string; readonly instance?: string }>
@@ -200,8 +203,8 @@ describe('every assignor', () => {
     return { topics, members };
   }
 
-  for (const name of assignorNames()) {
-    const assignor = chooseAssignor([name]);
+  for (const name of BUILT_IN_ASSIGNORS.names()) {
+    const assignor = BUILT_IN_ASSIGNORS.choose([name]);
 
     it(`${name}: gives every partition to one subscriber, and repeats itself`, () => {
       fc.assert(
@@ -285,10 +288,10 @@ describe('every assignor', () => {
     return { input: { members, topics }, asked: () => asked };
   }
 
-  for (const name of assignorNames()) {
+  for (const name of BUILT_IN_ASSIGNORS.names()) {
     for (const kind of ['same', 'mixed'] as const) {
       it(`${name}: takes little time, also for a large group with ${kind} subscriptions`, () => {
-        const assignor = chooseAssignor([name]);
+        const assignor = BUILT_IN_ASSIGNORS.choose([name]);
         for (const isHoarded of [false, true]) {
           const { input, asked } = large(kind, isHoarded);
           const before = process.cpuUsage();
@@ -306,10 +309,103 @@ describe('every assignor', () => {
   }
 
   it('is chosen by most members, else by name, else uniform', () => {
-    expect(chooseAssignor([]).name).to.equal('uniform');
-    expect(chooseAssignor(['', '', 'range']).name).to.equal('range');
-    expect(chooseAssignor(['uniform', 'range']).name).to.equal('range');
-    expect(chooseAssignor(['uniform', 'uniform', 'rack']).name).to.equal('uniform');
-    expect(chooseAssignor(['unheard-of']).name).to.equal('uniform');
+    expect(BUILT_IN_ASSIGNORS.choose([]).name).to.equal('uniform');
+    expect(BUILT_IN_ASSIGNORS.choose(['', '', 'range']).name).to.equal('range');
+    expect(BUILT_IN_ASSIGNORS.choose(['uniform', 'range']).name).to.equal('range');
+    expect(BUILT_IN_ASSIGNORS.choose(['uniform', 'uniform', 'rack']).name).to.equal('uniform');
+    expect(BUILT_IN_ASSIGNORS.choose(['unheard-of']).name).to.equal('uniform');
+  });
+});
+
+describe('assignors that a broker was given', () => {
+  const MEMBERS = { m1: { topics: 'a' }, m2: { topics: 'b' } };
+  const input = inputOf({ a: 2, b: 1 }, MEMBERS);
+  const given = (assign: unknown, name: unknown = 'own'): Assignor =>
+    ({ name, assign }) as unknown as Assignor;
+  const wrong = (m1: unknown, m2: unknown): string | undefined =>
+    assignmentProblem(
+      input,
+      new Map([
+        ['m1', m1],
+        ['m2', m2],
+      ]) as Assignment,
+    );
+
+  it('are chosen by name like the others, and never take the place of one of ours', () => {
+    const own = given(() => new Map());
+    const assignors = new Assignors([own]);
+    expect(assignors.names()).to.deep.equal(['uniform', 'range', 'rack', 'own']);
+    expect(assignors.choose(['own', 'range', 'own'])).to.equal(own);
+    expect([own, rangeAssignor].map((one) => assignors.isBuiltIn(one))).to.eql([false, true]);
+    const refuse =
+      (...list: Assignor[]): (() => Assignors) =>
+      () =>
+        new Assignors(list);
+    expect(refuse(given(() => new Map(), 'range'))).to.throw(
+      RangeError,
+      'assignor range: there is',
+    );
+    expect(refuse(own, own)).to.throw(RangeError, 'assignor own: there is one');
+    expect(refuse(given(() => new Map(), 'Own'))).to.throw(RangeError, 'assignor "Own": its name');
+    expect(refuse(given(() => new Map(), 7))).to.throw(RangeError, 'assignor 7: its name');
+    expect(refuse(given(undefined))).to.throw(RangeError, 'assignor own: it has no function');
+  });
+
+  it('must give every partition to one of its subscribers', () => {
+    const [a0, a1, b0] = [slot('a0'), slot('a1'), slot('b0')];
+    expect(wrong([a0, a1], [b0])).to.equal(undefined);
+    expect(wrong([a0], [b0])).to.match(/1 is given to nobody/);
+    expect(wrong([a0, a1, a1], [b0])).to.match(/1 is given twice/);
+    expect(wrong([a0, a1, b0], [])).to.match(/m1 does not subscribe to topic/);
+    expect(wrong([a0, a1, slot('a2')], [b0])).to.match(/2 partitions, and no partition 2/);
+    expect(wrong([a0, a1, { ...a0, partition: '0' }], [b0])).to.match(/no partition "0"/);
+    expect(wrong([a0, a1, null], [b0])).to.match(/m1 got no partition/);
+    expect(wrong('all', [b0])).to.match(/m1 got no list/);
+    expect(assignmentProblem(input, new Map([['m3', [a0]]]))).to.match(/no member "m3"/);
+    expect(assignmentProblem(input, {} as Assignment)).to.match(/no Map/);
+  });
+
+  for (const [what, assign, problem] of [
+    [
+      'throws',
+      () => {
+        throw new Error('out of luck');
+      },
+      /own: it threw Error: out of luck; uniform/,
+    ],
+    ['forgets a partition', () => new Map(), /own: partition .* is given to nobody; uniform/],
+  ] as const) {
+    it(`give way to ours when one ${what}`, () => {
+      const log = new GroupLog({ a: 4 });
+      log.join('m1', { assignor: 'own' });
+      const plan = planTarget(
+        log.state,
+        log.group,
+        () => () => false,
+        new Assignors([given(assign)]),
+      );
+      expect(plan.problem).to.match(problem);
+      expect(plan.target?.assignor).to.equal('uniform');
+      expect(plan.target?.changes.map(({ slots }) => show(slots))).to.eql(['a0 a1 a2 a3']);
+    });
+  }
+
+  it('decide who holds what', () => {
+    const log = new GroupLog({ a: 4 });
+    const toLast: Assignor = {
+      name: 'own',
+      assign: ({ members, topics }) => {
+        const slots = [...topics.values()].flatMap(({ id, partitions }) =>
+          Array.from({ length: partitions }, (_, partition) => ({ topicId: id, partition })),
+        );
+        return new Map([[members.at(-1)!.memberId, slots]]);
+      },
+    };
+    for (const member of ['m1', 'm2']) log.join(member, { assignor: 'own' });
+    const { target } = planTarget(log.state, log.group, () => () => false, new Assignors([toLast]));
+    expect(target?.assignor).to.equal('own');
+    expect(target?.changes.map(({ memberId, slots }) => [memberId, show(slots)])).to.eql([
+      ['m2', 'a0 a1 a2 a3'],
+    ]);
   });
 });

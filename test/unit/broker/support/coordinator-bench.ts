@@ -11,6 +11,7 @@ import type {
   RaftGroup,
 } from '../../../../src/host/raft-group.js';
 import { applyCommand } from '../../../../src/metadata/apply.js';
+import { BUILT_IN_ASSIGNORS } from '../../../../src/metadata/assignors/assignors.js';
 import { decodeCommand } from '../../../../src/metadata/command-codec.js';
 import type { GroupEvent } from '../../../../src/metadata/group-event.js';
 import type { BrokerError } from '../../../../src/model/errors.js';
@@ -60,6 +61,7 @@ export class CoordinatorBench {
       log: telemetry.log,
       metrics: telemetry.metrics,
       groupRetentionMs: GROUP_RETENTION_MS,
+      assignors: BUILT_IN_ASSIGNORS,
       hint: () => undefined,
     });
     this.log.state.takeDelta();
