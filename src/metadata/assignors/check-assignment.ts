@@ -39,7 +39,10 @@ function slotProblem(
   topics: AssignorInput['topics'],
 ): string | undefined {
   if (typeof slot !== 'object' || slot === null) return `member ${memberId} got no partition`;
-  const { topicId, partition } = slot as { readonly topicId?: unknown; readonly partition?: unknown };
+  const { topicId, partition } = slot as {
+    readonly topicId?: unknown;
+    readonly partition?: unknown;
+  };
   const id = subscribed.find((one) => one === topicId);
   if (id === undefined) {
     return `member ${memberId} does not subscribe to topic ${JSON.stringify(topicId)}`;
