@@ -251,7 +251,7 @@ export class PartitionReplica implements RaftGroupOwner {
     const pending = new PendingCommand(this.deps.produce.deadlines, options.deadlineMs);
     this.propose({ kind: 'moveLogStart', to, cause: 'trim' }, pending);
     const result = await pending.result;
-    if (result.kind === 'rejected') throw outOfRange(to, this.machine);
+    if (result.kind !== 'moved') throw outOfRange(to, this.machine);
     return result.logStartOffset;
   }
 

@@ -1,18 +1,25 @@
 import { deferred } from '../base/deferred.js';
 import { BrokerError } from '../model/errors.js';
+import type { RewrittenPayload } from '../model/log-entry.js';
 import type { LogStore, Snapshot } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { LogReader } from './log-reader.js';
 
 export interface LogUpkeepDeps {
-  readonly store: Pick<LogStore, 'snapshot' | 'sizeBytes' | 'verifyAll'>;
+  readonly store: Pick<
+    LogStore,
+    'snapshot' | 'sizeBytes' | 'verifyAll' | 'rewrite' | 'saveNote' | 'note'
+  >;
   readonly reader: Pick<LogReader, 'fencing'>;
   readonly log: Logger;
   /** Ends this life of the replica. */
   readonly failed: (error: unknown) => void;
 }
 
-/** What is done with one replica's store beside Raft: looking at it as a whole, slowly. */
+/**
+ * What is done with one replica's store beside Raft: looking at it as a whole, slowly, and rewriting
+ * what its owner has compacted.
+ */
 export class LogUpkeep {
   readonly #deps: LogUpkeepDeps;
   readonly #abort = new AbortController();
@@ -30,6 +37,18 @@ export class LogUpkeep {
 
   snapshot(): Promise<Snapshot | undefined> {
     return this.#deps.reader.fencing(this.#deps.store.snapshot());
+  }
+
+  rewrite(payloads: readonly RewrittenPayload[]): Promise<void> {
+    return this.#deps.reader.fencing(this.#deps.store.rewrite(payloads));
+  }
+
+  saveNote(note: Uint8Array): Promise<void> {
+    return this.#deps.reader.fencing(this.#deps.store.saveNote(note));
+  }
+
+  note(): Promise<Uint8Array | undefined> {
+    return this.#deps.reader.fencing(this.#deps.store.note());
   }
 
   /** For people: what it meets on the way concerns who asks, not the replica. */

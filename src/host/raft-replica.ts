@@ -3,7 +3,7 @@ import type { Slots } from '../base/slots.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId } from '../model/ids.js';
 import { logIndex } from '../model/ids.js';
-import type { IndexRange, LogEntry } from '../model/log-entry.js';
+import type { IndexRange, LogEntry, RewrittenPayload } from '../model/log-entry.js';
 import type { Membership } from '../model/membership.js';
 import type { BrokerStore, LoadedReplica, LogStore, ReplicaSpec } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
@@ -343,6 +343,18 @@ export class RaftReplica implements RaftGroup {
   async baseState(): Promise<{ readonly index: LogIndex; readonly state: Uint8Array } | undefined> {
     const snapshot = await this.#serving().upkeep.snapshot();
     return snapshot && { index: snapshot.meta.last.index, state: snapshot.state };
+  }
+
+  async rewrite(payloads: readonly RewrittenPayload[]): Promise<void> {
+    await this.#serving().upkeep.rewrite(payloads);
+  }
+
+  async saveNote(note: Uint8Array): Promise<void> {
+    await this.#serving().upkeep.saveNote(note);
+  }
+
+  async note(): Promise<Uint8Array | undefined> {
+    return await this.#serving().upkeep.note();
   }
 
   async sizeBytes(): Promise<number> {

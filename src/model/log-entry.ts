@@ -1,3 +1,4 @@
+import type { Crc32c } from '../base/crc32c.js';
 import type { LogIndex, Term } from './ids.js';
 
 /**
@@ -36,6 +37,37 @@ export interface LogEntry extends EntryId {
   readonly timeMs: number;
   /** Shared with whoever holds the entry: never written to after the entry exists. */
   readonly payload: Uint8Array;
+  /** Present where compaction has rewritten the payload since. */
+  readonly original?: OriginalPayload | undefined;
+}
+
+/**
+ * What a rewritten entry's payload was when it was appended. The header of the entry, and with it the
+ * chain, speak of this one on every replica, whatever is left of it.
+ */
+export interface OriginalPayload {
+  readonly length: number;
+  /** CRC-32C. */
+  readonly crc: number;
+}
+
+/** What takes the place of a stored entry's payload; the entry stays the same in every other way. */
+export interface RewrittenPayload extends EntryId {
+  readonly payload: Uint8Array;
+}
+
+/** The entry with another payload. One that was rewritten before still tells of its first one. */
+export function rewrittenEntry(entry: LogEntry, payload: Uint8Array, crc32c: Crc32c): LogEntry {
+  const original = entry.original ?? {
+    length: entry.payload.length,
+    crc: crc32c(entry.payload),
+  };
+  return { ...entry, payload, original };
+}
+
+/** Bytes of the payload as it was appended: what replicated state may depend on. */
+export function originalLength(entry: LogEntry): number {
+  return entry.original?.length ?? entry.payload.length;
 }
 
 /** Half-open: [first, next). */

@@ -140,3 +140,35 @@ export function checkProducedBatch(
   );
   return header;
 }
+
+/** Whether these bytes are one stored batch of this leader epoch, whole and with a checksum that fits. */
+export function isWholeBatch(bytes: Uint8Array, leaderEpoch: number, crc32c: Crc32c): boolean {
+  if (bytes.length < BATCH_HEADER_BYTES) return false;
+  const view = viewOf(bytes);
+  return (
+    view.getInt32(8) + LENGTH_PREFIX_BYTES === bytes.length &&
+    view.getInt32(12) === leaderEpoch &&
+    view.getInt8(16) === MAGIC &&
+    crc32c(bytes.subarray(CRC_COVERS_FROM)) === view.getUint32(17)
+  );
+}
+
+/**
+ * A batch with other records in it: offsets, timestamps and producer stay as its header says, the
+ * number of records and the codec may not.
+ */
+export function withRecords(
+  batch: Uint8Array,
+  records: { readonly count: number; readonly codec: number; readonly bytes: Uint8Array },
+  crc32c: Crc32c,
+): Uint8Array {
+  const out = new Uint8Array(BATCH_HEADER_BYTES + records.bytes.length);
+  out.set(batch.subarray(0, BATCH_HEADER_BYTES));
+  out.set(records.bytes, BATCH_HEADER_BYTES);
+  const view = viewOf(out);
+  view.setInt32(8, out.length - LENGTH_PREFIX_BYTES);
+  view.setInt16(21, (view.getInt16(21) & ~ATTRIBUTE_CODEC_MASK) | records.codec);
+  view.setInt32(57, records.count);
+  view.setUint32(17, crc32c(out.subarray(CRC_COVERS_FROM)));
+  return out;
+}

@@ -100,6 +100,7 @@ export class RecordReader {
   private at = 0;
   private read = 0;
   private lastDelta = -1;
+  private start = 0;
 
   /** `records` is the records section after decompression. */
   constructor(header: RecordBatchHeader, records: Uint8Array) {
@@ -107,6 +108,11 @@ export class RecordReader {
     this.bytes = records;
     const isAppendTime = (header.attributes & ATTRIBUTE_LOG_APPEND_TIME) !== 0;
     this.appendTimeMs = isAppendTime ? header.maxTimestamp : undefined;
+  }
+
+  /** Where the record given last lies in the records section: [first, next). */
+  get extent(): { readonly first: number; readonly next: number } {
+    return { first: this.start, next: this.at };
   }
 
   /** The next record; undefined after the last, once nothing is left over. */
@@ -118,6 +124,7 @@ export class RecordReader {
       return undefined;
     }
     this.read += 1;
+    this.start = this.at;
     const length = this.varint();
     const end = this.at + length;
     if (length < 0 || end > this.bytes.length) {

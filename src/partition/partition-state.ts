@@ -2,9 +2,9 @@ import { invariant } from '../base/assert.js';
 import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
 import { logIndex, offset, type LogIndex, type Offset } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
-import type { LogEntry } from '../model/log-entry.js';
+import { originalLength, type LogEntry } from '../model/log-entry.js';
 import { readBatchHeader } from '../model/record-batch.js';
-import { decodePartitionCommand, type CommandResult } from './command.js';
+import { decodePartitionCommand, type CommandResult, type CompactionBounds } from './command.js';
 import { EpochCache } from './epoch-cache.js';
 import { INDEX_LIMITS, OffsetIndex, type IndexLimits } from './offset-index.js';
 import { ProducerTable, type ProducerLimits } from './producer-state.js';
@@ -20,7 +20,9 @@ export const PARTITION_LIMITS: PartitionLimits = {
   index: INDEX_LIMITS,
 };
 
-const VERSION = 1;
+/** 2: with the bounds of compaction. */
+const VERSION = 2;
+const NOT_COMPACTED: CompactionBounds = { to: offset(0), tombstonesBelow: offset(0) };
 
 /**
  * The replicated state of one partition (a StateMachine of ports/): offsets, producers, epochs and
@@ -28,12 +30,14 @@ const VERSION = 1;
  * to roll a base state forward over entries that are about to be truncated.
  *
  * Invariants: batches are applied exactly at nextOffset; 0 <= logStartOffset <= nextOffset, neither
- * falls; entries that are neither batch nor command change nothing that is encoded.
+ * falls; compaction's bounds do not fall either; entries that are neither batch nor command change
+ * nothing that is encoded, and no entry's effect depends on whether compaction has rewritten it.
  */
 export class PartitionState {
   private readonly limits: PartitionLimits;
   private next = offset(0);
   private logStart = offset(0);
+  private compactTo = NOT_COMPACTED;
   private applied = logIndex(0);
   private lastTimeMs = 0;
   private epochCache = new EpochCache();
@@ -53,6 +57,11 @@ export class PartitionState {
 
   get logStartOffset(): Offset {
     return this.logStart;
+  }
+
+  /** How far the log is to be compacted; each replica gets there in its own time. */
+  get compaction(): CompactionBounds {
+    return this.compactTo;
   }
 
   /** Index of the last applied entry. */
@@ -94,6 +103,7 @@ export class PartitionState {
   encode(): Uint8Array {
     const w = new ByteWriter(1024);
     w.u8(VERSION).uvarint(this.next).uvarint(this.logStart).uvarint(this.lastTimeMs);
+    w.uvarint(this.compactTo.to).uvarint(this.compactTo.tombstonesBelow);
     this.epochCache.encode(w);
     this.offsetIndex.encode(w);
     this.producerTable.encode(w);
@@ -106,6 +116,7 @@ export class PartitionState {
       this.next = offset(0);
       this.logStart = offset(0);
       this.lastTimeMs = 0;
+      this.compactTo = NOT_COMPACTED;
       this.epochCache = new EpochCache();
       this.offsetIndex = new OffsetIndex(this.limits.index);
       this.producerTable = new ProducerTable(this.limits.producers);
@@ -113,10 +124,15 @@ export class PartitionState {
     }
     const r = new ByteReader(state);
     const version = r.u8();
-    if (version !== VERSION) throw new MalformedBytesError(`partition state version ${version}`);
+    if (version < 1 || version > VERSION)
+      throw new MalformedBytesError(`partition state version ${version}`);
     this.next = offset(r.uvarint());
     this.logStart = offset(r.uvarint());
     this.lastTimeMs = r.uvarint();
+    this.compactTo =
+      version === 1
+        ? NOT_COMPACTED
+        : { to: offset(r.uvarint()), tombstonesBelow: offset(r.uvarint()) };
     this.epochCache = EpochCache.decode(r);
     this.offsetIndex = OffsetIndex.decode(r, this.limits.index);
     this.producerTable = ProducerTable.decode(r, this.limits.producers);
@@ -138,18 +154,26 @@ export class PartitionState {
       leaderEpoch: header.leaderEpoch,
       term: entry.term,
     });
-    invariant(header.recordsCount > 0, 'a batch has records', { index: entry.index });
-    const endOffset = offset(this.next + header.recordsCount);
+    // Compaction takes records, never offsets: what was appended is told by the last delta.
+    const recordsCount = header.lastOffsetDelta + 1;
+    invariant(recordsCount > 0, 'a batch has offsets', { index: entry.index });
+    invariant(header.recordsCount <= recordsCount, 'a batch has no more records than offsets', {
+      index: entry.index,
+    });
+    const endOffset = offset(this.next + recordsCount);
     this.epochCache.assign(entry.term, this.next);
     this.offsetIndex.add({
       offset: this.next,
       endOffset,
       index: entry.index,
-      bytes: entry.payload.length,
+      bytes: originalLength(entry),
       maxTimestamp: header.maxTimestamp,
       timeMs: entry.timeMs,
     });
-    if (header.producerId >= 0) this.producerTable.record(header, this.next, entry.timeMs);
+    if (header.producerId >= 0) {
+      const stamp = header.recordsCount === recordsCount ? header : { ...header, recordsCount };
+      this.producerTable.record(stamp, this.next, entry.timeMs);
+    }
     this.tick(entry.timeMs);
     this.next = endOffset;
   }
@@ -163,12 +187,22 @@ export class PartitionState {
         reason: `offset ${command.to} is beyond the high watermark ${this.next}`,
       };
     }
+    if (command.kind === 'compact') return this.applyCompact(command);
     if (command.to > this.logStart) {
       this.logStart = command.to;
       this.epochCache.trimBefore(command.to);
       this.offsetIndex.trimBefore(command.to);
     }
     return { kind: 'moved', logStartOffset: this.logStart };
+  }
+
+  private applyCompact(bounds: CompactionBounds): CommandResult {
+    const { to, tombstonesBelow } = this.compactTo;
+    this.compactTo = {
+      to: offset(Math.max(to, bounds.to)),
+      tombstonesBelow: offset(Math.max(tombstonesBelow, bounds.tombstonesBelow)),
+    };
+    return { kind: 'compacting', ...this.compactTo };
   }
 
   private tick(timeMs: number): void {

@@ -1,5 +1,5 @@
 import type { BrokerId, Incarnation, LogIndex, RaftGroupId, TopicId } from '../model/ids.js';
-import type { EntryId, IndexRange, LogEntry } from '../model/log-entry.js';
+import type { EntryId, IndexRange, LogEntry, RewrittenPayload } from '../model/log-entry.js';
 import type { Membership } from '../model/membership.js';
 import type { HardState, Persist, RaftInit, SnapshotMeta } from '../raft/io.js';
 
@@ -56,6 +56,20 @@ export interface LogStore {
   /** The current snapshot, to send to a peer; undefined if nothing was ever truncated. */
   snapshot(): Promise<Snapshot | undefined>;
   saveCheckpoint(checkpoint: Checkpoint): Promise<void>;
+  /**
+   * Puts other payloads in the place of stored ones, ascending by index, and gives the difference in
+   * bytes back; resolves once that is durable. Headers and chain stay, so nothing else of the log
+   * changes; what was truncated from the front meanwhile is left out. A crash leaves some of the old
+   * payloads, or all.
+   */
+  rewrite(payloads: readonly RewrittenPayload[]): Promise<void>;
+  /**
+   * Remembers, in its owner's own words, how far the log was rewritten; replaces what was remembered
+   * before. Forgotten with the log: by an install, or when damage empties it.
+   */
+  saveNote(note: Uint8Array): Promise<void>;
+  /** What was saved last; undefined if nothing was, or if it cannot be read any more. */
+  note(): Promise<Uint8Array | undefined>;
   /**
    * Reads and verifies everything stored, at most `bytesPerSecondMax`; rejects as read does.
    * Resolves with the number of entries verified.

@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
 import { unreachable } from '../base/assert.js';
+import { crc32c } from '../base/crc32c.js';
 import {
   incarnation,
   logIndex,
@@ -13,6 +14,7 @@ import {
 import { LIMITS } from '../model/limits.js';
 import { ENTRY_KIND_CODES, entryKindOf, type EntryId, type LogEntry } from '../model/log-entry.js';
 import { decodeMembership, encodeMembership } from '../model/membership.js';
+import { isWholeBatch } from '../model/record-batch.js';
 import type { PeerMessage, SnapshotHeader } from '../ports/transport.js';
 import type { AppendRequest, AppendResponse, Message, MessageBase } from '../raft/message.js';
 
@@ -31,7 +33,8 @@ import type { AppendRequest, AppendResponse, Message, MessageBase } from '../raf
  *     8 heartbeatResponse   readRound v, repairing bool
  *     9 timeoutNow          nothing
  *   entry      term v, kind u8 (model/log-entry.ts), timeMs v, length v, payload; its index follows
- *              from prevIndex
+ *              from prevIndex. Kind 129 is a record batch that compaction has rewritten: between
+ *              timeMs and length stand originalLength v, originalCrc u32
  *   o          v: 0 for absent, else the value plus one
  *
  * Who sends and who receives is not in the bytes: it is what the stream was opened for, so that a
@@ -51,9 +54,12 @@ const KIND = {
   timeoutNow: 9,
 } as const satisfies Record<Message['kind'], number>;
 
+/** In place of an entry's kind. */
+const REWRITTEN_BATCH = 0x80 | ENTRY_KIND_CODES.batch;
+
 /** At most this many bytes besides payloads. */
 const MESSAGE_OVERHEAD_BYTES = 96;
-const ENTRY_OVERHEAD_BYTES = 32;
+const ENTRY_OVERHEAD_BYTES = 48;
 
 /** An upper bound for the bytes of one encoded message. */
 export function messageBytesBound(message: Message): number {
@@ -135,7 +141,10 @@ function encodeBody(w: ByteWriter, message: Message): void {
       writeOptional(w, message.repairTarget);
       w.uvarint(message.entries.length);
       for (const entry of message.entries) {
-        w.uvarint(entry.term).u8(ENTRY_KIND_CODES[entry.kind]).uvarint(entry.timeMs);
+        const { kind, original } = entry;
+        const code = original === undefined ? ENTRY_KIND_CODES[kind] : REWRITTEN_BATCH;
+        w.uvarint(entry.term).u8(code).uvarint(entry.timeMs);
+        if (original !== undefined) w.uvarint(original.length).u32(original.crc);
         w.bytes(entry.payload);
       }
       return;
@@ -197,13 +206,28 @@ function decodeAppend(r: ByteReader, base: MessageBase): AppendRequest {
   for (let i = 1; i <= count; i += 1) {
     const entryTerm = readTerm(r);
     const code = r.u8();
-    const kind = entryKindOf(code);
+    const kind = code === REWRITTEN_BATCH ? 'batch' : entryKindOf(code);
     if (kind === undefined) throw new MalformedBytesError(`entry kind ${code}`);
     const timeMs = r.uvarint();
     const index = logIndex(prev.index + i);
-    entries.push({ index, term: entryTerm, kind, timeMs, payload: r.bytes() });
+    const head = { index, term: entryTerm, kind, timeMs };
+    if (code === REWRITTEN_BATCH) entries.push(readRewritten(r, head));
+    else entries.push({ ...head, payload: r.bytes() });
   }
   return { kind: 'appendRequest', ...base, prev, entries, commit, repairTarget };
+}
+
+/**
+ * What is left of a batch has no checksum in its entry's header that a receiver could hold it against:
+ * it must be a whole batch by itself, of the term it was appended in.
+ */
+function readRewritten(r: ByteReader, head: Omit<LogEntry, 'payload'>): LogEntry {
+  const original = { length: r.uvarint(), crc: r.u32() };
+  const payload = r.bytes();
+  if (original.length > LIMITS.batchBytesMax || !isWholeBatch(payload, head.term, crc32c)) {
+    throw new MalformedBytesError(`entry ${head.index} is no rewritten batch`);
+  }
+  return { ...head, payload, original };
 }
 
 function decodeAppendResponse(r: ByteReader, base: MessageBase): AppendResponse {

@@ -3,13 +3,13 @@ import type { Crc32c } from '../base/crc32c.js';
 import { logIndex, type LogIndex } from '../model/ids.js';
 import type { LogEntry } from '../model/log-entry.js';
 import {
-  ENTRY_HEADER_BYTES,
   ENTRY_KEY_BYTES,
   entryChain,
   entryKey,
+  headerBytes,
   headerOf,
-  writeEntryHeader,
   writeEntryKey,
+  writeEntryValue,
 } from './entry-codec.js';
 import type { LevelOperation } from './level-db.js';
 import type { LogMap } from './log-map.js';
@@ -20,7 +20,7 @@ import type { WriteJob } from './write-queue.js';
 export function batchBytes(entries: readonly LogEntry[]): number {
   let bytes = 0;
   for (const entry of entries) {
-    bytes += ENTRY_KEY_BYTES + ENTRY_HEADER_BYTES + entry.payload.length;
+    bytes += ENTRY_KEY_BYTES + headerBytes(entry) + entry.payload.length;
   }
   return bytes;
 }
@@ -49,9 +49,7 @@ export function buildBatch(
       writeEntryKey(view, at, entry.index);
       const key = memory.subarray(at, (at += ENTRY_KEY_BYTES));
       const valueAt = at;
-      writeEntryHeader(view, at, header, { chain, links, crc32c: options.crc32c });
-      memory.set(entry.payload, at + ENTRY_HEADER_BYTES);
-      at += ENTRY_HEADER_BYTES + entry.payload.length;
+      at = writeEntryValue(memory, at, entry, { header, chain, links, crc32c: options.crc32c });
       operations.push({ type: 'put', key, value: memory.subarray(valueAt, at) });
     }
   }

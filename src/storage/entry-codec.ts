@@ -2,7 +2,13 @@ import { chainHash } from '../base/chain-hash.js';
 import { getU64, setU64, viewOf } from '../base/bytes.js';
 import type { Crc32c } from '../base/crc32c.js';
 import { logIndex, term, type LogIndex } from '../model/ids.js';
-import { ENTRY_KIND_CODES, entryKindOf, type LogEntry } from '../model/log-entry.js';
+import {
+  ENTRY_KIND_CODES,
+  entryKindOf,
+  originalLength,
+  type LogEntry,
+  type OriginalPayload,
+} from '../model/log-entry.js';
 import { StoreDamagedError } from '../ports/log-store.js';
 
 /*
@@ -16,10 +22,15 @@ import { StoreDamagedError } from '../ports/log-store.js';
  *
  * Value of an entry; big-endian.
  *
- *   0 version u8 = 2 | 1 kind u8 | 2 reserved u16 = 0 | 4 term u32      | 8 index u64
+ *   0 version u8 = 2 | 1 kind u8 | 2 form u16           | 4 term u32      | 8 index u64
  *  16 timeMs u64                                      | 24 payloadLength u32
  *  28 payloadCrc u32 (CRC-32C)                        | 32 chain u64    | 40 runFirst u64
  *  48 membershipBefore u64                            | 56 linksCrc u32 | 60 payload
+ *
+ * Form 0 is an entry as it was appended. In form 1, compaction has replaced the payload: the header
+ * still tells the length and the checksum of the original, and what is stored now has its own:
+ *
+ *  60 storedLength u32 | 64 storedCrc u32 | 68 rewriteCrc u32 (over bytes 32 to 68) | 72 payload
  *
  * The chain covers the previous entry's chain and every header field before it; the payload's CRC is
  * one of them, so a chain that fits vouches for header and payload alike. The links are this
@@ -30,6 +41,11 @@ export const ENTRY_HEADER_BYTES = 60;
 const CHAIN_AT = 32;
 const LINKS_AT = 40;
 const LINKS_CRC_AT = 56;
+const STORED_LENGTH_AT = 60;
+const REWRITE_CRC_AT = 68;
+export const REWRITTEN_HEADER_BYTES = 72;
+const FORM_ORIGINAL = 0;
+const FORM_REWRITTEN = 1;
 export const ENTRY_KEY_BYTES = 9;
 const VERSION = 2;
 const KEY_KIND_ENTRY = 1;
@@ -89,21 +105,61 @@ export function headerOf(entry: LogEntry, crc32c: Crc32c): EntryHeader {
     term: entry.term,
     kindCode: ENTRY_KIND_CODES[entry.kind],
     timeMs: entry.timeMs,
-    payloadLength: entry.payload.length,
-    payloadCrc: crc32c(entry.payload),
+    payloadLength: originalLength(entry),
+    payloadCrc: entry.original?.crc ?? crc32c(entry.payload),
   };
 }
 
-/** Writes the header; the payload goes behind it. */
+/** Bytes of an entry's value before its payload. */
+export function headerBytes(entry: LogEntry): number {
+  return entry.original === undefined ? ENTRY_HEADER_BYTES : REWRITTEN_HEADER_BYTES;
+}
+
+/** Where an entry stands in this replica's log. */
+export interface EntryPlace {
+  readonly chain: number;
+  readonly links: EntryLinks;
+  readonly crc32c: Crc32c;
+}
+
+/** Writes an entry's value and returns where it ends. */
+export function writeEntryValue(
+  memory: Uint8Array,
+  at: number,
+  entry: LogEntry,
+  place: EntryPlace & { readonly header: EntryHeader },
+): number {
+  const view = viewOf(memory);
+  const payloadAt = at + headerBytes(entry);
+  writeEntryHeader(view, at, place.header, place);
+  if (entry.original !== undefined) writeRewrite(view, at, entry.payload, place.crc32c);
+  memory.set(entry.payload, payloadAt);
+  return payloadAt + entry.payload.length;
+}
+
+function writeRewrite(view: DataView, at: number, payload: Uint8Array, crc32c: Crc32c): void {
+  view.setUint16(at + 2, FORM_REWRITTEN);
+  view.setUint32(at + STORED_LENGTH_AT, payload.length);
+  view.setUint32(at + STORED_LENGTH_AT + 4, crc32c(payload));
+  view.setUint32(at + REWRITE_CRC_AT, rewriteCrc(view, at, crc32c));
+}
+
+/** Over chain and links as well, which ties what is stored now to its entry. */
+function rewriteCrc(view: DataView, at: number, crc32c: Crc32c): number {
+  const length = REWRITE_CRC_AT - CHAIN_AT;
+  return crc32c(new Uint8Array(view.buffer, view.byteOffset + at + CHAIN_AT, length));
+}
+
+/** The header as it is in form 0. */
 export function writeEntryHeader(
   view: DataView,
   at: number,
   header: EntryHeader,
-  place: { readonly chain: number; readonly links: EntryLinks; readonly crc32c: Crc32c },
+  place: EntryPlace,
 ): void {
   view.setUint8(at, VERSION);
   view.setUint8(at + 1, header.kindCode);
-  view.setUint16(at + 2, 0);
+  view.setUint16(at + 2, FORM_ORIGINAL);
   view.setUint32(at + 4, header.term);
   setU64(view, at + 8, header.index);
   setU64(view, at + 16, header.timeMs);
@@ -141,7 +197,6 @@ export function decodeStoredEntry(key: Uint8Array, value: Uint8Array, crc32c: Cr
   const view = viewOf(value);
   const kindCode = view.getUint8(1);
   const kind = entryKindOf(kindCode);
-  const payload = value.subarray(ENTRY_HEADER_BYTES);
   let header: EntryHeader;
   let chain: number;
   let links: EntryLinks;
@@ -162,19 +217,43 @@ export function decodeStoredEntry(key: Uint8Array, value: Uint8Array, crc32c: Cr
   } catch (cause) {
     throw new StoreDamagedError(`entry ${index}: header out of range`, { cause });
   }
-  if (view.getUint8(0) !== VERSION || view.getUint16(2) !== 0 || kind === undefined) {
-    throw new StoreDamagedError(`entry ${index}: unknown version or kind`);
+  const form = view.getUint16(2);
+  if (view.getUint8(0) !== VERSION || form > FORM_REWRITTEN || kind === undefined) {
+    throw new StoreDamagedError(`entry ${index}: unknown version, form or kind`);
   }
   if (header.index !== index) throw new StoreDamagedError(`entry ${index}: holds ${header.index}`);
-  if (header.payloadLength !== payload.length) {
+  const isRewritten = form === FORM_REWRITTEN;
+  const stored = isRewritten ? rewriteOf(value, index, crc32c) : originalOf(header);
+  const payload = value.subarray(isRewritten ? REWRITTEN_HEADER_BYTES : ENTRY_HEADER_BYTES);
+  if (stored.length !== payload.length) {
     throw new StoreDamagedError(`entry ${index}: payload has a wrong length`);
   }
-  if (crc32c(payload) !== header.payloadCrc) {
+  if (crc32c(payload) !== stored.crc) {
     throw new StoreDamagedError(`entry ${index}: payload differs from its checksum`);
   }
   if (view.getUint32(LINKS_CRC_AT) !== linksCrc(view, 0, crc32c)) {
     throw new StoreDamagedError(`entry ${index}: links differ from their checksum`);
   }
-  const entry = { index, term: term(header.term), kind, timeMs: header.timeMs, payload };
+  const entry: LogEntry = {
+    ...{ index, term: term(header.term), kind, timeMs: header.timeMs, payload },
+    ...(isRewritten ? { original: originalOf(header) } : {}),
+  };
   return { entry, chain, header, links };
+}
+
+function originalOf(header: EntryHeader): OriginalPayload {
+  return { length: header.payloadLength, crc: header.payloadCrc };
+}
+
+/** Length and checksum of what is stored in place of the original payload. */
+function rewriteOf(value: Uint8Array, index: LogIndex, crc32c: Crc32c): OriginalPayload {
+  const view = viewOf(value);
+  const isWhole =
+    value.length >= REWRITTEN_HEADER_BYTES &&
+    view.getUint32(REWRITE_CRC_AT) === rewriteCrc(view, 0, crc32c);
+  if (!isWhole) throw new StoreDamagedError(`entry ${index}: its rewriting is damaged`);
+  return {
+    length: view.getUint32(STORED_LENGTH_AT),
+    crc: view.getUint32(STORED_LENGTH_AT + 4),
+  };
 }

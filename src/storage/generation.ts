@@ -19,6 +19,7 @@ import type { StoreContext } from './store-context.js';
  *   replicas/<groupId>/<generation>/db/              LevelDB: identity and entries
  *   replicas/<groupId>/<generation>/snapshot-<index>
  *   replicas/<groupId>/<generation>/checkpoint
+ *   replicas/<groupId>/<generation>/note             how far its entries were rewritten
  *   replicas/<groupId>/damaged-<generation>/         a generation set aside
  *
  * The state file says which generation counts. A log is replaced as a whole by filling the next
@@ -45,6 +46,10 @@ export function snapshotFile(generation: string, meta: Pick<SnapshotMeta, 'last'
 
 export function checkpointFile(generation: string): string {
   return path.join(generation, 'checkpoint');
+}
+
+export function noteFile(generation: string): string {
+  return path.join(generation, 'note');
 }
 
 /** Makes a generation that holds a snapshot (or nothing) and no entries; durable when it resolves. */

@@ -3,7 +3,13 @@ import path from 'node:path';
 import { invariant } from '../base/assert.js';
 import { deferred } from '../base/deferred.js';
 import { logIndex, type LogIndex } from '../model/ids.js';
-import { type EntryId, type IndexRange, type LogEntry, type LogSlice } from '../model/log-entry.js';
+import type {
+  EntryId,
+  IndexRange,
+  LogEntry,
+  LogSlice,
+  RewrittenPayload,
+} from '../model/log-entry.js';
 import type { Membership } from '../model/membership.js';
 import {
   PrefixTruncatedError,
@@ -20,6 +26,7 @@ import {
   checkpointFile,
   databaseDirectory,
   generationDirectory,
+  noteFile,
   NOTHING_LOST,
   replaceGeneration,
   snapshotFile,
@@ -28,12 +35,19 @@ import { Fence } from './fence.js';
 import type { LevelDb } from './level-db.js';
 import { LogMap, tailOf, type LogTail } from './log-map.js';
 import { LogReader } from './log-reader.js';
+import { LogRewriter } from './log-rewriter.js';
 import type { MemoryShare } from './memory-budget.js';
 import { PrefixCleaner } from './prefix-cleaner.js';
 import { Readers } from './readers.js';
 import { scrub, type ScrubPace } from './scrub.js';
 import type { ReplicaRecord } from './state-file.js';
-import { decodeSnapshot, encodeCheckpoint, encodeSnapshot } from './state-files.js';
+import {
+  decodeNote,
+  decodeSnapshot,
+  encodeCheckpoint,
+  encodeNote,
+  encodeSnapshot,
+} from './state-files.js';
 import type { StoreContext } from './store-context.js';
 import { WriteQueue, type WriteJob } from './write-queue.js';
 
@@ -56,6 +70,7 @@ export class LevelLogStore implements LogStore {
   private readonly share: MemoryShare;
   private readonly onClosed: () => void;
   private readonly cleaner: PrefixCleaner;
+  private readonly rewriter: LogRewriter;
   private db: LevelDb;
   private map: LogMap;
   private reader: LogReader;
@@ -74,6 +89,7 @@ export class LevelLogStore implements LogStore {
   private replacing = 0;
   private readonly readers = new Readers();
   private prefixTurn: Promise<unknown> = Promise.resolve();
+  private rewriteTurn: Promise<unknown> = Promise.resolve();
   private readonly fencing: Fence;
   private closing: Promise<void> | undefined;
 
@@ -101,6 +117,13 @@ export class LevelLogStore implements LogStore {
       alone: (run) => this.giveAlone(run),
       compactions: context.compactions,
       onError: (error) => this.fence(error),
+    });
+    this.rewriter = new LogRewriter({
+      database: () => this.db,
+      firstIndex: () => this.map.first,
+      alone: (run) => this.giveAlone(run),
+      compactions: context.compactions,
+      crc32c: context.crc32c,
     });
     this.cleaner.start();
   }
@@ -171,6 +194,29 @@ export class LevelLogStore implements LogStore {
     if (checkpoint.index < this.map.snapshot.last.index) return;
     const parts = encodeCheckpoint(checkpoint, this.context.crc32c);
     await this.reading(() => writeFileDurably(checkpointFile(this.directory()), parts));
+  }
+
+  async rewrite(payloads: readonly RewrittenPayload[]): Promise<void> {
+    this.assertUsable();
+    const last = payloads.at(-1);
+    if (last === undefined) return;
+    if (last.index >= this.pendingFrom) await this.settled();
+    invariant(last.index < this.readableNext, 'what is rewritten is stored', { ...last });
+    const turn = this.rewriteTurn.then(() => this.guarded(this.rewriter.rewrite(payloads)));
+    this.rewriteTurn = turn.catch(() => undefined);
+    await turn;
+  }
+
+  async saveNote(note: Uint8Array): Promise<void> {
+    this.assertUsable();
+    const sealed = encodeNote(note, this.context.crc32c);
+    await this.reading(() => writeFileDurably(noteFile(this.directory()), [sealed]));
+  }
+
+  async note(): Promise<Uint8Array | undefined> {
+    this.assertUsable();
+    const file = await this.reading(() => readFileIfThere(noteFile(this.directory())));
+    return file && decodeNote(file, this.context.crc32c);
   }
 
   async verifyAll(pace: ScrubPace): Promise<number> {
@@ -485,6 +531,7 @@ export class LevelLogStore implements LogStore {
     this.cleaner.stop();
     try {
       await this.prefixTurn;
+      await this.rewriteTurn;
       await this.lastGiven;
       await this.running;
       await this.readers.gone();

@@ -3,10 +3,12 @@ import { crc32c } from '../base/crc32c.js';
 import { logIndex, term, type Incarnation, type LogIndex } from '../model/ids.js';
 import {
   entryBytes,
+  rewrittenEntry,
   type EntryId,
   type IndexRange,
   type LogEntry,
   type LogSlice,
+  type RewrittenPayload,
 } from '../model/log-entry.js';
 import { decodeMembership, type Membership } from '../model/membership.js';
 import {
@@ -36,6 +38,7 @@ export interface MemoryReplica {
   /** undefined while nothing was truncated. */
   snapshot: Snapshot | undefined;
   checkpoint: Checkpoint | undefined;
+  note: Uint8Array | undefined;
   /** entries[i] stands right after the snapshot: its index is snapshot index + 1 + i. */
   entries: ChainedEntry[];
   isDamaged: boolean;
@@ -52,6 +55,7 @@ export function newMemoryReplica(spec: ReplicaSpec, incarnation: Incarnation): M
     lost: ZERO_ID,
     snapshot: undefined,
     checkpoint: undefined,
+    note: undefined,
     entries: [],
     isDamaged: false,
     isCleanlyClosed: false,
@@ -75,6 +79,7 @@ export function loadMemoryReplica(
     replica.incarnation = newIncarnation();
     replica.snapshot = undefined;
     replica.checkpoint = undefined;
+    replica.note = undefined;
     replica.entries = [];
     replica.isDamaged = false;
     verdict = { kind: 'damaged', reason: 'it was said to be damaged' };
@@ -136,6 +141,7 @@ export class MemoryLogStore implements LogStore {
         invariant(installState !== undefined, 'an install comes with its state');
         this.replica.snapshot = { meta: write.install, state: installState };
         this.replica.checkpoint = undefined;
+        this.replica.note = undefined;
         this.replica.entries = [];
       }
       if (write.append !== undefined) this.append(write.append);
@@ -203,6 +209,31 @@ export class MemoryLogStore implements LogStore {
     if (checkpoint.index < snapshotMetaOf(this.replica).last.index) return;
     this.replica.checkpoint = checkpoint;
     await Promise.resolve();
+  }
+
+  async rewrite(payloads: readonly RewrittenPayload[]): Promise<void> {
+    this.assertUsable();
+    const { entries } = this.replica;
+    const base = snapshotMetaOf(this.replica).last.index;
+    for (const { index, term: at, payload } of payloads) {
+      const found = entries[index - base - 1];
+      if (index <= base) continue;
+      invariant(found?.entry.term === at, 'what is rewritten is stored', { index });
+      const entry = rewrittenEntry(found.entry, payload, crc32c);
+      entries[index - base - 1] = { entry, chain: found.chain };
+    }
+    await Promise.resolve();
+  }
+
+  async saveNote(note: Uint8Array): Promise<void> {
+    this.assertUsable();
+    this.replica.note = note;
+    await Promise.resolve();
+  }
+
+  async note(): Promise<Uint8Array | undefined> {
+    this.assertUsable();
+    return Promise.resolve(this.replica.note);
   }
 
   async verifyAll(options: {

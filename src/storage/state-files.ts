@@ -13,9 +13,12 @@ import { seal, unseal } from './sealed.js';
  *     timeMs u64, membership (bytes), stateLength u64, stateCrc u32 | state
  *
  * Checkpoint file: the same with 'MRcp': version u8 = 1, index u64, stateLength u64, stateCrc u32.
+ *
+ * Note file: sealed 'MRno': version u8 = 1, note (bytes).
  */
 const SNAPSHOT_MAGIC = 0x4d52736e;
 const CHECKPOINT_MAGIC = 0x4d526370;
+const NOTE_MAGIC = 0x4d526e6f;
 const VERSION = 1;
 const LENGTH_BYTES = 4;
 
@@ -51,6 +54,21 @@ export function decodeCheckpoint(file: Uint8Array, crc32c: Crc32c): Checkpoint |
     const index = logIndex(r.u64());
     return (state) => ({ index, state });
   });
+}
+
+export function encodeNote(note: Uint8Array, crc32c: Crc32c): Uint8Array {
+  const body = new ByteWriter(note.length + 8).u8(VERSION).bytes(note).finish();
+  return seal(NOTE_MAGIC, body, crc32c);
+}
+
+/** undefined if damaged. */
+export function decodeNote(file: Uint8Array, crc32c: Crc32c): Uint8Array | undefined {
+  const body = unseal(NOTE_MAGIC, file, crc32c);
+  if (body === undefined || body[0] !== VERSION) return undefined;
+  const r = new ByteReader(body.subarray(1));
+  const note = r.bytes();
+  r.end();
+  return note;
 }
 
 function withHeader(

@@ -1,6 +1,6 @@
 import { deferred, type Deferred } from '../base/deferred.js';
 import type { RaftGroupId } from '../model/ids.js';
-import type { EntryId, IndexRange, LogEntry } from '../model/log-entry.js';
+import type { EntryId, IndexRange, LogEntry, RewrittenPayload } from '../model/log-entry.js';
 import type { Membership } from '../model/membership.js';
 import {
   StoreFencedError,
@@ -131,6 +131,18 @@ class FaultyLogStore implements LogStore {
 
   saveCheckpoint(checkpoint: Checkpoint): Promise<void> {
     return this.writes.write(() => this.inner.saveCheckpoint(checkpoint));
+  }
+
+  rewrite(payloads: readonly RewrittenPayload[]): Promise<void> {
+    return this.writes.write(() => this.inner.rewrite(payloads));
+  }
+
+  saveNote(note: Uint8Array): Promise<void> {
+    return this.writes.write(() => this.inner.saveNote(note));
+  }
+
+  async note(): Promise<Uint8Array | undefined> {
+    return await this.writes.read(() => this.inner.note());
   }
 
   async verifyAll(options: {

@@ -1,6 +1,14 @@
 import { expect } from 'chai';
 import { brokerId, logIndex, raftGroupId, term, topicId } from '../../src/model/ids.js';
-import type { EntryId, EntryKind, LogEntry, LogSlice } from '../../src/model/log-entry.js';
+import { crc32c } from '../../src/base/crc32c.js';
+import {
+  rewrittenEntry,
+  type EntryId,
+  type EntryKind,
+  type LogEntry,
+  type LogSlice,
+  type RewrittenPayload,
+} from '../../src/model/log-entry.js';
 import { encodeMembership, membershipOf } from '../../src/model/membership.js';
 import type {
   BrokerIdentity,
@@ -95,6 +103,11 @@ export async function readAll(store: LogStore, first: number, next: number): Pro
 
 export function texts(list: readonly LogEntry[]): string[] {
   return list.map((e) => `${e.term}/${e.index} ${Buffer.from(e.payload).toString()}`);
+}
+
+/** Without what kind of bytes a store hands out. */
+function plain(list: readonly LogEntry[]): unknown[] {
+  return list.map((e) => ({ ...e, payload: [...e.payload] }));
 }
 
 export async function rejection(work: Promise<unknown>): Promise<Error> {
@@ -530,6 +543,102 @@ export function describeBrokerStore(name: string, makeHarness: () => Promise<Sto
         const a = await store.truncatePrefix(id(2, 4), state, membership);
         const b = await other.store.truncatePrefix(id(2, 4), state, membership);
         expect(a).to.deep.equal(b);
+      });
+    });
+
+    describe('rewriting', () => {
+      const short = (at: number): RewrittenPayload => ({
+        ...id(1, at),
+        payload: new Uint8Array(Buffer.from(`short ${at}`)),
+      });
+      /** Entries 1 to 20 of term 1, every third of which was rewritten. */
+      const mixed = entries(1, 1, 20).map((e) =>
+        e.index % 3 === 0 ? rewrittenEntry(e, short(e.index).payload, crc32c) : e,
+      );
+      const every3rd = mixed.filter((e) => e.original !== undefined).map((e) => short(e.index));
+
+      async function read(store: LogStore, first = 1, next = 21): Promise<readonly LogEntry[]> {
+        const range = { first: logIndex(first), next: logIndex(next) };
+        return store.read(range, { bytesMax: 1e6 });
+      }
+
+      it('replaces payloads and nothing else, and leaves a sound log', async () => {
+        const { store } = await opened();
+        await store.persist(append(id(0, 0), entries(1, 1, 20)));
+        await store.rewrite([]);
+        await store.rewrite(every3rd);
+        expect(plain(await read(store))).to.deep.equal(plain(mixed));
+        expect(await store.verifyAll({ bytesPerSecondMax: 1e9 })).to.equal(20);
+        const { store: again, loaded } = await reopened();
+        expect(loaded.verdict.kind).to.equal('sound');
+        expect(plain(await read(again))).to.deep.equal(plain(mixed));
+        // Once more: it still tells of what was appended, not of what stood there last.
+        await again.rewrite([{ ...id(1, 3), payload: new Uint8Array(0) }]);
+        const [third] = await read(again, 3, 4);
+        expect(third?.payload).to.have.length(0);
+        expect(third?.original).to.deep.equal(mixed[2]?.original);
+      });
+
+      it('keeps the chain that replicas agree on, also where they begin with what is left', async () => {
+        const { store } = await opened();
+        const raw = [...entries(1, 1, 20), entry(2, 21)];
+        await store.persist(append(id(0, 0), raw));
+        await store.rewrite(every3rd);
+        const other = await opened({ ...SPEC, groupId: raftGroupId(8) });
+        await other.store.persist(append(id(0, 0), [...mixed, entry(2, 21)]));
+        expect(plain(await read(other.store))).to.deep.equal(plain(mixed));
+        const a = await store.truncatePrefix(id(2, 21), new Uint8Array(1), SPEC.bootstrap);
+        const b = await other.store.truncatePrefix(id(2, 21), new Uint8Array(1), SPEC.bootstrap);
+        expect(a).to.deep.equal(b);
+      });
+
+      it('goes on while others write, truncate and read', async () => {
+        const { store } = await opened();
+        await store.persist(append(id(0, 0), entries(1, 1, 200)));
+        const work: Promise<unknown>[] = [];
+        for (let at = 1; at <= 150; at += 10) {
+          const payloads = Array.from({ length: 10 }, (_, i) => short(at + i));
+          work.push(store.rewrite(payloads));
+          work.push(store.persist(append(id(1, 199 + at), entries(1, 200 + at, 209 + at))));
+          if (at % 20 === 1 && at < 100) {
+            work.push(store.truncatePrefix(id(1, at), new Uint8Array(1), SPEC.bootstrap));
+          }
+          work.push(store.read({ first: logIndex(151), next: logIndex(201) }, { bytesMax: 1e6 }));
+        }
+        await Promise.all(work);
+        const { store: again, loaded } = await reopened();
+        expect(loaded.verdict.kind).to.equal('sound');
+        expect(loaded.raft.snapshot.last).to.deep.equal(id(1, 81));
+        const want = Array.from({ length: 259 }, (_, i) => entry(1, 82 + i)).slice(0, 350 - 81);
+        const got = await readAll(again, 82, 341);
+        expect(got).to.deep.equal(
+          texts(want).map((text, i) => (82 + i <= 150 ? `1/${82 + i} short ${82 + i}` : text)),
+        );
+        await again.rewrite([short(5), short(90)]);
+        const gone = await rejection(
+          again.read({ first: logIndex(5), next: logIndex(6) }, { bytesMax: 1 }),
+        );
+        expect(gone.name).to.equal('PrefixTruncatedError');
+      });
+
+      it('remembers a note until the log is replaced', async () => {
+        const { store } = await opened();
+        expect(await store.note()).to.equal(undefined);
+        await store.persist(append(id(0, 0), entries(1, 1, 9)));
+        await store.saveNote(Uint8Array.of(1, 2, 3));
+        await store.saveNote(Uint8Array.of(4));
+        expect([...((await store.note()) ?? [])]).to.deep.equal([4]);
+        const { store: again } = await reopened();
+        expect([...((await again.note()) ?? [])]).to.deep.equal([4]);
+        const meta = { last: id(1, 20), chain: 5, timeMs: 9, membership: SPEC.bootstrap };
+        await again.persist(write({ install: meta }), new Uint8Array(1));
+        expect(await again.note()).to.equal(undefined);
+        await again.saveNote(Uint8Array.of(7));
+        await broker.close();
+        await harness.damage(SPEC.groupId);
+        broker = await harness.open();
+        const { store: emptied } = await opened();
+        expect(await emptied.note()).to.equal(undefined);
       });
     });
 

@@ -6,6 +6,7 @@ import {
   type EntryId,
   type IndexRange,
   type LogEntry,
+  type RewrittenPayload,
 } from '../../src/model/log-entry.js';
 import { decodeMembership, type Membership } from '../../src/model/membership.js';
 import {
@@ -61,7 +62,9 @@ type Operation =
       readonly installState: Uint8Array | undefined;
     }
   | { readonly kind: 'truncate'; readonly meta: SnapshotMeta; readonly state: Uint8Array }
-  | { readonly kind: 'checkpoint'; readonly checkpoint: Checkpoint };
+  | { readonly kind: 'checkpoint'; readonly checkpoint: Checkpoint }
+  | { readonly kind: 'rewrite'; readonly payloads: readonly RewrittenPayload[] }
+  | { readonly kind: 'note'; readonly note: Uint8Array };
 
 interface Queued {
   readonly operation: Operation;
@@ -80,6 +83,7 @@ export class ReplicaDisk {
   hardState: HardState = { term: 0 as Term, votedFor: undefined, needsRepair: false };
   snapshot: Snapshot | undefined;
   checkpoint: Checkpoint | undefined;
+  note: Uint8Array | undefined;
   /** What the log held before it was found damaged; zeros while it is whole. */
   lostWatermark: EntryId = NO_ENTRY;
   /** Set from outside while no process has it open: the next opening finds it damaged. */
@@ -127,6 +131,12 @@ export class ReplicaDisk {
         break;
       case 'checkpoint':
         this.checkpoint = operation.checkpoint;
+        break;
+      case 'rewrite':
+        this.log.rewrite(operation.payloads);
+        break;
+      case 'note':
+        this.note = operation.note;
     }
     this.moveWatermark();
   }
@@ -151,6 +161,7 @@ export class ReplicaDisk {
     this.log.resetTo(install.last, install.chain);
     this.snapshot = { meta: install, state: operation.installState ?? new Uint8Array() };
     this.checkpoint = undefined;
+    this.note = undefined;
   }
 
   private moveWatermark(): void {
@@ -244,6 +255,19 @@ export class SimLogStore implements LogStore {
   saveCheckpoint(checkpoint: Checkpoint): Promise<void> {
     const copy = { index: checkpoint.index, state: Uint8Array.from(checkpoint.state) };
     return this.enqueue({ kind: 'checkpoint', checkpoint: copy });
+  }
+
+  async rewrite(payloads: readonly RewrittenPayload[]): Promise<void> {
+    await this.enqueue({ kind: 'rewrite', payloads });
+    this.view.rewrite(payloads);
+  }
+
+  saveNote(note: Uint8Array): Promise<void> {
+    return this.enqueue({ kind: 'note', note: Uint8Array.from(note) });
+  }
+
+  note(): Promise<Uint8Array | undefined> {
+    return this.afterDelay(() => this.disk.note);
   }
 
   verifyAll(options: { readonly signal?: AbortSignal }): Promise<number> {
@@ -466,6 +490,7 @@ function emptyDamaged(disk: ReplicaDisk): void {
   disk.log = new LogImage();
   disk.snapshot = undefined;
   disk.checkpoint = undefined;
+  disk.note = undefined;
   disk.incarnation = (disk.prng.u32() + 1) as Incarnation;
   disk.hardState = { ...disk.hardState, needsRepair: true };
 }

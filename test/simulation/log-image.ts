@@ -2,7 +2,14 @@ import { invariant } from '../../src/base/assert.js';
 import { chainHash } from '../../src/base/chain-hash.js';
 import { crc32c } from '../../src/base/crc32c.js';
 import type { LogIndex, Term } from '../../src/model/ids.js';
-import { ENTRY_KIND_CODES, type EntryId, type LogEntry } from '../../src/model/log-entry.js';
+import {
+  ENTRY_KIND_CODES,
+  originalLength,
+  rewrittenEntry,
+  type EntryId,
+  type LogEntry,
+  type RewrittenPayload,
+} from '../../src/model/log-entry.js';
 
 /** An entry with the hash of everything up to and with it: equal chains mean equal logs. */
 export interface ChainedEntry {
@@ -17,8 +24,8 @@ export function chainOf(previous: number, entry: LogEntry): number {
     entry.term,
     ENTRY_KIND_CODES[entry.kind],
     entry.timeMs,
-    entry.payload.length,
-    crc32c(entry.payload),
+    originalLength(entry),
+    entry.original?.crc ?? crc32c(entry.payload),
   ]);
 }
 
@@ -77,6 +84,17 @@ export class LogImage {
     this.items.length = Math.min(this.items.length, keep);
     invariant(this.items.length === keep, 'no gap in a log', { prevIndex, last: this.last.index });
     for (const item of items) this.items.push(item);
+  }
+
+  /** Puts other payloads in place; what is not here any more is left out. Chains stay. */
+  rewrite(payloads: readonly RewrittenPayload[]): void {
+    for (const { index, term, payload } of payloads) {
+      const item = this.at(index);
+      if (item === undefined) continue;
+      invariant(item.entry.term === term, 'what is rewritten is in the log', { index });
+      const entry = rewrittenEntry(item.entry, Uint8Array.from(payload), crc32c);
+      this.items[index - this.base.index - 1] = { entry, chain: item.chain };
+    }
   }
 
   dropThrough(last: EntryId): void {

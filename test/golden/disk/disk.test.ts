@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { viewOf } from '../../../src/base/bytes.js';
 import { crc32c } from '../../../src/base/crc32c.js';
 import { incarnation, logIndex, raftGroupId, type Incarnation } from '../../../src/model/ids.js';
+import { rewrittenEntry } from '../../../src/model/log-entry.js';
 import { membershipOf } from '../../../src/model/membership.js';
 import { decodeIdentity, encodeIdentity } from '../../../src/storage/broker-identity.js';
 import {
@@ -10,8 +11,10 @@ import {
   ENTRY_HEADER_BYTES,
   entryChain,
   entryKey,
+  headerBytes,
   headerOf,
   writeEntryHeader,
+  writeEntryValue,
 } from '../../../src/storage/entry-codec.js';
 import {
   decodeGenerationIdentity,
@@ -30,8 +33,10 @@ import {
 } from '../../../src/storage/record-codec.js';
 import {
   decodeCheckpoint,
+  decodeNote,
   decodeSnapshot,
   encodeCheckpoint,
+  encodeNote,
   encodeSnapshot,
 } from '../../../src/storage/state-files.js';
 import { entry, hardState, id, IDENTITY, SPEC } from '../../conformance/broker-store.suite.js';
@@ -78,6 +83,17 @@ function entryValue(): Uint8Array {
   return value;
 }
 
+/** The same entry once compaction has left two bytes of it. */
+function rewrittenValue(): Uint8Array {
+  const list = rewrittenEntry(entry(3, 300, 'payload', 'batch'), Uint8Array.of(8, 9), crc32c);
+  const header = headerOf(list, crc32c);
+  const value = new Uint8Array(headerBytes(list) + list.payload.length);
+  const links = { runFirst: logIndex(290), membershipBefore: logIndex(12) };
+  const chain = entryChain(77, header);
+  writeEntryValue(value, 0, list, { header, chain, links, crc32c });
+  return value;
+}
+
 const GENERATION = { groupId: raftGroupId(7), generation: 5, incarnation: LIFE };
 const WATERMARK = { generation: 5, incarnation: LIFE, last: id(9, 1_234), chain: 42 };
 
@@ -85,6 +101,8 @@ const WATERMARK = { generation: 5, incarnation: LIFE, last: id(9, 1_234), chain:
 const FORMATS: Readonly<Record<string, () => Uint8Array>> = {
   'entry-key': () => entryKey(logIndex(0x1_0203_0405)),
   'entry-value': entryValue,
+  'entry-value-rewritten': rewrittenValue,
+  'note-file': () => encodeNote(STATE, crc32c),
   'generation-identity': () => encodeGenerationIdentity(GENERATION, crc32c),
   'snapshot-file': () => Buffer.concat(encodeSnapshot({ meta: META, state: STATE }, crc32c)),
   'checkpoint-file': () =>
@@ -125,6 +143,13 @@ describe('golden bytes of every disk format', () => {
     expect(stored.entry).to.deep.equal(list);
     expect(stored.chain).to.equal(entryChain(77, stored.header));
     expect(stored.links).to.deep.equal({ runFirst: 290, membershipBefore: 12 });
+    const rewritten = decodeStoredEntry(entryKey(list.index), rewrittenValue(), crc32c);
+    const original = { length: 7, crc: crc32c(list.payload) };
+    expect(rewritten).to.deep.equal({
+      ...stored,
+      entry: { ...list, payload: Uint8Array.of(8, 9), original },
+    });
+    expect(decodeNote(encodeNote(STATE, crc32c), crc32c)).to.deep.equal(STATE);
     const generation = encodeGenerationIdentity(GENERATION, crc32c);
     expect(decodeGenerationIdentity(generation, crc32c)).to.deep.equal(GENERATION);
     const snapshot = new Uint8Array(FORMATS['snapshot-file']!());
@@ -151,6 +176,7 @@ describe('golden bytes of every disk format', () => {
   const READERS: Readonly<Record<string, (bytes: Uint8Array) => unknown>> = {
     'generation-identity': (bytes) => decodeGenerationIdentity(bytes, crc32c),
     'snapshot-file': (bytes) => decodeSnapshot(bytes, crc32c),
+    'note-file': (bytes) => decodeNote(bytes, crc32c),
     'checkpoint-file': (bytes) => decodeCheckpoint(bytes, crc32c),
     'broker-identity': (bytes) => decodeIdentity(bytes, crc32c),
     'state-header-slot': (bytes) => decodeStateHeader(bytes, crc32c),
@@ -171,8 +197,9 @@ describe('golden bytes of every disk format', () => {
     });
   }
 
-  it('entry-value with any bit flipped is refused by its checks or by its chain', () => {
-    const bytes = entryValue();
+  for (const [name, make] of [['entry-value', entryValue], ['entry-value-rewritten', rewrittenValue]] as const)
+  it(`${name} with any bit flipped is refused by its checks or by its chain`, () => {
+    const bytes = make();
     for (let bit = 0; bit < bytes.length * 8; bit += 1) {
       const flipped = Uint8Array.from(bytes);
       flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));

@@ -14,10 +14,14 @@ const COMMANDS = [
   [{ kind: 'moveLogStart', to: offset(7), cause: 'retention' }, '01 01 02 0000000000000007'],
 ] as const;
 
+/* Version, kind compact, both bounds as u64. */
+const COMPACT = '01 02 0000010203040506 0000000000000007';
+
 /* Integers are LEB128 unless the line says otherwise. */
 const STATE = bytes(`
-  01                 // version
+  02                 // version
   06 01 d00f         // next offset, log start, last time 2000
+  05 02              // compacted to 5, tombstones gone below 2
   02                 // leader epochs
     01 00            //   1 from 0
     03 03            //   1 + 3 from 3
@@ -40,6 +44,24 @@ describe('partition bytes on disk', () => {
     });
   }
 
+  it('writes and reads bounds of compaction', () => {
+    const command = { kind: 'compact', to: offset(0x0102_0304_0506), tombstonesBelow: offset(7) } as const;
+    expect(hex(encodePartitionCommand(command))).to.equal(hex(bytes(COMPACT)));
+    expect(decodePartitionCommand(bytes(COMPACT))).to.deep.equal(command);
+    expect(() => decodePartitionCommand(bytes('01 02 0000000000000006 0000000000000007'))).to.throw();
+    expect(() => decodePartitionCommand(bytes('01 02 0000000000000006'))).to.throw();
+  });
+
+  it('reads a state from before there was compaction', () => {
+    const old = [...STATE];
+    old.splice(5, 2);
+    old[0] = 1;
+    const state = new PartitionState();
+    state.restore(Uint8Array.from(old), logIndex(4));
+    expect(state.compaction).to.deep.equal({ to: 0, tombstonesBelow: 0 });
+    expect(state.highWatermark).to.equal(6);
+  });
+
   it('refuses commands that are cut short, too long or unknown', () => {
     for (const bad of ['', '01', '01 01 01 00', '02 01 01 0000000000000007', '01 01 03 0000000000000007', '01 01 01 0000000000000007 00']) {
       expect(() => decodePartitionCommand(bytes(bad)), bad).to.throw();
@@ -57,6 +79,7 @@ describe('partition bytes on disk', () => {
     state.apply(log.batch({ records: 2, timestampMs: 6_000, producer: { ...producer, baseSequence: 0 } }));
     state.apply(log.batch({ timestampMs: 7_000, producer: { ...producer, baseSequence: 2 } }));
     state.apply(log.moveLogStart(1));
+    state.apply(log.compact(5, 2));
     expect(hex(state.encode())).to.equal(hex(STATE));
 
     const restored = new PartitionState();

@@ -15,6 +15,12 @@ const ENDS = { from: brokerId(1), to: brokerId(2) };
 const base = { ...ENDS, term: term(300), incarnation: incarnation(0x1_0000_0001) };
 const id = (t: number, index: number): EntryId => ({ term: term(t), index: logIndex(index) });
 
+/** A batch of three records in term 3, at offset 5, of which compaction has left none. */
+const EMPTIED =
+  '0000000000000005000000310000000302db3669d80000000000020000000000' +
+  '0003e800000000000003eaffffffffffffffffffffffffffff00000000';
+const bytesOf = (text: string): Uint8Array => Uint8Array.from(Buffer.from(text, 'hex'));
+
 /** Version 1, message by message: envelope of one, group 5. Brokers of two releases must agree. */
 const GOLDEN: readonly (readonly [string, Message])[] = [
   ['0101 01 05 ac02 8180808010 03 8102', { kind: 'preVoteRequest', ...base, lastLog: id(3, 257) }],
@@ -41,6 +47,22 @@ const GOLDEN: readonly (readonly [string, Message])[] = [
       entries: [
         { ...id(3, 5), kind: 'batch', timeMs: 1000, payload: Uint8Array.of(1, 2, 3) },
         { ...id(300, 6), kind: 'noop', timeMs: 1001, payload: new Uint8Array(0) },
+      ],
+    },
+  ],
+  [
+    `0101 05 05 ac02 8180808010 03 04 02 00 01 03 81 e807 ac02 01020304 3d ${EMPTIED}`,
+    {
+      kind: 'appendRequest',
+      ...base,
+      prev: id(3, 4),
+      commit: logIndex(2),
+      repairTarget: undefined,
+      entries: [
+        {
+          ...{ ...id(3, 5), kind: 'batch', timeMs: 1000, payload: bytesOf(EMPTIED) },
+          original: { length: 300, crc: 0x0102_0304 },
+        },
       ],
     },
   ],

@@ -33,7 +33,12 @@ import {
   type RaftGroupId,
   type Term,
 } from '../../../src/model/ids.js';
-import type { IndexRange, LogEntry } from '../../../src/model/log-entry.js';
+import {
+  rewrittenEntry,
+  type IndexRange,
+  type LogEntry,
+  type RewrittenPayload,
+} from '../../../src/model/log-entry.js';
 import { membershipOf } from '../../../src/model/membership.js';
 import {
   PrefixTruncatedError,
@@ -105,6 +110,8 @@ export class FakeGroup implements RaftGroup {
   /** Entries below it are only in the store. */
   recentFrom = 1;
   reads = 0;
+  rewrites = 0;
+  savedNote: Uint8Array | undefined;
   base: { index: LogIndex; state: Uint8Array } | undefined;
   peers: readonly PeerStatus[] = [];
   /** What readBarrier does. */
@@ -248,6 +255,24 @@ export class FakeGroup implements RaftGroup {
 
   baseState(): Promise<{ index: LogIndex; state: Uint8Array } | undefined> {
     return Promise.resolve(this.base);
+  }
+
+  rewrite(payloads: readonly RewrittenPayload[]): Promise<void> {
+    for (const { index, payload } of payloads) {
+      const found = this.entries[index - 1];
+      if (found !== undefined) this.entries[index - 1] = rewrittenEntry(found, payload, crc32c);
+    }
+    this.rewrites += 1;
+    return Promise.resolve();
+  }
+
+  saveNote(note: Uint8Array): Promise<void> {
+    this.savedNote = note;
+    return Promise.resolve();
+  }
+
+  note(): Promise<Uint8Array | undefined> {
+    return Promise.resolve(this.savedNote);
   }
 
   sizeBytes(): Promise<number> {

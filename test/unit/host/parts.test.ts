@@ -278,6 +278,9 @@ describe('the upkeep of a log', () => {
     const store = {
       snapshot: () => never<undefined>(),
       sizeBytes: () => never<number>(),
+      rewrite: () => never<undefined>(),
+      saveNote: () => never<undefined>(),
+      note: () => never<undefined>(),
       verifyAll: (options: { readonly signal?: AbortSignal }) => {
         signals.push(options.signal);
         return never<number>();

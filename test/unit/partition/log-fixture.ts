@@ -42,6 +42,11 @@ export class LogWriter {
     return this.push('command', encodePartitionCommand(command));
   }
 
+  compact(to: number, tombstonesBelow: number): LogEntry {
+    const bounds = { to: offset(to), tombstonesBelow: offset(tombstonesBelow) };
+    return this.push('command', encodePartitionCommand({ kind: 'compact', ...bounds }));
+  }
+
   noop(): LogEntry {
     return this.push('noop', new Uint8Array());
   }

@@ -1,8 +1,18 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { MalformedBytesError } from '../../../src/base/bytes.js';
-import { brokerId, incarnation, logIndex, raftGroupId, term } from '../../../src/model/ids.js';
+import { crc32c } from '../../../src/base/crc32c.js';
+import {
+  brokerId,
+  incarnation,
+  logIndex,
+  offset,
+  raftGroupId,
+  term,
+} from '../../../src/model/ids.js';
 import type { EntryId, EntryKind, LogEntry } from '../../../src/model/log-entry.js';
+import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
+import { stampBatch } from '../../../src/model/record-batch.js';
 import { membershipOf } from '../../../src/model/membership.js';
 import type { PeerMessage, SnapshotHeader } from '../../../src/ports/transport.js';
 import type { Message } from '../../../src/raft/message.js';
@@ -127,6 +137,34 @@ describe('rpc/message-codec', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('gives back rewritten batches, and refuses any that is not whole', () => {
+    const builder = new RecordBatchBuilder();
+    for (let i = 0; i < 3; i += 1) builder.append({ key: Uint8Array.of(i) }, 1_000);
+    const payload = builder.finish(NO_PRODUCER, crc32c);
+    stampBatch(payload, { baseOffset: offset(7), leaderEpoch: term(4) });
+    const head = { index: logIndex(8), term: term(4), kind: 'batch' as const, timeMs: 5 };
+    const entry = { ...head, payload, original: { length: 900, crc: 0xffff_ffff } };
+    const ends = { ...ENDS, term: term(4), incarnation: incarnation(1) };
+    const message = {
+      ...{ kind: 'appendRequest' as const, ...ends, prev: { term: term(4), index: logIndex(7) } },
+      ...{ entries: [entry], commit: logIndex(0), repairTarget: undefined },
+    };
+    const messages = [{ group: raftGroupId(1), message }];
+    const bytes = encodeMessages(messages);
+    expect(decodeMessages(bytes, ENDS)).to.deep.equal(messages);
+    const payloadAt = bytes.length - payload.length;
+    // Base offset lies outside the batch's checksum; everything from the epoch on is checked.
+    for (let bit = 8 * 8; bit < payload.length * 8; bit += 1) {
+      const flipped = Uint8Array.from(bytes);
+      const at = payloadAt + (bit >> 3);
+      flipped[at] = (flipped[at] ?? 0) ^ (1 << (bit & 7));
+      expect(() => decodeMessages(flipped, ENDS), `bit ${bit}`).to.throw(MalformedBytesError);
+    }
+    const huge = { ...entry, original: { length: 2 ** 31, crc: 1 } };
+    const wrong = encodeMessages([{ ...messages[0]!, message: { ...message, entries: [huge] } }]);
+    expect(() => decodeMessages(wrong, ENDS)).to.throw(MalformedBytesError);
   });
 
   it('never needs more bytes than the bound it plans with', () => {

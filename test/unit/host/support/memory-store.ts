@@ -1,6 +1,13 @@
 import type { LogIndex, RaftGroupId } from '../../../../src/model/ids.js';
 import { incarnation, logIndex, term } from '../../../../src/model/ids.js';
-import { entryBytes, type EntryId, type LogEntry } from '../../../../src/model/log-entry.js';
+import { crc32c } from '../../../../src/base/crc32c.js';
+import {
+  entryBytes,
+  rewrittenEntry,
+  type EntryId,
+  type LogEntry,
+  type RewrittenPayload,
+} from '../../../../src/model/log-entry.js';
 import { decodeMembership, NO_MEMBERS, type Membership } from '../../../../src/model/membership.js';
 import {
   PrefixTruncatedError,
@@ -27,6 +34,7 @@ export class MemoryReplica {
   entries: LogEntry[] = [];
   snapshot: Snapshot | undefined;
   checkpoint: Checkpoint | undefined;
+  note: Uint8Array | undefined;
   watermark: EntryId = ZERO;
   opens = 0;
   isOpen = false;
@@ -77,6 +85,7 @@ export class MemoryReplica {
     this.entries = [];
     this.snapshot = undefined;
     this.checkpoint = undefined;
+    this.note = undefined;
     this.incarnation = incarnation(this.incarnation + 1);
   }
 }
@@ -142,6 +151,27 @@ class MemoryLogStore implements LogStore {
     return this.#next(() => {
       this.#disk.checkpoint = checkpoint;
     });
+  }
+
+  rewrite(payloads: readonly RewrittenPayload[]): Promise<void> {
+    return this.#next(() => {
+      const disk = this.#disk;
+      for (const { index, payload } of payloads) {
+        const found = disk.entries[disk.at(index)];
+        if (found === undefined) continue;
+        disk.entries[disk.at(index)] = rewrittenEntry(found, payload, crc32c);
+      }
+    });
+  }
+
+  saveNote(note: Uint8Array): Promise<void> {
+    return this.#next(() => {
+      this.#disk.note = note;
+    });
+  }
+
+  note(): Promise<Uint8Array | undefined> {
+    return this.#next(() => this.#disk.note);
   }
 
   verifyAll(): Promise<number> {
