@@ -89,7 +89,10 @@ describe('a killed process', function () {
           expect([before.hardState, after.hardState]).to.deep.include(hardState);
           expect(hardState.term).to.be.at.least(last.term);
           const got = await readAll(store, held.base.index + 1, last.index + 1);
-          expect(got).to.deep.equal(texts(held.log));
+          // A rewriting leaves no other trace than itself.
+          const isSame = JSON.stringify(lastOf(before)) === JSON.stringify(lastOf(after));
+          const possible = isSame && held.base === after.base ? [held.log, after.log] : [held.log];
+          expect(possible.map(texts)).to.deep.include(got);
         });
       } finally {
         await removeAll([directory]);

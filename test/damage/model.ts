@@ -1,6 +1,7 @@
+import { crc32c } from '../../src/base/crc32c.js';
 import { Prng } from '../../src/base/prng.js';
 import { logIndex } from '../../src/model/ids.js';
-import type { EntryId, LogEntry } from '../../src/model/log-entry.js';
+import { rewrittenEntry, type EntryId, type LogEntry } from '../../src/model/log-entry.js';
 import type { LogStore } from '../../src/ports/log-store.js';
 import type { HardState } from '../../src/raft/io.js';
 import { append, entry, hardState, id, SPEC, write } from '../conformance/broker-store.suite.js';
@@ -53,11 +54,24 @@ export function stepAfter(model: Model, count: number): Step {
       run: (store) => store.persist(write({ install: meta }), new Uint8Array(2_000)),
     };
   }
+  if (choice === 9 && model.log.length > 0) return rewriteStep(model, prng);
   const next = hardState(model.hardState.term, 1 + (prng.u32() % 3));
   return {
     after: { ...model, hardState: next },
     run: (store) => store.persist(write({ hardState: next })),
   };
+}
+
+/** Puts something shorter in the place of some entries. */
+function rewriteStep(model: Model, prng: Prng): Step {
+  const payloads = model.log
+    .filter(() => prng.u32() % 2 === 0)
+    .map((e) => ({ ...id(e.term, e.index), payload: e.payload.subarray(0, prng.u32() % 500) }));
+  const log = model.log.map((e) => {
+    const rewritten = payloads.find(({ index }) => index === e.index);
+    return rewritten === undefined ? e : rewrittenEntry(e, rewritten.payload, crc32c);
+  });
+  return { after: { ...model, log }, run: (store) => store.rewrite(payloads) };
 }
 
 /** Appends behind `prev` in a new term, with the hard state that begins it. */

@@ -66,6 +66,47 @@ describe('LevelLogStore', function () {
     expect(await store.verifyAll({ bytesPerSecondMax: 1e9 })).to.equal(100);
   });
 
+  it('gives back what rewriting has saved, and keeps it saved', async () => {
+    for (let first = 1; first <= 1_000; first += 50) {
+      const list = Array.from({ length: 50 }, (_, i) =>
+        entry(1, first + i, filler(first + i, 10_000)),
+      );
+      await store.persist(append(id(first === 1 ? 0 : 1, first - 1), list));
+    }
+    const before = await store.sizeBytes();
+    for (let first = 1; first <= 900; first += 100) {
+      await store.rewrite(
+        Array.from({ length: 100 }, (_, i) => ({
+          ...id(1, first + i),
+          payload: new Uint8Array(Buffer.from(`${first + i}`)),
+        })),
+      );
+      const next = first * 20 + 1_000;
+      await store.persist(append(id(1, 1_000), [entry(1, 1_001, filler(next, 5_000))]));
+    }
+    expect(await store.sizeBytes()).to.be.lessThan(before / 3);
+    const want = Array.from({ length: 1_000 }, (_, i) =>
+      i < 900 ? `1/${i + 1} ${i + 1}` : texts([entry(1, i + 1, filler(i + 1, 10_000))])[0],
+    );
+    expect(await readAll(store, 1, 1_001)).to.deep.equal(want);
+    expect(await store.verifyAll({ bytesPerSecondMax: 1e9 })).to.equal(1_001);
+    await broker.close();
+    broker = await LevelBrokerStore.open(directory, { memoryBudgetBytes: 1 });
+    const opened = await broker.openReplica(SPEC.groupId);
+    store = opened.store;
+    expect(opened.loaded.verdict.kind).to.equal('sound');
+    expect(await readAll(store, 1, 1_001)).to.deep.equal(want);
+  });
+
+  it('refuses to rewrite what is not there, or another entry, and is fenced by it', async () => {
+    await store.persist(append(id(0, 0), entries(1, 1, 5)));
+    const above = [{ ...id(1, 6), payload: new Uint8Array(0) }];
+    expect((await rejection(store.rewrite(above))).name).to.equal('InvariantError');
+    const other = [{ ...id(2, 5), payload: new Uint8Array(0) }];
+    expect((await rejection(store.rewrite(other))).name).to.equal('StoreDamagedError');
+    expect((await rejection(store.note())).name).to.equal('StoreFencedError');
+  });
+
   it('has LevelDB write what is kept once, and not again', async () => {
     // In LevelDB's own words: what it merged, and how many bytes that wrote.
     const merged = async (): Promise<number> => {
