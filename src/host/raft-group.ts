@@ -1,7 +1,7 @@
 import type { BrokerId, LogIndex, RaftGroupId, Term } from '../model/ids.js';
 import type { EntryId, IndexRange, LogEntry, RewrittenPayload } from '../model/log-entry.js';
 import type { Membership } from '../model/membership.js';
-import type { LogStore, ReplicaSpec } from '../ports/log-store.js';
+import type { ReplicaSpec } from '../ports/log-store.js';
 import type { StateMachine } from '../ports/state-machine.js';
 import type { RaftStatus, RefusalReason, RoleChange } from '../raft/io.js';
 
@@ -74,9 +74,9 @@ export interface RaftGroup {
   truncatePrefix(last: LogIndex, state: Uint8Array): Promise<void>;
   /** The state machine's bytes at the last truncated entry; undefined if nothing was truncated. */
   baseState(): Promise<{ readonly index: LogIndex; readonly state: Uint8Array } | undefined>;
-  /** As {@link LogStore.rewrite}, for committed entries that are durable here. */
+  /** As `LogStore.rewrite`, for committed entries that are durable here. */
   rewrite(payloads: readonly RewrittenPayload[]): Promise<void>;
-  /** As {@link LogStore.saveNote} and its counterpart. */
+  /** As `LogStore.saveNote` and its counterpart. */
   saveNote(note: Uint8Array): Promise<void>;
   note(): Promise<Uint8Array | undefined>;
   sizeBytes(): Promise<number>;
