@@ -1,3 +1,4 @@
+import { Prng } from '../base/prng.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId } from '../model/ids.js';
 import type { Peers } from '../main/start-broker.js';
@@ -10,9 +11,22 @@ import type {
   TransportHandlers,
 } from '../ports/transport.js';
 
-/** Which brokers of a test cluster hear each other. Everyone does, unless it is split. */
+/** Which brokers of a test cluster hear each other, and how much. Everyone does, unless it is split. */
 export class Network {
   private sides: ReadonlyMap<number, number> | undefined;
+  private lostShare = 0;
+  private dice = new Prng(1);
+
+  /** That share of Raft's messages is lost from now on; which ones, the seed decides. */
+  lose(share: number, seed: number): void {
+    this.lostShare = share;
+    this.dice = new Prng(seed);
+  }
+
+  /** Whether the next message is lost. */
+  isLost(): boolean {
+    return this.lostShare > 0 && this.dice.chance(this.lostShare);
+  }
 
   /** Brokers of different sides do not hear each other from now on. */
   split(sides: readonly (readonly number[])[]): void {
@@ -23,6 +37,7 @@ export class Network {
 
   heal(): void {
     this.sides = undefined;
+    this.lostShare = 0;
   }
 
   hears(one: number, other: number): boolean {
@@ -60,7 +75,10 @@ export class SplitPeers implements Peers {
   }
 
   send(to: BrokerId, messages: readonly PeerMessage[]): readonly PeerMessage[] {
-    return this.hears(to) ? this.inner.send(to, messages) : [];
+    if (!this.hears(to)) return [];
+    const kept = messages.filter(() => !this.network.isLost());
+    // A loss is no refusal: nobody is told.
+    return kept.length === 0 ? [] : this.inner.send(to, kept);
   }
 
   async sendSnapshot(to: BrokerId, header: SnapshotHeader, snapshot: Snapshot): Promise<void> {

@@ -43,6 +43,8 @@ interface Life {
 export class TestBroker {
   readonly id: number;
   readonly disk: DiskSpeed = { writeMs: 0 };
+  /** How far its wall clock is ahead of the cluster's; negative: behind. */
+  skewMs = 0;
   private readonly config: BrokerConfig;
   private readonly around: Surroundings;
   private readonly memory = new MemoryDisk();
@@ -103,7 +105,7 @@ export class TestBroker {
 
   private async begin(ports: BrokerPorts, founders: FindFounders): Promise<Life> {
     const { clock, network, log } = this.around;
-    const world = clock.world();
+    const world = clock.world(() => this.skewMs);
     const store = new FaultyBrokerStore(new MemoryBrokerStore(this.memory), {
       timers: world.timers,
       speed: this.disk,

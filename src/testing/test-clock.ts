@@ -67,9 +67,9 @@ export class TestClock {
     this.rearm();
   }
 
-  /** For one life of one broker, or for one client. */
-  world(): TestWorld {
-    const world = new TestWorld(this, () => this.worlds.delete(world));
+  /** For one life of one broker, or for one client; its wall clock goes wrong by `skewMs()`. */
+  world(skewMs: () => number = () => 0): TestWorld {
+    const world = new TestWorld(this, skewMs, () => this.worlds.delete(world));
     this.worlds.add(world);
     return world;
   }
@@ -96,10 +96,13 @@ export class TestWorld implements World {
   readonly pending = new Set<Timer>();
   private isOver = false;
 
-  constructor(time: TestClock, ended: () => void) {
+  constructor(time: TestClock, skewMs: () => number, ended: () => void) {
     this.time = time;
     this.ended = ended;
-    this.clock = { nowMs: () => time.nowMs(), monotonicMs: () => time.monotonicMs() };
+    this.clock = {
+      nowMs: () => time.nowMs() + skewMs(),
+      monotonicMs: () => time.monotonicMs(),
+    };
     this.timers = {
       after: (delayMs, run) => this.set(delayMs, undefined, run),
       every: (periodMs, run) => this.set(periodMs, periodMs, run),

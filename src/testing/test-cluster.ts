@@ -15,6 +15,7 @@ import { TestClock, type TestWorld } from './test-clock.js';
 const HOST = '127.0.0.1';
 const POLL_MS = 2;
 const DISK_MS_MAX = 60_000;
+const SKEW_MS_MAX = 10 * 366 * 24 * 3_600_000;
 /** Clients may deliver what they have for this long, on the machine's clock, when the cluster closes. */
 const CLIENTS_CLOSE_MS = 1_000;
 const CLIENTS_GIVE_UP_MS = 100;
@@ -177,7 +178,32 @@ export class TestCluster implements AsyncDisposable {
     this.network.split(all);
   }
 
-  /** Ends a split. */
+  /**
+   * Loses that share of the Raft messages between brokers, 0 to 1, each by itself, until `heal()`. The
+   * same seed loses the same ones of the same sequence of messages. Calls between brokers, and what
+   * clients send, run over connections that repeat what is lost, and are not concerned.
+   */
+  drop(share: number, seed = 1): void {
+    this.assertOpen('drop');
+    if (!(share >= 0 && share <= 1)) throw invalid(`drop: want a share of 0 to 1, not ${share}`);
+    if (!Number.isSafeInteger(seed))
+      throw invalid(`drop: want a whole number as seed, not ${seed}`);
+    this.network.lose(share, seed);
+  }
+
+  /**
+   * Sets a broker's wall clock that far ahead of the cluster's, or behind if it is negative. Only what
+   * is told the time of day is concerned (timestamps, retention): timers run on.
+   */
+  skewClock(brokerId: number, skewMs: number): void {
+    const broker = this.broker('skewClock', brokerId);
+    if (!Number.isSafeInteger(skewMs) || Math.abs(skewMs) > SKEW_MS_MAX) {
+      throw invalid(`skewClock: want whole ms of at most ten years, not ${skewMs}`);
+    }
+    broker.skewMs = skewMs;
+  }
+
+  /** Ends a split, and the loss of messages. */
   heal(): void {
     this.network.heal();
   }

@@ -155,6 +155,43 @@ describe('a cluster in the process of a test', function () {
     expect(await readAll(client)).to.deep.equal(['found the leader', 'slow', 'quick']);
   });
 
+  it('loses messages, and no record with them', async () => {
+    await start();
+    const producer = client.producer({ lingerMs: 0 });
+    await producer.send({ topic: TOPIC, value: 'before' });
+    cluster.drop(0.3, 7);
+    const sent = Array.from({ length: 20 }, (_, i) => `record ${i}`);
+    for (const value of sent) await producer.send({ topic: TOPIC, value });
+    cluster.drop(1);
+    const stuck = producer.send({ topic: TOPIC, value: 'after' });
+    const isAcked = stuck.then(() => true);
+    const isLater = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 100));
+    expect(await Promise.race([isAcked, isLater]), 'without a quorum').to.equal(false);
+    cluster.heal();
+    await stuck;
+    expect(await readAll(client)).to.deep.equal(['before', ...sent, 'after']);
+  });
+
+  it('sets the wall clock of one broker wrong, and nothing else', async () => {
+    await start();
+    const producer = client.producer({ lingerMs: 0 });
+    await client.admin.alterTopic({ topic: TOPIC, set: { 'timestamp.type': 'append' } });
+    await producer.send({ topic: TOPIC, value: 'on time' });
+    const leader = await cluster.leaderOf(TOPIC);
+    cluster.skewClock(leader, HOUR_MS);
+    await producer.send({ topic: TOPIC, value: 'fast' });
+    cluster.skewClock(leader, -HOUR_MS);
+    await producer.send({ topic: TOPIC, value: 'slow' });
+    const times: number[] = [];
+    const consumer = client.consumer({ topic: TOPIC, from: 'beginning', stopAtEnd: true });
+    for await (const { timestampMs } of consumer) times.push(timestampMs);
+    const [onTime = 0, fast = 0, slow = 0] = times;
+    expect(Math.abs(cluster.clock.nowMs() - onTime)).to.be.lessThan(60_000);
+    expect(fast - onTime).to.be.within(HOUR_MS, HOUR_MS + 60_000);
+    expect(slow, 'the time of a log never falls').to.be.at.least(fast);
+    expect(await cluster.leaderOf(TOPIC)).to.equal(leader);
+  });
+
   it('lets an hour pass in an instant: what is too old goes, and nobody else', async () => {
     await start();
     await client.admin.alterTopic({ topic: TOPIC, set: { 'retention.ms': String(HOUR_MS) } });
@@ -292,6 +329,13 @@ describe('a cluster in the process of a test', function () {
         async () => cluster.slowDisk(1, -5),
         'INVALID_ARGUMENT',
         /slowDisk: want 0 to 60000 ms, not -5/,
+      ],
+      [async () => cluster.drop(2), 'INVALID_ARGUMENT', /drop: want a share of 0 to 1, not 2/],
+      [async () => cluster.drop(0.5, 0.5), 'INVALID_ARGUMENT', /drop: want a whole number as seed/],
+      [
+        async () => cluster.skewClock(1, Infinity),
+        'INVALID_ARGUMENT',
+        /skewClock: want whole ms of at most ten years, not Infinity/,
       ],
       [async () => cluster.slowDisk(5, 1), 'INVALID_ARGUMENT', /slowDisk: there is no broker 5/],
       [() => cluster.leaderOf(TOPIC, 7), 'UNKNOWN_PARTITION', /leaderOf: logs has 1 partitions/],
