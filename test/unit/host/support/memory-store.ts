@@ -36,6 +36,8 @@ export class MemoryReplica {
   checkpoint: Checkpoint | undefined;
   note: Uint8Array | undefined;
   watermark: EntryId = ZERO;
+  /** Entries of each write that brought some. */
+  readonly writes: number[] = [];
   opens = 0;
   isOpen = false;
   verified = 0;
@@ -222,6 +224,7 @@ class MemoryLogStore implements LogStore {
       const { prev, entries } = write.append;
       if (prev.index > disk.last.index) throw new Error('a gap');
       disk.entries = [...disk.entries.slice(0, disk.at(prev.index + 1)), ...entries];
+      if (entries.length > 0) disk.writes.push(entries.length);
     }
   }
 }
