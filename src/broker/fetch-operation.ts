@@ -1,15 +1,24 @@
 import { BrokerError } from '../model/errors.js';
-import { offset, type BrokerId } from '../model/ids.js';
+import { offset, type BrokerId, type Term } from '../model/ids.js';
 import { Timeout } from './deadlines.js';
-import type { ReadBatches } from './log-reader.js';
+import type { FollowerVerdict } from './follower-reads.js';
+import type { LogReader, ReadBatches } from './log-reader.js';
 import type { PartitionReplica, ReplicaWaiter } from './partition-replica.js';
 import type { Purgatory } from './purgatory.js';
 import type { FetchedPartition, FetchPartition, FetchResult } from './types.js';
+
+/** How a replica that does not lead answers one partition of a fetch. */
+export interface AsFollower {
+  judge(): FollowerVerdict;
+  refusal(): BrokerError;
+}
 
 /** One partition of a fetch: where it is read, or why it cannot be. */
 export interface FetchSlot {
   readonly request: FetchPartition;
   readonly replica: PartitionReplica | undefined;
+  /** Undefined: only a leader may answer. */
+  readonly follower?: AsFollower | undefined;
   error: BrokerError | undefined;
 }
 
@@ -79,7 +88,7 @@ export class FetchOperation extends Timeout implements ReplicaWaiter {
   attempt(): void {
     const attempt: Attempt = { results: [], bytes: 0, hasError: false };
     // Before the first read: what is committed while reads are on their way counts as progress.
-    this.marks = this.slots.map(({ replica }) => markOf(replica));
+    this.marks = this.slots.map(markOf);
     this.collect(attempt, 0);
   }
 
@@ -145,6 +154,14 @@ export class FetchOperation extends Timeout implements ReplicaWaiter {
     const term = replica?.leaderTerm;
     const reader = replica?.reader;
     if (replica === undefined || term === undefined || reader === undefined) {
+      const { follower } = slot;
+      if (follower !== undefined && replica !== undefined && reader !== undefined) {
+        const verdict = follower.judge();
+        if (verdict.kind !== 'serve') {
+          return failed(request, verdict.kind === 'refuse' ? verdict.error : undefined);
+        }
+        return this.read({ request, replica, reader, term: verdict.leaderEpoch }, attempt);
+      }
       const mayWait = replica?.isUnsettled === true && !this.isLast;
       return failed(request, mayWait ? undefined : replica?.redirect());
     }
@@ -154,6 +171,21 @@ export class FetchOperation extends Timeout implements ReplicaWaiter {
       if (!isConfirmed) return this.readConfirmed(slot, replica, attempt);
     }
     if (error !== undefined) return failed(request, error);
+    return this.read({ request, replica, reader, term }, attempt);
+  }
+
+  /** As far as it is committed here; `term` is the leadership that is answered for. */
+  private read(
+    from: {
+      readonly request: FetchPartition;
+      readonly replica: PartitionReplica;
+      readonly reader: LogReader;
+      readonly term: Term;
+    },
+    attempt: Attempt,
+  ): FetchedPartition | Promise<FetchedPartition> {
+    const { request, reader, term } = from;
+    const { machine } = from.replica;
     const known = machine.highWatermark;
     // A read from disk takes a while and gives what is committed by then: the watermark that goes
     // with it is the later one.
@@ -164,7 +196,8 @@ export class FetchOperation extends Timeout implements ReplicaWaiter {
       batches,
       highWatermark: Math.max(known, machine.highWatermark),
       logStartOffset: machine.logStartOffset,
-      leaderEpoch: term,
+      // So may the leadership be: a reader is never beyond the end of the epoch that it is told.
+      leaderEpoch: Math.max(term, machine.epochs.last ?? 0),
       nextOffset,
     });
     const bytesMax = Math.min(this.bounds.maxBytes - attempt.bytes, request.maxBytes);
@@ -198,13 +231,16 @@ export class FetchOperation extends Timeout implements ReplicaWaiter {
     const isEnough = attempt.bytes >= Math.min(this.bounds.minBytes, this.bounds.maxBytes);
     if (isEnough || attempt.hasError || this.isLast) {
       this.end();
-      const partitions = this.slots.map((slot, i) => {
+      const partitions = this.slots.flatMap((slot, i) => {
         const result = attempt.results[i];
-        // Not known who leads, and no time left to wait for it.
         const isUnknown = result === undefined || result.leaderEpoch === 0;
-        return isUnknown && result?.error === undefined
-          ? failed(slot.request, slot.replica?.redirect())
-          : result;
+        if (!isUnknown || result?.error !== undefined) return [result];
+        const isFollower = slot.follower !== undefined && slot.replica?.leaderTerm === undefined;
+        // It may yet become current enough: nothing is to be said of it now.
+        if (isFollower && !this.isLast) return [];
+        // Not known who leads, and no time left to wait for it.
+        const error = isFollower ? slot.follower.refusal() : slot.replica?.redirect();
+        return [failed(slot.request, error)];
       });
       this.settle({ partitions, brokerId: this.self });
       return;
@@ -231,14 +267,19 @@ export class FetchOperation extends Timeout implements ReplicaWaiter {
 
   private isWorthAnotherRead(): boolean {
     let bytes = this.foundBytes;
-    for (let i = 0; i < this.slots.length; i += 1) {
-      const replica = this.slots[i]?.replica;
+    for (const [i, slot] of this.slots.entries()) {
       const before = this.marks[i] ?? -1;
-      const now = markOf(replica);
-      if (before === -1 ? now !== -1 || replica?.isUnsettled !== true : now === -1) return true;
-      bytes += now - before;
+      const now = markOf(slot);
+      const isHopeless = slot.replica?.isUnsettled !== true && !this.mayFollow(slot);
+      if (before === -1 ? now !== -1 || isHopeless : now === -1) return true;
+      bytes += Math.max(0, now) - Math.max(0, before);
     }
     return bytes > 0 && bytes >= this.bounds.minBytes;
+  }
+
+  /** It is worth waiting until the follower is current enough. */
+  private mayFollow({ follower }: FetchSlot): boolean {
+    return follower !== undefined && follower.judge().kind === 'wait';
   }
 
   private leave(): void {
@@ -253,8 +294,10 @@ export class FetchOperation extends Timeout implements ReplicaWaiter {
   }
 }
 
-function markOf(replica: PartitionReplica | undefined): number {
-  return replica?.leaderTerm === undefined ? -1 : replica.machine.index.bytesTotal;
+function markOf({ replica, follower }: FetchSlot): number {
+  if (replica === undefined) return -1;
+  const isReady = replica.leaderTerm !== undefined || follower?.judge().kind === 'serve';
+  return isReady ? replica.machine.index.bytesTotal : -1;
 }
 
 /** Without an error: nothing is known yet. */

@@ -4,9 +4,16 @@ import { LIMITS } from '../model/limits.js';
 import type { PeerCaller } from '../ports/transport.js';
 import type { World } from '../ports/world.js';
 import { FetchForwarder, FORWARD_METHOD } from './fetch-forwarder.js';
-import { FetchOperation, type FetchBounds, type FetchSlot } from './fetch-operation.js';
+import {
+  FetchOperation,
+  type AsFollower,
+  type FetchBounds,
+  type FetchSlot,
+} from './fetch-operation.js';
 import { decodeFetchRequest, encodeFetchResult } from './forward-codec.js';
+import type { FollowerReads } from './follower-reads.js';
 import type { PartitionLocator } from './partition-locator.js';
+import type { PartitionReplica } from './partition-replica.js';
 import type { Purgatory } from './purgatory.js';
 import type {
   FetchedPartition,
@@ -19,8 +26,12 @@ import type {
 /** A read barrier takes a round trip; without a quorum it fails after this. */
 const BARRIER_DEADLINE_MS = 10_000;
 
+/** Of the staleness that is allowed: a fetch from a follower waits no longer before it is judged anew. */
+const FOLLOWER_WAIT_SHARE = 0.25;
+
 export interface FetchServiceDeps {
   readonly locator: PartitionLocator;
+  readonly followers: FollowerReads;
   readonly peers: PeerCaller;
   readonly purgatory: Purgatory;
   readonly world: Pick<World, 'clock' | 'timers'>;
@@ -32,6 +43,7 @@ export interface FetchServiceDeps {
  */
 export class BrokerFetchService implements FetchService {
   private readonly locator: PartitionLocator;
+  private readonly followers: FollowerReads;
   private readonly forwarder: FetchForwarder;
   private readonly purgatory: Purgatory;
   private readonly world: Pick<World, 'clock' | 'timers'>;
@@ -41,6 +53,7 @@ export class BrokerFetchService implements FetchService {
   constructor(deps: FetchServiceDeps) {
     const { peers } = deps;
     this.locator = deps.locator;
+    this.followers = deps.followers;
     this.forwarder = new FetchForwarder(peers);
     this.purgatory = deps.purgatory;
     this.world = deps.world;
@@ -55,11 +68,12 @@ export class BrokerFetchService implements FetchService {
     }
     const bounded: FetchRequest = {
       ...request,
+      maxStalenessMs: request.linearizable ? undefined : request.maxStalenessMs,
       maxBytes: Math.min(request.maxBytes, LIMITS.fetchBytesMax),
       maxWaitMs: Math.min(request.maxWaitMs, LIMITS.fetchWaitMsMax),
     };
     if (request.allowForward) {
-      const remote = this.byLeader(bounded.partitions);
+      const remote = this.byLeader(bounded);
       if (remote.size > 0) return this.fetchAcross(bounded, remote, signal);
     }
     return this.fetchHere(bounded, signal);
@@ -74,11 +88,27 @@ export class BrokerFetchService implements FetchService {
     const slots = request.partitions.map((partition): FetchSlot => {
       const located = this.locator.locate(partition);
       return located.kind === 'here'
-        ? { request: partition, replica: located.replica, error: undefined }
+        ? {
+            ...{ request: partition, replica: located.replica, error: undefined },
+            follower: this.asFollower(located.replica, partition, request.maxStalenessMs),
+          }
         : { request: partition, replica: undefined, error: located.error };
     });
     if (!request.linearizable) return this.run(slots, request, signal);
     return this.confirm(slots).then(() => this.run(slots, request, signal));
+  }
+
+  private asFollower(
+    replica: PartitionReplica,
+    { offset: at, leaderEpoch }: FetchPartition,
+    maxStalenessMs: number | undefined,
+  ): AsFollower | undefined {
+    if (maxStalenessMs === undefined) return undefined;
+    const { followers } = this;
+    return {
+      judge: () => followers.judge(replica, { at, leaderEpoch, maxStalenessMs }),
+      refusal: () => followers.refusal(replica),
+    };
   }
 
   private run(
@@ -86,7 +116,10 @@ export class BrokerFetchService implements FetchService {
     request: FetchRequest,
     signal?: AbortSignal,
   ): Promise<FetchResult> {
-    const { minBytes, maxBytes, maxWaitMs } = request;
+    const { minBytes, maxBytes, maxStalenessMs = Infinity } = request;
+    const isFollowing = slots.some((s) => s.follower && s.replica?.leaderTerm === undefined);
+    const longestMs = isFollowing ? Math.ceil(maxStalenessMs * FOLLOWER_WAIT_SHARE) : Infinity;
+    const maxWaitMs = Math.min(request.maxWaitMs, longestMs);
     this.rotation = (this.rotation + 1) % 0x1_0000;
     const firstSlot = slots.length === 0 ? 0 : this.rotation % slots.length;
     const bounds: FetchBounds = { minBytes, maxBytes, maxWaitMs, firstSlot };
@@ -127,13 +160,19 @@ export class BrokerFetchService implements FetchService {
     );
   }
 
-  /** Partitions that other brokers lead, by leader. */
-  private byLeader(partitions: readonly FetchPartition[]): Map<BrokerId, FetchPartition[]> {
+  /** Partitions that other brokers have to answer for, by leader. */
+  private byLeader(request: FetchRequest): Map<BrokerId, FetchPartition[]> {
+    const { partitions, maxStalenessMs } = request;
     const remote = new Map<BrokerId, FetchPartition[]>();
     for (const partition of partitions) {
       const located = this.locator.locate(partition);
       if (located.kind === 'unknown') continue;
-      if (located.kind === 'here' && located.replica.leaderTerm !== undefined) continue;
+      if (located.kind === 'here') {
+        const { replica } = located;
+        if (replica.leaderTerm !== undefined) continue;
+        const mayFollow = maxStalenessMs !== undefined;
+        if (mayFollow && this.followers.isCurrent(replica, maxStalenessMs)) continue;
+      }
       const leader = this.locator.otherLeader(located.groupId);
       if (leader === undefined) continue;
       const those = remote.get(leader);

@@ -4,6 +4,7 @@ import { ByteBudget } from './budget.js';
 import { DiskGuard } from './disk-guard.js';
 import { Deadlines } from './deadlines.js';
 import { BrokerFetchService } from './fetch-service.js';
+import { FollowerReads } from './follower-reads.js';
 import { PartitionLocator } from './partition-locator.js';
 import { PartitionManager } from './partition-manager.js';
 import { BrokerProduceService } from './produce-service.js';
@@ -46,7 +47,9 @@ export const createPartitionFloor: CreatePartitionFloor = (
     world,
   });
   const purgatory = new Purgatory(deadlines, LIMITS.fetchWaitersMax);
-  const fetch = new BrokerFetchService({ locator, peers, purgatory, world });
+  const { replicas } = manager;
+  const followers = new FollowerReads({ self, world, leaders, peers, replicas });
+  const fetch = new BrokerFetchService({ locator, followers, peers, purgatory, world });
   return {
     host: manager,
     produce,

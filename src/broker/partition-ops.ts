@@ -48,6 +48,13 @@ export interface GroupOffsetQuery {
   readonly at: OffsetAt;
 }
 
+/** How far a partition is committed, as a leader says whom a quorum follows. */
+export interface CommittedTo {
+  /** Whoever has applied this entry knows all that was committed when the question was asked. */
+  readonly index: LogIndex;
+  readonly leaderEpoch: Term;
+}
+
 export interface WatermarkQuery {
   readonly groupId: RaftGroupId;
   /** The answer need not be exact if it is at least this. */
@@ -81,6 +88,14 @@ export const PARTITION_OPS = {
       queries: listOf(record<WatermarkQuery>({ groupId: uint<RaftGroupId>(), wanted: uint() })),
     }),
     answers(uint<Offset>()),
+  ),
+  committedTo: peerOp(
+    'partition.committedTo',
+    record<{ timeoutMs: number; groupIds: readonly RaftGroupId[] }>({
+      timeoutMs: uint(),
+      groupIds: listOf(uint<RaftGroupId>()),
+    }),
+    answers(record<CommittedTo>({ index: uint<LogIndex>(), leaderEpoch: uint<Term>() })),
   ),
   trim: peerOp(
     'partition.trim',

@@ -20,6 +20,7 @@ import { outOfRange, LogReader } from './log-reader.js';
 import { LogTruncator, type Lane } from './log-truncator.js';
 import { findOffsetByTime, findRecord } from './offset-by-time.js';
 import { PartitionAppender } from './partition-appender.js';
+import type { CommittedTo } from './partition-ops.js';
 import { PendingCommand } from './pending-command.js';
 import type { PendingProduce, ProduceContext } from './pending-produce.js';
 import { redirect } from './redirect.js';
@@ -150,6 +151,9 @@ export class PartitionReplica implements RaftGroupOwner {
     if (this.machine.highWatermark > this.knownEnd) {
       this.knownEnd = this.machine.highWatermark;
       this.wake();
+    } else if (this.appender.term === undefined) {
+      // Readers of a follower wait until it has applied what the leader named, records or not.
+      this.wake();
     }
     this.truncator?.applied();
   }
@@ -208,6 +212,17 @@ export class PartitionReplica implements RaftGroupOwner {
 
   stopWaiting(waiter: ReplicaWaiter): void {
     this.waiters.delete(waiter);
+  }
+
+  /** Whoever waits here looks again. */
+  wake(): void {
+    for (const waiter of this.waiters) waiter.progressed();
+  }
+
+  /** As the leader: what was committed when it was asked is applied with the entry that it names. */
+  async committedTo(deadlineMs: number): Promise<CommittedTo> {
+    await this.mustLead().group.readBarrier(deadlineMs);
+    return { index: this.machine.appliedIndex, leaderEpoch: this.mustLead().term };
   }
 
   // ---- What the admin service asks ----
@@ -316,9 +331,5 @@ export class PartitionReplica implements RaftGroupOwner {
     const reader = this.logReader;
     if (term === undefined || group === undefined || reader === undefined) throw this.redirect();
     return { term, group, reader };
-  }
-
-  private wake(): void {
-    for (const waiter of this.waiters) waiter.progressed();
   }
 }

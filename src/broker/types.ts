@@ -137,6 +137,11 @@ export interface FetchRequest {
   readonly maxWaitMs: number;
   readonly linearizable: boolean;
   readonly allowForward: boolean;
+  /**
+   * Also followers may answer, if they know how far the partition was committed at most so long ago,
+   * and have got that far. Undefined: only leaders. Without effect on a linearizable fetch.
+   */
+  readonly maxStalenessMs?: number | undefined;
 }
 
 export interface FetchedPartition {

@@ -168,6 +168,12 @@ export class ClusterView {
     return this.topics.get(topic)?.leaders.get(partition);
   }
 
+  /** The brokers with a replica of the partition, as last heard; none: not heard yet. */
+  replicas(topic: string, partition: number): readonly BrokerInfo[] {
+    const ids = this.topics.get(topic)?.info.partitions[partition]?.replicas ?? [];
+    return this.brokers.filter(({ id }) => ids.includes(id));
+  }
+
   /** Takes a hint from a NOT_LEADER answer. True if it names a later leadership than known. */
   learn(topic: string, partition: number, hint: LeaderHint | undefined): boolean {
     if (hint === undefined || hint.brokerId === 0 || hint.port === 0) return false;

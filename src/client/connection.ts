@@ -57,6 +57,9 @@ export interface FetchCall {
   readonly partitions: readonly FetchPosition[];
   readonly maxBytes: number;
   readonly maxWaitMs: number;
+  /** Replicas that do not lead may answer, if they are no further behind than maxStalenessMs. */
+  readonly allowFollower?: boolean;
+  readonly maxStalenessMs?: number;
 }
 
 export interface FetchedPartition {

@@ -69,6 +69,7 @@ export class FetchFailures {
     failedOnceMore(cursor, error);
     switch (error.code) {
       case 'NOT_LEADER':
+      case 'STALE_REPLICA':
         // Learned of a later leadership: there at once (epochs only rise, so this cannot go round).
         if (this.deps.view.learn(cursor.topic, cursor.partition, error.facts.leader)) return;
         this.seekLeader(cursor);

@@ -12,10 +12,11 @@ import {
 } from './connection.js';
 import { FetchFailures } from './fetch-failures.js';
 import { LeaderStreams, type LeaderShare } from './leader-streams.js';
+import { NearestReplicas, type NearestOptions } from './nearest-replicas.js';
 import type { LeaderStream, PartitionCursor } from './partition-cursor.js';
 import { Prefetched } from './prefetched.js';
 import type { OutOfRangePolicy } from './read-options.js';
-import type { BrokerAddress, TopicPartition } from './types.js';
+import type { TopicPartition } from './types.js';
 
 export interface FetcherOptions {
   /** Bytes fetched ahead of the application, over all partitions. */
@@ -25,6 +26,8 @@ export interface FetcherOptions {
   /** Give up a partition that could not be read for this long. */
   readonly unavailableTimeoutMs: number | undefined;
   readonly management: Management | undefined;
+  /** Undefined: leaders alone are read from. */
+  readonly nearest: NearestOptions | undefined;
 }
 
 /** Others say what is read: having nothing to read is no end, and a deleted topic is their affair. */
@@ -41,11 +44,13 @@ export interface FetcherDeps {
 }
 
 const SWEEP_MS = 250;
+/** A replica that says nothing of a partition for so long is not waited for any more. */
+const FOLLOWER_SILENCE_MS = 3_000;
 const GONE: ReadonlySet<ErrorCode> = new Set(['UNKNOWN_TOPIC', 'UNKNOWN_PARTITION']);
 
 /**
- * Keeps one fetch stream per leader for the cursors it is given, follows leaders, and holds the
- * batches until they are taken. When the application is slow the streams are paused, and HTTP/2 flow
+ * Keeps one fetch stream per broker for the cursors it is given, follows leaders (or reads the nearest
+ * replicas, from which it falls back to the leaders), and holds the batches until they are taken. When the application is slow the streams are paused, and HTTP/2 flow
  * control holds the brokers back.
  */
 export class Fetcher {
@@ -55,6 +60,7 @@ export class Fetcher {
   private readonly streams: LeaderStreams;
   private readonly prefetched = new Prefetched();
   private readonly failures: FetchFailures;
+  private readonly nearest: NearestReplicas | undefined;
   private readonly unlisten: Cancel;
   private isHeldBack = false;
   private isDue = false;
@@ -74,6 +80,7 @@ export class Fetcher {
       transport: deps.transport,
       prefetchBytesMax: options.prefetchBytesMax,
       partitionBytesMax: options.partitionBytesMax,
+      maxStalenessMs: options.nearest?.maxStalenessMs,
       received: (stream, fetched) => this.received(stream, fetched),
       fell: (stream, error) => this.fell(stream, error),
     });
@@ -82,6 +89,11 @@ export class Fetcher {
       fail: (cursor, error) => this.fail(cursor, error),
       changed: () => this.schedule(),
     });
+    if (options.nearest !== undefined) {
+      const { world, view } = deps;
+      const changed = (): void => this.schedule();
+      this.nearest = new NearestReplicas(options.nearest, { world, view, changed });
+    }
     this.unlisten = deps.view.onChange({
       leaderChanged: (topic, partition) => {
         const cursor = this.cursors.get(partitionKey(topic, partition));
@@ -245,6 +257,7 @@ export class Fetcher {
     this.unlisten();
     this.sweeper?.();
     this.retryTimer?.();
+    this.nearest?.close();
     this.streams.close();
     for (const cursor of this.cursors.values()) {
       this.deps.view.settle(cursor.topic, cursor.partition);
@@ -269,6 +282,7 @@ export class Fetcher {
   /** Takes a cursor off its stream and forgets what was fetched ahead for it. */
   private drop(cursor: PartitionCursor): void {
     this.leave(cursor);
+    this.nearest?.forget(cursor);
     cursor.generation += 1;
     this.prefetched.forget(cursor);
     this.deps.view.settle(cursor.topic, cursor.partition);
@@ -320,13 +334,18 @@ export class Fetcher {
         retryAtMs = Math.min(retryAtMs, cursor.notBeforeMs);
         continue;
       }
-      const leader = this.deps.view.leader(cursor.topic, cursor.partition);
-      if (leader === undefined) {
+      const near = this.nearest?.choose(cursor);
+      const address = near ?? this.deps.view.leader(cursor.topic, cursor.partition)?.address;
+      if (address === undefined) {
         this.deps.view.seek(cursor.topic, cursor.partition, -1);
         continue;
       }
-      const key = addressKey(leader.address);
-      const share = shares.get(key) ?? { address: leader.address, cursors: [] };
+      const key = addressKey(address);
+      const { stream } = cursor;
+      // Whoever served it before may well go on doing so.
+      const isElsewhere = stream !== undefined && addressKey(stream.address) !== key;
+      if (isElsewhere && this.nearest !== undefined) this.leave(cursor);
+      const share = shares.get(key) ?? { address, cursors: [] };
       share.cursors.push(cursor);
       shares.set(key, share);
     }
@@ -351,24 +370,47 @@ export class Fetcher {
       if (part.error !== undefined) {
         // The broker has ended its part of the stream.
         cursor.stream = undefined;
+        if (this.fellBack(cursor, stream, part.error)) continue;
         this.failures.refused(cursor, part.error);
       } else {
-        this.takeIn(cursor, part, stream.address);
+        this.takeIn(cursor, part, stream);
       }
     }
     this.regulate();
     this.wake();
   }
 
-  private takeIn(cursor: PartitionCursor, part: FetchedPartition, broker: BrokerAddress): void {
+  /**
+   * If it was not the leader who did not serve the partition, the leader is asked next, at once, and has
+   * the last word. False: it was the leader.
+   */
+  private fellBack(cursor: PartitionCursor, from: LeaderStream, error: BrokerError): boolean {
+    const { nearest } = this;
+    if (nearest?.isFollower(cursor, from.address) !== true) return false;
+    nearest.avoid(cursor);
+    const { topic, partition } = cursor;
+    this.deps.view.learn(topic, partition, error.facts.leader);
+    const attempt = cursor.failures + 1;
+    this.deps.view.hooks.onRetry?.({ kind: 'fetch', topic, partition, attempt, delayMs: 0, error });
+    this.schedule();
+    return true;
+  }
+
+  private takeIn(cursor: PartitionCursor, part: FetchedPartition, stream: LeaderStream): void {
+    const { address: broker } = stream;
     try {
       for (const batch of splitBatches(part.batches, this.deps.crc32c)) this.keep(cursor, batch);
     } catch (thrown) {
+      const error = BrokerError.from(thrown);
       this.leave(cursor);
-      this.failures.spoilt(cursor, BrokerError.from(thrown));
+      if (!this.fellBack(cursor, stream, error)) this.failures.spoilt(cursor, error);
       return;
     }
-    cursor.highWatermark = part.highWatermark;
+    const isFollower = this.nearest?.isFollower(cursor, broker) === true;
+    if (isFollower) this.nearest.served(cursor, broker);
+    // Replicas are not equally far: for one reader the end never goes back.
+    const knownEnd = isFollower ? cursor.highWatermark : -1;
+    cursor.highWatermark = Math.max(knownEnd, part.highWatermark);
     cursor.logStartOffset = part.logStartOffset;
     cursor.leaderEpoch = part.leaderEpoch;
     cursor.silentSinceMs = this.deps.world.clock.monotonicMs();
@@ -376,7 +418,7 @@ export class Fetcher {
     this.deps.view.hooks.onFetch?.({
       ...{ topic: cursor.topic, partition: cursor.partition, broker },
       ...{ bytes: part.batches.length, nextOffset: cursor.nextFetch },
-      highWatermark: part.highWatermark,
+      highWatermark: cursor.highWatermark,
     });
     this.deps.view.settle(cursor.topic, cursor.partition);
     if (!cursor.wantsData) {
@@ -402,7 +444,8 @@ export class Fetcher {
     for (const cursor of this.cursors.values()) {
       if (cursor.stream !== stream) continue;
       cursor.stream = undefined;
-      this.failures.unreached(cursor, error);
+      if (this.fellBack(cursor, stream, error)) this.nearest?.avoidBroker(stream.address);
+      else this.failures.unreached(cursor, error);
     }
     this.wake();
   }
@@ -413,6 +456,7 @@ export class Fetcher {
     for (const stream of this.streams.endSilent(nowMs)) {
       this.fell(stream, new BrokerError('BROKER_UNAVAILABLE', 'the broker fell silent'));
     }
+    this.leaveSilentFollowers(nowMs);
     const limit = this.options.unavailableTimeoutMs;
     if (limit === undefined || this.halted) return;
     for (const cursor of this.cursors.values()) {
@@ -428,6 +472,21 @@ export class Fetcher {
           { cause: last },
         ),
       );
+    }
+  }
+
+  /** A replica that cannot catch up says nothing of the partition while it serves others. */
+  private leaveSilentFollowers(nowMs: number): void {
+    if (this.nearest === undefined) return;
+    for (const cursor of this.cursors.values()) {
+      const { stream } = cursor;
+      const isSilent = nowMs - cursor.silentSinceMs >= FOLLOWER_SILENCE_MS;
+      if (!isSilent || !cursor.wantsData || stream === undefined) continue;
+      const text = `${cursor.topic}/${cursor.partition}: the replica says nothing`;
+      const error = new BrokerError('STALE_REPLICA', text);
+      if (!this.fellBack(cursor, stream, error)) continue;
+      this.leave(cursor);
+      cursor.silentSinceMs = nowMs;
     }
   }
 }

@@ -15,7 +15,7 @@ export interface GroupConsumerOptions<K = Uint8Array, V = Uint8Array>
   readonly pattern?: string | undefined;
   /** Makes this a static member: a restart within the session timeout moves nothing. */
   readonly instanceId?: string | undefined;
-  /** Prefer partitions with a replica in this rack. */
+  /** Where this member runs: it gets partitions with a replica there, as far as that can be. */
   readonly rack?: string | undefined;
   /** Shown to operators. */
   readonly clientId?: string | undefined;

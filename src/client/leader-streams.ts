@@ -1,9 +1,14 @@
 import type { BrokerError } from '../model/errors.js';
-import { addressKey, type ClientTransport, type FetchedPartition } from './connection.js';
+import {
+  addressKey,
+  type ClientTransport,
+  type FetchCall,
+  type FetchedPartition,
+} from './connection.js';
 import type { LeaderStream, PartitionCursor } from './partition-cursor.js';
 import type { BrokerAddress } from './types.js';
 
-/** What one leader is to be asked for. */
+/** What one leader, or the replica that is read in its place, is to be asked for. */
 export interface LeaderShare {
   readonly address: BrokerAddress;
   readonly cursors: PartitionCursor[];
@@ -14,6 +19,8 @@ export interface LeaderStreamsOptions {
   /** Of all partitions together. */
   readonly prefetchBytesMax: number;
   readonly partitionBytesMax: number;
+  /** Undefined: leaders alone answer. */
+  readonly maxStalenessMs: number | undefined;
   received(stream: LeaderStream, fetched: readonly FetchedPartition[]): void;
   /** The stream ended by itself and is none of these any more. */
   fell(stream: LeaderStream, error: BrokerError): void;
@@ -28,7 +35,7 @@ const RESPONSE_BYTES_MIN = 64 * 1024;
 /** Of the bytes to fetch ahead, one response has at most this part. */
 const RESPONSES_AHEAD = 16;
 
-/** The open fetch streams, at most one to each leader. */
+/** The open fetch streams, at most one to each broker. */
 export class LeaderStreams {
   private readonly options: LeaderStreamsOptions;
   private readonly maxBytes: number;
@@ -96,7 +103,11 @@ export class LeaderStreams {
       maxBytes: this.options.partitionBytesMax,
       leaderEpoch: c.leaderEpoch,
     }));
-    const call = { partitions, maxBytes: this.maxBytes, maxWaitMs: MAX_WAIT_MS };
+    const { maxStalenessMs } = this.options;
+    const call: FetchCall = {
+      ...{ partitions, maxBytes: this.maxBytes, maxWaitMs: MAX_WAIT_MS },
+      ...(maxStalenessMs === undefined ? undefined : { allowFollower: true, maxStalenessMs }),
+    };
     const link = this.options.transport.openFetch(address, call, {
       response: (fetched) => this.options.received(stream, fetched),
       closed: (error) => {

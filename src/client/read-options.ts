@@ -1,7 +1,9 @@
 import { LIMITS } from '../model/limits.js';
 import { checkArgument } from './check-argument.js';
+import type { NearestOptions } from './nearest-replicas.js';
 
 export type OutOfRangePolicy = 'error' | 'beginning' | 'end';
+export type ReadFrom = 'leader' | 'nearest';
 
 /** What all consumers can be told. */
 export interface ReadOptions {
@@ -17,6 +19,15 @@ export interface ReadOptions {
   readonly unavailableTimeoutMs?: number | undefined;
   /** Of looking up offsets, commits, and joining a group. Default: 30,000. */
   readonly requestTimeoutMs?: number | undefined;
+  /**
+   * nearest: read from replicas in the same `rack`, where there are any that are not too far behind,
+   * and else from leaders. Default: leader.
+   */
+  readonly readFrom?: ReadFrom | undefined;
+  /** Where this consumer runs, as the brokers' `rack` is set. */
+  readonly rack?: string | undefined;
+  /** How far behind the nearest replica may be. Default: 5,000. */
+  readonly maxStalenessMs?: number | undefined;
   /** Does what `close` does. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -28,9 +39,25 @@ export interface ReadSettings {
   readonly partitionBytesMax: number;
   readonly unavailableTimeoutMs: number | undefined;
   readonly requestTimeoutMs: number;
+  /** Undefined: leaders alone are read from. */
+  readonly nearest: NearestOptions | undefined;
 }
 
 const MIB = 1024 * 1024;
+
+const STALENESS_MS_DEFAULT = 5_000;
+
+function nearestOf({
+  rack = '',
+  maxStalenessMs = STALENESS_MS_DEFAULT,
+}: ReadOptions): NearestOptions {
+  const { fetchStalenessMsMin: min, fetchStalenessMsMax: max } = LIMITS;
+  checkArgument(rack !== '', 'readFrom nearest needs a rack');
+  const isRight =
+    Number.isInteger(maxStalenessMs) && maxStalenessMs >= min && maxStalenessMs <= max;
+  checkArgument(isRight, `maxStalenessMs must be a whole number, ${min} to ${max}`);
+  return { rack, maxStalenessMs };
+}
 
 /** Throws INVALID_ARGUMENT, and names the option. */
 export function readSettingsOf(options: ReadOptions): ReadSettings {
@@ -40,6 +67,7 @@ export function readSettingsOf(options: ReadOptions): ReadSettings {
     partitionBytesMax: options.partitionBytesMax ?? MIB,
     unavailableTimeoutMs: options.unavailableTimeoutMs,
     requestTimeoutMs: options.requestTimeoutMs ?? 30_000,
+    nearest: options.readFrom === 'nearest' ? nearestOf(options) : undefined,
   };
   const { partitionBytesMax } = settings;
   for (const name of ['prefetchBytesMax', 'requestTimeoutMs'] as const) {

@@ -16,6 +16,8 @@ export const ERRORS = {
   INVALID_REPLICATION_FACTOR: { grpc: 3, retriable: false, outcome: 'none' },
   INVALID_CONFIG: { grpc: 3, retriable: false, outcome: 'none' },
   NOT_LEADER: { grpc: 9, retriable: true, outcome: 'none' },
+  /** A replica that may be further behind than the reader puts up with; the leader is not. */
+  STALE_REPLICA: { grpc: 9, retriable: true, outcome: 'none' },
   LEADER_UNKNOWN: { grpc: 14, retriable: true, outcome: 'none' },
   BROKER_UNAVAILABLE: { grpc: 14, retriable: true, outcome: 'none' },
   UNKNOWN_OUTCOME: { grpc: 14, retriable: true, outcome: 'unknown' },
@@ -74,7 +76,7 @@ export function isErrorCode(text: string): text is ErrorCode {
   return Object.hasOwn(ERRORS, text);
 }
 
-/** Where to go instead; carried by NOT_LEADER. */
+/** Where to go instead; carried by NOT_LEADER and STALE_REPLICA. */
 export interface LeaderHint {
   readonly brokerId: number;
   readonly host: string;

@@ -55,6 +55,9 @@ export const LIMITS = {
   fetchBytesMax: 8 * MIB,
   fetchWaitMsMax: 60_000,
   fetchWaitersMax: 100_000,
+  /** How far behind a follower may be that answers a fetch. */
+  fetchStalenessMsMin: 500,
+  fetchStalenessMsMax: 300_000,
   /** Polls that a broker has under way at other brokers, for fetches of several leaders. */
   fetchForwardsMax: 1_024,
   /** Requests and streams that one connection, of a client or between brokers, may have open. */

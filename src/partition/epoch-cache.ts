@@ -26,6 +26,11 @@ export class EpochCache {
     if (this.epochs.length > EPOCHS_MAX) this.drop(this.epochs.length - EPOCHS_MAX);
   }
 
+  /** The last that wrote a record; undefined: none is remembered. */
+  get last(): Term | undefined {
+    return this.epochs.at(-1);
+  }
+
   /** The epoch that wrote `at`; undefined below what is remembered. */
   epochOf(at: Offset): Term | undefined {
     return this.epochs[lowerBound(this.starts.length, (i) => (this.starts[i] ?? 0) <= at) - 1];

@@ -30,6 +30,8 @@ export type TestBrokerSettings = Partial<Omit<BrokerConfig, (typeof OWN_KEYS)[nu
 export interface TestClusterOptions {
   /** How many, with the ids 1, 2, … Default: 3. */
   readonly brokers?: number | undefined;
+  /** Racks that the brokers stand in, in turn. Default: none. */
+  readonly racks?: readonly string[] | undefined;
   /**
    * Of every broker, over the defaults of {@link TEST_SETTINGS}. Elections take
    * `raftTickMs * raftElectionTicks` to twice that: raise `raftTickMs` on machines that stall.
@@ -67,11 +69,11 @@ export interface ClusterPlan {
 /** Throws INVALID_ARGUMENT, naming the option. */
 export function planOf(options: TestClusterOptions): ClusterPlan {
   check(isObject(options), 'want an object of options');
-  const known = ['brokers', 'settings', 'readyWithinMs', 'log'];
+  const known = ['brokers', 'racks', 'settings', 'readyWithinMs', 'log'];
   for (const key of Object.keys(options)) {
     check(known.includes(key), `${key}: unknown option, want ${known.join(', ')}`);
   }
-  const { brokers = 3, settings = {}, readyWithinMs = 15_000, log } = options;
+  const { brokers = 3, racks = [], settings = {}, readyWithinMs = 15_000, log } = options;
   check(
     Number.isInteger(brokers) && brokers >= 1 && brokers <= BROKERS_MAX,
     `brokers: want 1 to ${BROKERS_MAX}, not ${String(brokers)}`,
@@ -81,6 +83,7 @@ export function planOf(options: TestClusterOptions): ClusterPlan {
     `readyWithinMs: want 1 to ${READY_WITHIN_MS_MAX}, not ${String(readyWithinMs)}`,
   );
   check(log === undefined || typeof log === 'function', 'log: want a function that takes a line');
+  check(Array.isArray(racks), 'racks: want a list of names');
   check(isObject(settings), 'settings: want an object');
   for (const key of OWN_KEYS) {
     check(!(key in settings), `settings.${key}: the cluster decides it itself`);
@@ -88,11 +91,17 @@ export function planOf(options: TestClusterOptions): ClusterPlan {
   for (const key of Object.keys(settings)) {
     check((CONFIG_KEYS as readonly string[]).includes(key), `settings.${key}: no such setting`);
   }
-  const configs = Array.from({ length: brokers }, (_, at) => configOf(at + 1, settings));
+  const configs = Array.from({ length: brokers }, (_, at) => {
+    const rack = racks[at % Math.max(1, racks.length)];
+    return configOf(at + 1, rack === undefined ? settings : { ...settings, rack });
+  });
   return { configs, readyWithinMs, log };
 }
 
-function configOf(brokerId: number, settings: TestBrokerSettings): BrokerConfig {
+function configOf(
+  brokerId: number,
+  settings: TestBrokerSettings & { readonly rack?: string },
+): BrokerConfig {
   const byKey = {
     ...TEST_SETTINGS,
     ...settings,

@@ -31,6 +31,7 @@ const PRODUCE_TIMEOUT_MS_DEFAULT = 30_000;
 const PARTITION_BYTES_DEFAULT = 1024 * 1024;
 /** With one batch more, it fits what gRPC clients receive unless they are told otherwise: 4 MiB. */
 const FETCH_BYTES_DEFAULT = 2 * 1024 * 1024;
+const STALENESS_MS_DEFAULT = 5_000;
 const FETCH_PARTITIONS_MAX = LIMITS.partitionsPerTopicMax;
 const TIMESTAMP_MAX = 2 ** 50;
 
@@ -143,7 +144,14 @@ export function fetchRequestFrom(wire: FetchRequest__Output): FetchRequest {
     maxWaitMs: integerIn(wire.maxWaitMs, 'max_wait_ms', 0, LIMITS.fetchWaitMsMax),
     linearizable: wire.linearizable,
     allowForward: wire.allowForward,
+    maxStalenessMs: wire.allowFollower ? stalenessFrom(wire.maxStalenessMs) : undefined,
   };
+}
+
+function stalenessFrom(ms: number): number {
+  if (ms === 0) return STALENESS_MS_DEFAULT;
+  const { fetchStalenessMsMin, fetchStalenessMsMax } = LIMITS;
+  return integerIn(ms, 'max_staleness_ms', fetchStalenessMsMin, fetchStalenessMsMax);
 }
 
 function fetchPartitionFrom(wire: FetchPartition__Output, at: number): FetchPartition {

@@ -23,6 +23,8 @@ interface ConsumeOptions extends ClusterOptions, PrintOptions {
   readonly partitions?: readonly number[];
   readonly exitAtEnd?: boolean;
   readonly maxRecords?: number;
+  readonly readFrom: 'leader' | 'nearest';
+  readonly rack?: string;
   readonly onOutOfRange: 'error' | 'beginning' | 'end';
 }
 
@@ -65,11 +67,23 @@ export function consumeCommand(io: Io): Command {
     .option('-v, --verbose', 'partition, offset, time and key before each value')
     .option('--headers', 'headers before each value')
     .option('--key-separator <text>', 'key and this before each value')
+    .addOption(
+      new Option(
+        '--read-from <who>',
+        'leader, or nearest: replicas in --rack, as long as they are not too far behind',
+      )
+        .choices(['leader', 'nearest'])
+        .default('leader'),
+    )
+    .option('--rack <rack>', "where this runs, as the brokers' rack is set")
     .option('--on-out-of-range <policy>', 'error, beginning or end', outOfRange, 'error')
     .action(async (topic: string, options: ConsumeOptions) => {
       formatOf(options);
       if (options.instanceId !== undefined && !isMember(options)) {
         throw new UsageError('--instance-id needs --group, and no --partitions');
+      }
+      if (options.readFrom === 'nearest' && (options.rack ?? '') === '') {
+        throw new UsageError('--read-from nearest needs --rack');
       }
       await consume(io, topic, options, startAt(options));
     });
@@ -115,6 +129,8 @@ function sourceOf(
 ): Consumer | GroupConsumer {
   const shared = {
     stopAtEnd: options.exitAtEnd,
+    readFrom: options.readFrom,
+    rack: options.rack,
     onOutOfRange: options.onOutOfRange,
     unavailableTimeoutMs: options.timeout,
     requestTimeoutMs: options.timeout,

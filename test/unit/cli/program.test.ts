@@ -109,6 +109,12 @@ describe('millrace, the command line', () => {
       /keys of its own/,
     ],
     ['two formats to read', ['produce', 'x', '--raw', '--format', 'json'], /exclude each other/],
+    [
+      'a nearest replica without a rack',
+      ['consume', 'x', '--read-from', 'nearest'],
+      /needs --rack/,
+    ],
+    ['an unknown place to read from', ['consume', 'x', '--read-from', 'moon'], /leader, nearest/],
     ['an unknown format', ['consume', 'x', '--format', 'xml'], /ndjson/],
     ['two formats to print', ['consume', 'x', '--json', '--format', 'json'], /exclude each other/],
     ['headers beside JSON', ['consume', 'x', '--format', 'ndjson', '--headers'], /--format text/],

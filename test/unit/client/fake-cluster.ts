@@ -82,12 +82,20 @@ export class FakeCluster implements ClientTransport, MembershipHost {
   readonly partitions: FakePartition[];
   readonly brokers: number;
   readonly down = new Set<number>();
+  /** Said to be out of service. */
+  readonly fenced = new Set<number>();
   readonly produced: ProduceCall[] = [];
   readonly fetches: FetchCall[] = [];
   readonly openFetches = new Set<FakeFetchLink>();
   fate: (call: ProduceCall, broker: number) => Fate = () => ({ kind: 'serve' });
   /** What the next reads of a partition are answered, one each. */
   readonly readRefusals: BrokerError[] = [];
+  /** Up to where a follower has the partition, or why it does not serve it. Undefined: no follower does. */
+  onFollow: ((broker: number, partition: number) => number | BrokerError) | undefined;
+  /** Racks of the brokers, from the first on. */
+  racks: readonly string[] = [];
+  /** Brokers that have replicas of all partitions. */
+  replicas: readonly number[] = [1, 2, 3];
   /** Overrides an administrative call. */
   onCall: (method: string, request: unknown, broker: number) => unknown = () => undefined;
   calls: string[] = [];
@@ -221,8 +229,8 @@ export class FakeCluster implements ClientTransport, MembershipHost {
         id: i + 1,
         host: 'b',
         port: i + 1,
-        rack: '',
-        isFenced: false,
+        rack: this.racks[i] ?? '',
+        isFenced: this.fenced.has(i + 1),
         peerHost: '',
         peerPort: 0,
         httpPort: 0,
@@ -233,7 +241,7 @@ export class FakeCluster implements ClientTransport, MembershipHost {
           topicId: this.topicId,
           partitions: this.partitions.map((p, partition) => ({
             partition,
-            replicas: [1, 2, 3],
+            replicas: this.replicas,
             leader: this.down.has(p.leader) ? undefined : p.leader,
             leaderEpoch: p.epoch,
           })),
@@ -490,6 +498,7 @@ class FakeProduceLink implements ProduceLink {
 /** Sends whole batches from where each partition stands, as long as it is not paused. */
 class FakeFetchLink implements FetchLink {
   readonly broker: number;
+  private readonly allowsFollower: boolean;
   private readonly cluster: FakeCluster;
   private readonly world: VirtualWorld;
   private readonly handlers: FetchHandlers;
@@ -507,6 +516,7 @@ class FakeFetchLink implements FetchLink {
     this.cluster = cluster;
     this.world = world;
     this.broker = broker;
+    this.allowsFollower = call.allowFollower === true;
     this.handlers = handlers;
     this.positions = new Map(call.partitions.map((p) => [p.partition, { ...p }]));
     world.timers.after(1, () => {
@@ -551,6 +561,7 @@ class FakeFetchLink implements FetchLink {
     const fetched: FetchedPartition[] = [];
     for (const [p, at] of [...this.positions]) {
       const part = this.read(p, at);
+      if (part === undefined) continue;
       if (part.error !== undefined) this.positions.delete(p);
       if (isHeartbeat || part.error !== undefined || part.batches.length > 0) fetched.push(part);
     }
@@ -559,13 +570,20 @@ class FakeFetchLink implements FetchLink {
     if (fetched.some((f) => f.batches.length > 0)) this.poke();
   }
 
-  private read(p: number, at: FetchPosition & { offset: number }): FetchedPartition {
+  private read(p: number, at: FetchPosition & { offset: number }): FetchedPartition | undefined {
     const partition = this.cluster.partition(p);
+    const { onFollow } = this.cluster;
+    const isFollowing =
+      partition.leader !== this.broker && this.allowsFollower && onFollow !== undefined;
+    const follows = isFollowing ? onFollow(this.broker, p) : partition.end;
+    const end = typeof follows === 'number' ? follows : partition.end;
+    // A follower says nothing of what is beyond its end.
+    if (isFollowing && typeof follows === 'number' && at.offset > end) return undefined;
     const base = {
       topic: at.topic,
       partition: p,
       batches: new Uint8Array(),
-      highWatermark: partition.end,
+      highWatermark: end,
       logStartOffset: partition.logStart,
       leaderEpoch: partition.epoch,
       nextOffset: at.offset,
@@ -575,7 +593,8 @@ class FakeFetchLink implements FetchLink {
     if (this.cluster.isDeleted) {
       return { ...base, error: new BrokerError('UNKNOWN_TOPIC', 'gone') };
     }
-    if (partition.leader !== this.broker) {
+    if (typeof follows !== 'number') return { ...base, error: follows };
+    if (partition.leader !== this.broker && !isFollowing) {
       return { ...base, error: this.cluster.notLeader(partition) };
     }
     if (at.offset > partition.end || at.offset < partition.logStart) {
@@ -587,6 +606,7 @@ class FakeFetchLink implements FetchLink {
       const header = readBatchHeader(bytes);
       const next = header.baseOffset + header.lastOffsetDelta + 1;
       if (next <= at.offset) continue;
+      if (next > end) break;
       taken.push(bytes);
       at.offset = next;
       if (taken.length === 2) break;

@@ -9,6 +9,8 @@ export interface FetchRequest {
   'maxWaitMs'?: (number);
   'linearizable'?: (boolean);
   'allowForward'?: (boolean);
+  'allowFollower'?: (boolean);
+  'maxStalenessMs'?: (number);
 }
 
 export interface FetchRequest__Output {
@@ -18,4 +20,6 @@ export interface FetchRequest__Output {
   'maxWaitMs': (number);
   'linearizable': (boolean);
   'allowForward': (boolean);
+  'allowFollower': (boolean);
+  'maxStalenessMs': (number);
 }
