@@ -9,7 +9,7 @@ describe('options of a test cluster', () => {
     ['too many brokers', { brokers: 16 }, /brokers: want 1 to 15, not 16/],
     ['half a broker', { brokers: 2.5 }, /brokers: want 1 to 15, not 2\.5/],
     ['brokers as text', { brokers: '3' }, /brokers: want 1 to 15/],
-    ['an unknown option', { broker: 3 }, /broker: unknown option, want brokers, settings/],
+    ['an unknown option', { broker: 3 }, /broker: unknown option, want brokers, racks/],
     ['an unknown setting', { settings: { raftTick: 3 } }, /settings\.raftTick: no such setting/],
     ['a bad value', { settings: { raftTickMs: 1 } }, /settings\.raftTickMs: .*>=5.*in settings/],
     ['a bad type', { settings: { reflection: 'no' } }, /settings\.reflection: .*boolean/],
