@@ -143,6 +143,8 @@ export interface AlterTopicRequest {
 export type OffsetAt =
   | { readonly kind: 'earliest' }
   | { readonly kind: 'latest' }
+  /** A record with the highest timestamp. */
+  | { readonly kind: 'maxTimestamp' }
   | { readonly kind: 'timestamp'; readonly timestampMs: number }
   /** The first record at or after an offset: for its time. */
   | { readonly kind: 'record'; readonly offset: number };

@@ -4,6 +4,7 @@ import { BrokerError } from '../model/errors.js';
 import { logIndex, offset, type LogIndex, type Offset } from '../model/ids.js';
 import type { LogEntry } from '../model/log-entry.js';
 import { readBatchHeader, type RecordBatchHeader } from '../model/record-batch.js';
+import type { IndexSpan } from '../partition/offset-index.js';
 import type { PartitionState } from '../partition/partition-state.js';
 import { PrefixTruncatedError } from '../ports/log-store.js';
 
@@ -108,16 +109,23 @@ export class LogReader {
     for (;;) {
       const span = this.state.index.spanOfTime(timestamp, start);
       if (span === undefined) return undefined;
-      const found = await this.findInSpan(timestamp, start, span);
+      const isThatLate = (header: RecordBatchHeader): boolean => header.maxTimestamp >= timestamp;
+      const found = await this.findInSpan(span, start, isThatLate);
       if (found !== undefined) return found;
       start = span.endOffset;
     }
   }
 
-  private async findInSpan(
-    timestamp: number,
-    start: Offset,
+  /** Spans that end above `from`, from the oldest on. */
+  spansFrom(from: Offset): IndexSpan[] {
+    return [...this.state.index.spans()].filter(({ endOffset }) => endOffset > from);
+  }
+
+  /** The first batch of a span that ends above `start` and is the one that is looked for. */
+  async findInSpan(
     span: { readonly index: LogIndex; readonly endOffset: Offset },
+    start: Offset,
+    isIt: (header: RecordBatchHeader, batch: Uint8Array) => boolean,
   ): Promise<{ readonly header: RecordBatchHeader; readonly batch: Uint8Array } | undefined> {
     let at = this.readable(span.index);
     const last = this.state.appliedIndex;
@@ -142,7 +150,7 @@ export class LogReader {
         if (header.baseOffset >= span.endOffset) return undefined;
         const from = Math.max(start, this.state.logStartOffset);
         const isIn = header.baseOffset + header.lastOffsetDelta >= from;
-        if (isIn && header.maxTimestamp >= timestamp) return { header, batch: entry.payload };
+        if (isIn && isIt(header, entry.payload)) return { header, batch: entry.payload };
       }
     }
     return undefined;

@@ -40,6 +40,49 @@ export function findRecord(reader: LogReader, from: Offset): Promise<TimedOffset
   return findOffsetByTime(reader, Number.MIN_SAFE_INTEGER, from);
 }
 
+/**
+ * A record at or above `from` of which no other has a higher timestamp. Few spans are read: those
+ * whose own highest time can still be the highest of all.
+ */
+export async function findHighestTime(reader: LogReader, from: Offset): Promise<TimedOffset> {
+  let best: TimedOffset = { offset: -1, timestampMs: -1 };
+  const spans = reader.spansFrom(from);
+  spans.sort((a, b) => b.maxTimestamp - a.maxTimestamp || a.offset - b.offset);
+  for (const span of spans) {
+    if (best.offset >= 0 && span.maxTimestamp <= best.timestampMs) break;
+    await reader.findInSpan(span, from, (header, batch) => {
+      if (best.offset >= 0 && header.maxTimestamp <= best.timestampMs) return false;
+      const highest = highestInBatch(header, batch, from);
+      const isHigher = best.offset < 0 || (highest?.timestampMs ?? -Infinity) > best.timestampMs;
+      if (highest !== undefined && isHigher) best = highest;
+      return false;
+    });
+  }
+  return best;
+}
+
+/** The first of its records at or above `from` with the highest time; a compressed batch is not read. */
+function highestInBatch(
+  header: RecordBatchHeader,
+  batch: Uint8Array,
+  from: Offset,
+): TimedOffset | undefined {
+  const unread = { offset: Math.max(header.baseOffset, from), timestampMs: header.maxTimestamp };
+  if ((header.attributes & (ATTRIBUTE_LOG_APPEND_TIME | ATTRIBUTE_CODEC_MASK)) !== 0) return unread;
+  const records = new RecordReader(header, batch.subarray(BATCH_HEADER_BYTES));
+  let highest: TimedOffset | undefined;
+  try {
+    for (let record = records.next(); record !== undefined; record = records.next()) {
+      const { offset, timestampMs } = record;
+      if (offset < from || timestampMs <= (highest?.timestampMs ?? -Infinity)) continue;
+      highest = { offset, timestampMs };
+    }
+  } catch {
+    return unread;
+  }
+  return highest;
+}
+
 function findInBatch(
   header: RecordBatchHeader,
   batch: Uint8Array,

@@ -28,7 +28,7 @@ const facts = record<PartitionFacts>({
   sizeBytes: uint(),
 });
 
-const AT_CODES = { earliest: 0, latest: 1, timestamp: 2, record: 3 } as const;
+const AT_CODES = { earliest: 0, latest: 1, timestamp: 2, record: 3, maxTimestamp: 4 } as const;
 const offsetAt: Codec<OffsetAt> = {
   write(w, at) {
     w.u8(AT_CODES[at.kind]);
@@ -39,6 +39,7 @@ const offsetAt: Codec<OffsetAt> = {
     const code = r.u8();
     if (code === AT_CODES.timestamp) return { kind: 'timestamp', timestampMs: r.i64() };
     if (code === AT_CODES.record) return { kind: 'record', offset: r.uvarint() };
+    if (code === AT_CODES.maxTimestamp) return { kind: 'maxTimestamp' };
     return { kind: code === AT_CODES.earliest ? 'earliest' : 'latest' };
   },
 };

@@ -18,7 +18,7 @@ import { CommitSamples, describePartition } from './describe-partition.js';
 import type { DiskGuard } from './disk-guard.js';
 import { outOfRange, LogReader } from './log-reader.js';
 import { LogTruncator, type Lane } from './log-truncator.js';
-import { findOffsetByTime, findRecord } from './offset-by-time.js';
+import { findHighestTime, findOffsetByTime, findRecord } from './offset-by-time.js';
 import { PartitionAppender } from './partition-appender.js';
 import type { CommittedTo } from './partition-ops.js';
 import { PendingCommand } from './pending-command.js';
@@ -252,6 +252,9 @@ export class PartitionReplica implements RaftGroupOwner {
     if (at.kind === 'earliest')
       return { offset: logStartOffset, timestampMs: -1, leaderEpoch: term };
     if (at.kind === 'latest') return { offset: highWatermark, timestampMs: -1, leaderEpoch: term };
+    if (at.kind === 'maxTimestamp') {
+      return { ...(await findHighestTime(reader, logStartOffset)), leaderEpoch: term };
+    }
     const found =
       at.kind === 'record'
         ? await findRecord(reader, offset(Math.max(at.offset, logStartOffset)))

@@ -308,6 +308,7 @@ function placeOf({ topic, partition }: TopicPartition): TopicPartition {
 function queryOf({ at, ...place }: OffsetQuery): WireOffsetQuery {
   if (at === 'earliest') return { ...placeOf(place), earliest: true };
   if (at === 'latest') return { ...placeOf(place), latest: true };
+  if (at === 'maxTimestamp') return { ...placeOf(place), maxTimestamp: true };
   return { ...placeOf(place), timestampMs: int64(at.timestampMs, 'timestampMs') };
 }
 

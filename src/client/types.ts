@@ -142,7 +142,11 @@ export interface AlterTopicRequest {
   readonly unset?: readonly string[] | undefined;
 }
 
-export type OffsetAt = 'earliest' | 'latest' | { readonly timestampMs: number };
+/**
+ * The first offset, the end, a record with the highest timestamp of all, or the first record that is not
+ * older than a time.
+ */
+export type OffsetAt = 'earliest' | 'latest' | 'maxTimestamp' | { readonly timestampMs: number };
 
 export interface OffsetQuery extends TopicPartition {
   readonly at: OffsetAt;
@@ -150,7 +154,7 @@ export interface OffsetQuery extends TopicPartition {
 
 export interface OffsetAnswer extends TopicPartition {
   readonly error: BrokerError | undefined;
-  /** Undefined: no record is that late. */
+  /** Undefined: no record is that late, or for maxTimestamp, there is none. */
   readonly offset: number | undefined;
   readonly timestampMs: number | undefined;
   readonly leaderEpoch: number;

@@ -107,12 +107,16 @@ export function offsetQueriesFrom(wire: ListOffsetsRequest__Output): readonly Of
 function offsetAtFrom(query: OffsetQuery__Output, i: number): OffsetAt {
   if (query.at === 'earliest' && query.earliest === true) return { kind: 'earliest' };
   if (query.at === 'latest' && query.latest === true) return { kind: 'latest' };
+  if (query.at === 'maxTimestamp' && query.maxTimestamp === true) return { kind: 'maxTimestamp' };
   if (query.at === 'timestampMs' && query.timestampMs !== undefined) {
     const field = `queries[${i}].timestamp_ms`;
     const timestampMs = integerIn(query.timestampMs, field, Number.MIN_SAFE_INTEGER);
     return { kind: 'timestamp', timestampMs };
   }
-  throw invalid(`queries[${i}].at`, 'none of timestamp_ms, earliest and latest is set');
+  throw invalid(
+    `queries[${i}].at`,
+    'none of timestamp_ms, earliest, latest and max_timestamp is set',
+  );
 }
 
 export function groupFrom(wire: { readonly group: string }): string {

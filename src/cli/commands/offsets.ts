@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { MillraceClient, OffsetAt } from '../../client/index.js';
+import type { MillraceClient, OffsetAnswer, OffsetAt } from '../../client/index.js';
 import { CommandError, UsageError, table, type Io } from '../io.js';
 import {
   COUNT_MAX,
@@ -13,6 +13,7 @@ import {
 
 interface OffsetsOptions extends ClusterOptions {
   readonly at?: number;
+  readonly maxTimestamp?: boolean;
   readonly group?: string;
   readonly commit?: Readonly<Record<string, string>>;
 }
@@ -22,6 +23,8 @@ interface Row {
   readonly start: number;
   readonly end: number;
   readonly at?: number | undefined;
+  /** Offset and time of a record of which none is later. */
+  readonly maxTimestamp?: { readonly offset: number; readonly timestampMs: number } | undefined;
   readonly committed?: number | undefined;
   readonly lag?: number | undefined;
 }
@@ -31,6 +34,7 @@ export function offsetsCommand(io: Io): Command {
   return clusterCommand('offsets', 'start, end and committed offsets of every partition')
     .argument('<topic>')
     .option('--at <time>', 'also the first offset at or after a time', timestamp)
+    .option('--max-timestamp', 'also a record with the highest timestamp')
     .option('-g, --group <group>', "also a consumer group's committed offsets and lag")
     .option('--commit <partition=offset>', 'commit for --group; may be repeated', keyValue)
     .action(async (topic: string, options: OffsetsOptions) => {
@@ -50,6 +54,7 @@ export function offsetsCommand(io: Io): Command {
         const rows = await gather(client, topic, options);
         const head = ['PARTITION', 'START', 'END', 'RECORDS'];
         if (options.at !== undefined) head.push('AT');
+        if (options.maxTimestamp === true) head.push('LATEST', 'ITS TIME');
         if (options.group !== undefined) head.push('COMMITTED', 'LAG');
         out.result({ topic, group: options.group, partitions: rows }, () =>
           table(
@@ -57,6 +62,10 @@ export function offsetsCommand(io: Io): Command {
             rows.map((r) => {
               const cells: unknown[] = [r.partition, r.start, r.end, r.end - r.start];
               if (options.at !== undefined) cells.push(r.at);
+              if (options.maxTimestamp === true) {
+                const { offset, timestampMs } = r.maxTimestamp ?? {};
+                cells.push(offset, timestampMs && new Date(timestampMs).toISOString());
+              }
               if (options.group !== undefined) cells.push(r.committed, r.lag);
               return cells;
             }),
@@ -76,14 +85,17 @@ async function gather(
   if (info === undefined) throw new CommandError(`topic ${topic} does not exist`);
   if (info.error !== undefined) throw info.error;
   const partitions = info.partitions.map(({ partition }) => ({ topic, partition }));
-  const ask = async (at: OffsetAt): Promise<Map<number, number | undefined>> => {
+  const answersTo = async (at: OffsetAt): Promise<readonly OffsetAnswer[]> => {
     const answers = await client.admin.listOffsets(partitions.map((p) => ({ ...p, at })));
     for (const { error } of answers) if (error !== undefined) throw error;
-    return new Map(answers.map((a) => [a.partition, a.offset]));
+    return answers;
   };
+  const ask = async (at: OffsetAt): Promise<Map<number, number | undefined>> =>
+    new Map((await answersTo(at)).map((a) => [a.partition, a.offset]));
   const starts = await ask('earliest');
   const ends = await ask('latest');
   const atTime = options.at === undefined ? undefined : await ask({ timestampMs: options.at });
+  const latest = options.maxTimestamp === true ? await answersTo('maxTimestamp') : [];
   const { group } = options;
   const committed = group === undefined ? [] : await client.admin.fetchOffsets(group, partitions);
   return partitions.map(({ partition }) => {
@@ -94,10 +106,16 @@ async function gather(
       start: starts.get(partition) ?? 0,
       end,
       at: atTime?.get(partition),
+      maxTimestamp: recordOf(latest.find((a) => a.partition === partition)),
       committed: own,
       lag: own === undefined ? undefined : end - own,
     };
   });
+}
+
+function recordOf(answer: OffsetAnswer | undefined): Row['maxTimestamp'] {
+  const { offset, timestampMs } = answer ?? {};
+  return offset === undefined || timestampMs === undefined ? undefined : { offset, timestampMs };
 }
 
 function mustBeWhole(text: string, max: number): number {

@@ -112,6 +112,8 @@ describe('millrace on this machine', function () {
     expect(linesOf(back.out)).to.deep.equal(linesOf(bytes));
     const { partitions } = (await json('offsets', 'many')) as { partitions: { end: number }[] };
     expect(partitions.filter((p) => p.end > 0).length).to.be.above(8);
+    const table = await millrace('offsets', 'many', '--max-timestamp');
+    expect(table.out.toString()).to.match(/LATEST +ITS TIME\n.*\d+ +\d{4}-\d\d-\d\dT/);
   });
 
   it('appends at the expected offset, all of the input or nothing', async () => {

@@ -62,6 +62,10 @@ describe('the client against a real cluster', function () {
       [undefined, 'ff000a', [], 1_700_000_000_005],
       ['', undefined, [], 1_699_999_999_999],
     ]);
+    const [highest] = await client.admin.listOffsets([
+      { topic: 'fields', partition: 0, at: 'maxTimestamp' },
+    ]);
+    expect(highest).to.include({ offset: 1, timestampMs: 1_700_000_000_005, error: undefined });
     const late = { from: { timestampMs: 1_700_000_000_003 }, stopAtEnd: true };
     expect(await valuesOf(client.consumer({ topic: 'fields', ...late }))).to.have.length(2);
   });

@@ -153,6 +153,28 @@ describe('PartitionHost', () => {
       expect(looked).to.equal(2);
     });
 
+    it('finds a record with the highest time, and reads no more of the log than it must', async () => {
+      const highest = async (): Promise<[number, number]> => {
+        const options = { linearizable: false, ...WAIT };
+        const at = { kind: 'maxTimestamp' } as const;
+        const found = await fixture.floor.host.listOffset(group.id, at, options);
+        return [found.offset, found.timestampMs];
+      };
+      expect(await highest(), 'of nothing').to.deep.equal([-1, -1]);
+      for (const timestampMs of [1_000, 3_000, 9_000, 2_000, 5_000])
+        fill(1, { timestampMs, valueBytes: 300_000 });
+      expect(await highest()).to.deep.equal([5, 9_001]);
+      expect(group.reads, 'one span of several').to.be.below(4);
+      await trim(5);
+      expect(await highest(), 'still there').to.deep.equal([5, 9_001]);
+      await trim(6);
+      expect(await highest()).to.deep.equal([9, 5_001]);
+      await trim(9);
+      expect(await highest()).to.deep.equal([9, 5_001]);
+      await trim(10);
+      expect(await highest()).to.deep.equal([-1, -1]);
+    });
+
     it('says append time for a topic that has it', async () => {
       await fixture.open(0, { timestampType: 'append' });
       fill(1, { timestampMs: 5 });

@@ -329,7 +329,9 @@ export class FakeCluster implements ClientTransport, MembershipHost {
               ? this.partition(partition).logStart
               : at === 'latest'
                 ? this.partition(partition).end
-                : this.offsetAt(partition, at.timestampMs),
+                : at === 'maxTimestamp'
+                  ? undefined
+                  : this.offsetAt(partition, at.timestampMs),
           timestampMs: undefined,
           leaderEpoch: 1,
         }));

@@ -8,7 +8,8 @@ export interface OffsetQuery {
   'timestampMs'?: (number | string | Long);
   'earliest'?: (boolean);
   'latest'?: (boolean);
-  'at'?: "timestampMs"|"earliest"|"latest";
+  'maxTimestamp'?: (boolean);
+  'at'?: "timestampMs"|"earliest"|"latest"|"maxTimestamp";
 }
 
 export interface OffsetQuery__Output {
@@ -17,5 +18,6 @@ export interface OffsetQuery__Output {
   'timestampMs'?: (number);
   'earliest'?: (boolean);
   'latest'?: (boolean);
-  'at'?: "timestampMs"|"earliest"|"latest";
+  'maxTimestamp'?: (boolean);
+  'at'?: "timestampMs"|"earliest"|"latest"|"maxTimestamp";
 }
