@@ -27,6 +27,8 @@ export class ScriptCluster {
     readonly brokers: number;
     /** Clients and peers reach a broker's port at the port this gives: a proxy stands there. */
     readonly seenThrough?: (port: number) => Promise<number>;
+    /** The same for clients alone: peers reach each other directly. */
+    readonly clientsThrough?: (port: number) => Promise<number>;
     readonly config?: Readonly<Record<string, unknown>>;
     readonly dir?: string;
     readonly nodeArgs?: readonly string[];
@@ -40,8 +42,9 @@ export class ScriptCluster {
       http: free[i * 3 + 2] ?? 0,
     }));
     const seen = options.seenThrough ?? ((port: number) => Promise.resolve(port));
+    const seenByClients = options.clientsThrough ?? seen;
     const advertised = await Promise.all(
-      ports.map(async (p) => ({ client: await seen(p.client), peer: await seen(p.peer) })),
+      ports.map(async (p) => ({ client: await seenByClients(p.client), peer: await seen(p.peer) })),
     );
     const founders = advertised.map((p, i) => ({ id: i + 1, host: '127.0.0.1', peerPort: p.peer }));
     const brokers = ports.map(
