@@ -25,6 +25,7 @@ import type {
   AddPartitionsResult,
   AdminService,
   AlterTopicRequest,
+  AlterTopicResult,
   BrokerDescription,
   CallOptions,
   CommittedOffset,
@@ -203,6 +204,8 @@ export class ClusterAdmin implements AdminService {
       topicId: found.id,
       config: found.config,
       effectiveConfig: effectiveTopicConfig(found.config),
+      configVersion: found.configVersion,
+      configHistory: found.configHistory,
       partitions: found.partitions.map(({ partition, groupId, replicas }) => ({
         partition,
         groupId,
@@ -212,18 +215,15 @@ export class ClusterAdmin implements AdminService {
     };
   }
 
-  async alterTopic(
-    request: AlterTopicRequest,
-    options: CallOptions,
-  ): Promise<ReadonlyMap<string, string>> {
+  async alterTopic(request: AlterTopicRequest, options: CallOptions): Promise<AlterTopicResult> {
     const deadline = this.#deadline(options, undefined);
-    const { index, config } = await this.#deps.link.call(
+    const { index, ...altered } = await this.#deps.link.call(
       'alterTopic',
       request,
       deadline.remainingMs(),
     );
     await this.#follow(index, deadline);
-    return config;
+    return altered;
   }
 
   async moveReplicas(request: MoveReplicasRequest, options: CallOptions): Promise<void> {
@@ -410,6 +410,7 @@ export class ClusterAdmin implements AdminService {
       topic: name,
       topicId: topic.id,
       config: topic.config,
+      configVersion: topic.configVersion,
       partitions: topic.partitions.map(({ partition, replicas, groupId }) => {
         const known = this.#deps.leaders.leaderOf(groupId);
         return { partition, replicas, leader: known?.leader, leaderEpoch: known?.term };

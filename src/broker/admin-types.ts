@@ -1,3 +1,4 @@
+import type { ConfigChange } from '../metadata/config-history.js';
 import type { BrokerAddress } from '../metadata/image.js';
 import type { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, Offset, RaftGroupId, Term, TopicId } from '../model/ids.js';
@@ -26,6 +27,7 @@ export type TopicMetadata =
       readonly topicId: TopicId;
       readonly partitions: readonly PartitionMetadata[];
       readonly config: ReadonlyMap<string, string>;
+      readonly configVersion: LogIndex;
       readonly error?: undefined;
     }
   | { readonly topic: string; readonly error: BrokerError };
@@ -131,6 +133,8 @@ export interface DescribeTopicResult {
   readonly topicId: TopicId;
   readonly config: ReadonlyMap<string, string>;
   readonly effectiveConfig: ReadonlyMap<string, string>;
+  readonly configVersion: LogIndex;
+  readonly configHistory: readonly ConfigChange[];
   readonly partitions: readonly PartitionDescription[];
 }
 
@@ -138,6 +142,14 @@ export interface AlterTopicRequest {
   readonly topic: string;
   readonly set: ReadonlyMap<string, string>;
   readonly unset: readonly string[];
+  /** Only if the settings still have this version; else STALE_CONFIG_VERSION. */
+  readonly expectedVersion?: LogIndex | undefined;
+}
+
+/** What is set afterwards. */
+export interface AlterTopicResult {
+  readonly config: ReadonlyMap<string, string>;
+  readonly configVersion: LogIndex;
 }
 
 export type OffsetAt =
@@ -221,11 +233,7 @@ export interface AdminService {
   /** A topic never has fewer partitions than it had; asking for as many as there are is no error. */
   addPartitions(request: AddPartitionsRequest, options: CallOptions): Promise<AddPartitionsResult>;
   describeTopic(topic: string, options: CallOptions): Promise<DescribeTopicResult>;
-  /** Resolves with what is set afterwards. */
-  alterTopic(
-    request: AlterTopicRequest,
-    options: CallOptions,
-  ): Promise<ReadonlyMap<string, string>>;
+  alterTopic(request: AlterTopicRequest, options: CallOptions): Promise<AlterTopicResult>;
   listOffsets(
     request: { readonly queries: readonly OffsetQuery[]; readonly linearizable: boolean },
     options: CallOptions,

@@ -10,7 +10,12 @@ import type { MorePartitions, NewTopic, WantedCommit } from '../metadata/decide.
 import type { BrokerAddress } from '../metadata/image.js';
 import type { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId, Term, TopicPartition } from '../model/ids.js';
-import type { CommittedOffset, GroupMemberDescription } from './admin-types.js';
+import type {
+  AlterTopicRequest,
+  AlterTopicResult,
+  CommittedOffset,
+  GroupMemberDescription,
+} from './admin-types.js';
 import { errorCodec } from './error-codec.js';
 import { GROUP_OPS } from './group-ops.js';
 import {
@@ -123,14 +128,16 @@ export const CONTROLLER_OPS = {
   ),
   alterTopic: peerOp(
     'controller.alterTopic',
-    record<{ topic: string; set: ReadonlyMap<string, string>; unset: readonly string[] }>({
+    record<AlterTopicRequest>({
       topic: text,
       set: stringMap,
       unset: listOf(text),
+      expectedVersion: maybe(uint<LogIndex>()),
     }),
-    record<Changed & { config: ReadonlyMap<string, string> }>({
+    record<Changed & AlterTopicResult>({
       index: uint<LogIndex>(),
       config: stringMap,
+      configVersion: uint<LogIndex>(),
     }),
   ),
   moveReplicas: peerOp(

@@ -21,6 +21,7 @@ import { BrokerError } from '../model/errors.js';
 import {
   METADATA_GROUP,
   type BrokerId,
+  type LogIndex,
   type RaftGroupId,
   type Term,
   type TopicId,
@@ -30,7 +31,7 @@ import { LIMITS } from '../model/limits.js';
 import { membersOf } from '../model/membership.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
-import type { CommittedOffset } from './admin-types.js';
+import type { AlterTopicResult, CommittedOffset } from './admin-types.js';
 import { CommandBatcher, type BatchApplied } from './command-batcher.js';
 import type { ControllerHandlers } from './controller-link.js';
 import type {
@@ -204,10 +205,14 @@ export class Controller implements ControllerHandlers {
     readonly topic: string;
     readonly set: ReadonlyMap<string, string>;
     readonly unset: readonly string[];
-  }): Promise<Changed & { readonly config: ReadonlyMap<string, string> }> {
+    readonly expectedVersion?: LogIndex | undefined;
+  }): Promise<Changed & AlterTopicResult> {
     const decision = decideAlterTopic(this.#deps.state, wanted);
     const { index } = await this.#carryOut(this.#mustLead(), decision);
-    return { index, config: this.#deps.state.topicsByName.get(wanted.topic)?.config ?? new Map() };
+    const topic = this.#deps.state.topicsByName.get(wanted.topic);
+    if (topic === undefined)
+      throw new BrokerError('UNKNOWN_TOPIC', 'the topic was deleted meanwhile');
+    return { index, config: topic.config, configVersion: topic.configVersion };
   }
 
   async moveReplicas(

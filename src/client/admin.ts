@@ -12,6 +12,7 @@ import type {
 } from './group-types.js';
 import type {
   AddPartitionsRequest,
+  AlteredTopic,
   AlterTopicRequest,
   ClusterDescription,
   ClusterMethods,
@@ -110,12 +111,11 @@ export class Admin {
     return await this.read('describeTopic', { topic }, signal);
   }
 
-  /** Resolves with what is set afterwards. */
-  async alterTopic(
-    request: AlterTopicRequest,
-    { signal }: Abortable = {},
-  ): Promise<Readonly<Record<string, string>>> {
-    return await this.read('alterTopic', request, signal);
+  /** Resolves with what is set afterwards. Brokers use it from the moment they hear of it. */
+  async alterTopic(request: AlterTopicRequest, { signal }: Abortable = {}): Promise<AlteredTopic> {
+    const altered = await this.read('alterTopic', request, signal);
+    await abortable(signal, async () => await this.view.refresh(request.topic));
+    return altered;
   }
 
   async listOffsets(

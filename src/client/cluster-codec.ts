@@ -99,12 +99,10 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   },
   alterTopic: {
     isWrite: true,
-    call: async ({ cluster }, { topic, set, unset }, runner) => {
-      const wire = { topic, set: { ...set }, unset: [...(unset ?? [])] };
-      const answer = await runner.run<{ config: Record<string, string> }>((deadline, done) =>
-        cluster.alterTopic(wire, { deadline }, done),
-      );
-      return answer.config;
+    call: async ({ cluster }, { topic, set, unset, expectedVersion: at }, runner) => {
+      const expected = at === undefined ? {} : { expectedVersion: int64(at, 'expectedVersion') };
+      const wire = { topic, set: { ...set }, unset: [...(unset ?? [])], ...expected };
+      return await runner.run((deadline, done) => cluster.alterTopic(wire, { deadline }, done));
     },
   },
   listOffsets: {
@@ -248,6 +246,7 @@ function topicInfoOf(wire: TopicMetadata__Output): TopicInfo {
     topicId: wire.topicId,
     partitions,
     config: wire.config,
+    configVersion: wire.configVersion,
     error: maybeError(wire.error),
   };
 }
@@ -277,6 +276,11 @@ function topicOf(wire: DescribeTopicResponse__Output): TopicDescription {
     topicId: wire.topicId,
     config: wire.config,
     effectiveConfig: wire.effectiveConfig,
+    configVersion: wire.configVersion,
+    configHistory: wire.configHistory.map(({ version, previousVersion, timeMs, keys }) => ({
+      ...{ version, previousVersion, timeMs },
+      keys: keys.map(({ key, before, after }) => ({ key, before, after })),
+    })),
     partitions: wire.partitions.map(partitionOf).sort((a, b) => a.partition - b.partition),
   };
 }

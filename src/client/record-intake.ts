@@ -301,7 +301,10 @@ export class RecordIntake {
     const hasCodec = this.settings.compression !== 'none';
     const bytesMax = hasCodec ? LIMITS.batchBytesMax : state.batchBytesMax;
     if (bytes + BATCH_HEADER_BYTES <= bytesMax + ESTIMATE_SLACK) return;
-    const text = `${what} of about ${bytes} bytes exceeds max.batch.bytes ${bytesMax}`;
+    const limit = hasCodec
+      ? 'the largest batch of any topic,'
+      : `max.batch.bytes of ${state.name},`;
+    const text = `${what} of about ${bytes} bytes exceeds ${limit} ${bytesMax}`;
     throw new BrokerError('BATCH_TOO_LARGE', text);
   }
 

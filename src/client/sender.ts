@@ -223,6 +223,8 @@ export class Sender {
     }
     const mayRepeat = this.options.isIdempotent || error.outcome === 'none';
     if (!error.retriable || !mayRepeat) {
+      // The topic may take less than it did: what comes next is to fit.
+      if (error.code === 'BATCH_TOO_LARGE') void this.deps.view.refresh(queue.topic);
       this.giveUp(queue, batch, error);
       return;
     }

@@ -40,6 +40,8 @@ export interface TopicInfo {
   readonly partitions: readonly PartitionInfo[];
   /** What was set for this topic; defaults are left out. */
   readonly config: Readonly<Record<string, string>>;
+  /** Rises with every change of config; 0: none so far. */
+  readonly configVersion: number;
   readonly error: BrokerError | undefined;
 }
 
@@ -132,7 +134,32 @@ export interface TopicDescription {
   readonly topicId: string;
   readonly config: Readonly<Record<string, string>>;
   readonly effectiveConfig: Readonly<Record<string, string>>;
+  /** Rises with every change of config; 0: none so far. */
+  readonly configVersion: number;
+  /** The last 16 changes, oldest first. */
+  readonly configHistory: readonly ConfigChange[];
   readonly partitions: readonly PartitionDescription[];
+}
+
+/** A setting that was changed; undefined: the default. */
+export interface ConfigKeyChange {
+  readonly key: string;
+  readonly before: string | undefined;
+  readonly after: string | undefined;
+}
+
+export interface ConfigChange {
+  /** Of the config from then on. */
+  readonly version: number;
+  readonly previousVersion: number;
+  readonly timeMs: number;
+  readonly keys: readonly ConfigKeyChange[];
+}
+
+/** What is set for a topic after a change. */
+export interface AlteredTopic {
+  readonly config: Readonly<Record<string, string>>;
+  readonly configVersion: number;
 }
 
 export interface AlterTopicRequest {
@@ -140,6 +167,8 @@ export interface AlterTopicRequest {
   readonly set?: Readonly<Record<string, string>> | undefined;
   /** Keys that go back to their default. */
   readonly unset?: readonly string[] | undefined;
+  /** Only if config still has this version; else STALE_CONFIG_VERSION, and nothing is changed. */
+  readonly expectedVersion?: number | undefined;
 }
 
 /**
@@ -195,7 +224,7 @@ export interface ClusterMethods extends GroupMethods {
     answer: GrownTopic;
   };
   describeTopic: { request: { readonly topic: string }; answer: TopicDescription };
-  alterTopic: { request: AlterTopicRequest; answer: Readonly<Record<string, string>> };
+  alterTopic: { request: AlterTopicRequest; answer: AlteredTopic };
   listOffsets: {
     request: { readonly queries: readonly OffsetQuery[]; readonly linearizable: boolean };
     answer: readonly OffsetAnswer[];

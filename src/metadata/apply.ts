@@ -1,5 +1,11 @@
 import { invariant, unreachable } from '../base/assert.js';
-import { raftGroupId, type BrokerId, type RaftGroupId } from '../model/ids.js';
+import {
+  logIndex,
+  raftGroupId,
+  type BrokerId,
+  type LogIndex,
+  type RaftGroupId,
+} from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
 import { applyGroupEvent, commitRefusal } from './apply-group-event.js';
 import {
@@ -9,11 +15,18 @@ import {
   type CommitFence,
   type Rejection,
 } from './command.js';
+import { withConfig } from './config-history.js';
 import type { PartitionImage, TopicImage } from './image.js';
 import { METADATA_LIMITS } from './limits.js';
 import type { MetadataState } from './metadata-state.js';
 import { groupNameProblem, isTopicId, topicNameProblem } from './names.js';
 import { parseTopicConfig, topicSettings } from './topic-config.js';
+
+/** The log entry that a command is applied of. */
+export interface AppliedEntry {
+  readonly index: LogIndex;
+  readonly timeMs: number;
+}
 
 type CommandOf<K extends Command['kind']> = Extract<Command, { kind: K }>;
 
@@ -23,7 +36,12 @@ const DONE: ApplyResult = { kind: 'done' };
  * Applies one command. Total: what cannot be done comes back as a rejection and changes nothing.
  * Everything is checked here again, because the state may have moved since the leader decided.
  */
-export function applyCommand(state: MetadataState, command: Command, timeMs: number): ApplyResult {
+export function applyCommand(
+  state: MetadataState,
+  command: Command,
+  at: AppliedEntry,
+): ApplyResult {
+  const { timeMs } = at;
   switch (command.kind) {
     case 'registerBroker':
       return registerBroker(state, command);
@@ -36,7 +54,7 @@ export function applyCommand(state: MetadataState, command: Command, timeMs: num
     case 'addPartitions':
       return addPartitions(state, command, timeMs);
     case 'alterTopic':
-      return alterTopic(state, command);
+      return alterTopic(state, command, at);
     case 'moveReplicas':
       return moveReplicas(state, command);
     case 'completeMove':
@@ -113,6 +131,8 @@ function createTopic(state: MetadataState, command: CommandOf<'createTopic'>): A
     name,
     partitions: newPartitions(state, assignment, 0),
     config,
+    configVersion: logIndex(0),
+    configHistory: [],
     settings: topicSettings(config),
   });
   return DONE;
@@ -245,14 +265,33 @@ function bury(state: MetadataState, groupId: RaftGroupId, brokers: readonly Brok
   state.putTombstone(groupId, ascending([...(state.tombstones.get(groupId) ?? []), ...brokers]));
 }
 
-function alterTopic(state: MetadataState, command: CommandOf<'alterTopic'>): ApplyResult {
+function alterTopic(
+  state: MetadataState,
+  command: CommandOf<'alterTopic'>,
+  at: AppliedEntry,
+): ApplyResult {
   const topic = state.topicsById.get(command.topicId);
   if (topic === undefined) return rejected('UNKNOWN_TOPIC', 'the topic does not exist');
   const refusal = configRefusal(command.set);
   if (refusal !== undefined) return refusal;
   const config = new Map([...topic.config, ...command.set]);
   for (const key of command.unset) config.delete(key);
-  state.putTopic({ ...topic, config, settings: topicSettings(config) });
+  if (command.isUnversioned === true) {
+    state.putTopic({ ...topic, config, settings: topicSettings(config) });
+    return DONE;
+  }
+  const changed = withConfig(topic, config, at);
+  const { expectedVersion = topic.configVersion } = command;
+  // A repetition of the change that was made from that version comes to what there is.
+  const isMade = changed === topic && topic.configHistory.at(-1)?.previous === expectedVersion;
+  if (expectedVersion !== topic.configVersion && !isMade) {
+    return rejected(
+      'STALE_CONFIG_VERSION',
+      `the settings of topic ${topic.name} have version ${topic.configVersion}, ` +
+        `not ${expectedVersion}: they were changed meanwhile`,
+    );
+  }
+  if (changed !== topic) state.putTopic({ ...topic, ...changed, settings: topicSettings(config) });
   return DONE;
 }
 

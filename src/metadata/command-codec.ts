@@ -1,7 +1,7 @@
 import { unreachable } from '../base/assert.js';
 import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
 import { compareStrings } from '../base/collections.js';
-import { brokerId, raftGroupId, type TopicId } from '../model/ids.js';
+import { brokerId, logIndex, raftGroupId, type LogIndex, type TopicId } from '../model/ids.js';
 import {
   readBrokerIds,
   readList,
@@ -40,6 +40,8 @@ const CODES = {
 /** commitOffsets of which some come from members of a group: without and with their sequences. */
 const FENCED_COMMITS = 21;
 const SEQUENCED_COMMITS = 22;
+/** alterTopic that gives the settings a version, and may name the one they must have. */
+const VERSIONED_ALTER_TOPIC = 12;
 
 export function encodeCommand(command: Command): Uint8Array {
   const w = new ByteWriter(128).u8(VERSION).u8(codeOf(command));
@@ -68,6 +70,7 @@ export function encodeCommand(command: Command): Uint8Array {
       writeTopicId(w, command.topicId);
       writeStringMap(w, command.set);
       writeList(w, [...command.unset].sort(compareStrings), (to, key) => to.string(key));
+      if (command.isUnversioned !== true) writeMaybeIndex(w, command.expectedVersion);
       break;
     case 'moveReplicas':
     case 'completeMove':
@@ -97,6 +100,7 @@ export function encodeCommand(command: Command): Uint8Array {
 }
 
 function codeOf(command: Command): number {
+  if (command.kind === 'alterTopic' && command.isUnversioned !== true) return VERSIONED_ALTER_TOPIC;
   const isFencedCommit = command.kind === 'commitOffsets' && isFenced(command.commits);
   return isFencedCommit ? SEQUENCED_COMMITS : CODES[command.kind];
 }
@@ -143,11 +147,13 @@ function readFields(r: ByteReader, code: number): Command {
         assignment: readList(r, readBrokerIds),
       };
     case CODES.alterTopic:
+    case VERSIONED_ALTER_TOPIC:
       return {
         kind: 'alterTopic',
         topicId: readTopicId(r),
         set: readStringMap(r),
         unset: readList(r, (from) => from.string()),
+        ...(code === CODES.alterTopic ? { isUnversioned: true } : readExpectedVersion(r)),
       };
     case CODES.moveReplicas:
     case CODES.completeMove:
@@ -177,6 +183,15 @@ function readFields(r: ByteReader, code: number): Command {
     default:
       throw new MalformedBytesError(`metadata command kind ${code}`);
   }
+}
+
+function writeMaybeIndex(w: ByteWriter, index: LogIndex | undefined): void {
+  w.bool(index !== undefined);
+  if (index !== undefined) w.uvarint(index);
+}
+
+function readExpectedVersion(r: ByteReader): { expectedVersion?: LogIndex } {
+  return r.bool() ? { expectedVersion: logIndex(r.uvarint()) } : {};
 }
 
 // ---- Pieces, shared with the snapshot's codec and the messages between brokers ----

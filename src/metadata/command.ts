@@ -59,6 +59,10 @@ export type Command =
       readonly topicId: TopicId;
       readonly set: ReadonlyMap<string, string>;
       readonly unset: readonly string[];
+      /** Only if the settings still have this version. */
+      readonly expectedVersion?: LogIndex | undefined;
+      /** From a log of before settings had versions: gives them none, on every replica. */
+      readonly isUnversioned?: boolean | undefined;
     }
   | {
       readonly kind: 'moveReplicas';

@@ -1,5 +1,5 @@
 import { utf8Encode } from '../base/bytes.js';
-import type { BrokerId, RaftGroupId, TopicId } from '../model/ids.js';
+import type { BrokerId, LogIndex, RaftGroupId, TopicId } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
 import { commitRefusal } from './apply-group-event.js';
 import {
@@ -207,6 +207,7 @@ export function decideAlterTopic(
     readonly topic: string;
     readonly set: ReadonlyMap<string, string>;
     readonly unset: readonly string[];
+    readonly expectedVersion?: LogIndex | undefined;
   },
 ): Decision {
   const topic = image.topicsByName.get(wanted.topic);
@@ -226,6 +227,7 @@ export function decideAlterTopic(
     topicId: topic.id,
     set: set.config,
     unset: wanted.unset,
+    expectedVersion: wanted.expectedVersion,
   });
 }
 

@@ -1,5 +1,6 @@
 import type { BrokerId, LogIndex, RaftGroupId, TopicId } from '../model/ids.js';
-import type { TopicConfig, TopicSettings } from './topic-config.js';
+import type { VersionedConfig } from './config-history.js';
+import type { TopicSettings } from './topic-config.js';
 
 /** Where a broker can be reached: by clients, by other brokers, for health and metrics. */
 export interface BrokerAddress {
@@ -40,13 +41,12 @@ export interface PartitionImage {
   readonly movingFrom: readonly BrokerId[];
 }
 
-export interface TopicImage {
+/** `config`: what was set; defaults are left out. */
+export interface TopicImage extends VersionedConfig {
   readonly id: TopicId;
   readonly name: string;
   /** partitions[i].partition === i. */
   readonly partitions: readonly PartitionImage[];
-  /** What was set; defaults are left out. */
-  readonly config: TopicConfig;
   readonly settings: TopicSettings;
 }
 

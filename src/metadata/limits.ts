@@ -5,6 +5,8 @@ export const METADATA_LIMITS = {
   brokersMax: 1_000,
   /** Live partitions of all topics. */
   partitionsMax: 200_000,
+  /** Changes of a topic's settings that are remembered. */
+  configHistoryMax: 16,
   consumerGroupsMax: 100_000,
   committedOffsetsMax: 2_000_000,
   rackLengthMax: 255,

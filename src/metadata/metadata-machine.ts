@@ -39,7 +39,7 @@ export class MetadataMachine {
   private applyByKind(entry: LogEntry): ApplyResult | undefined {
     switch (entry.kind) {
       case 'command':
-        return applyCommand(this.state, decodeCommand(entry.payload), entry.timeMs);
+        return applyCommand(this.state, decodeCommand(entry.payload), entry);
       case 'membership':
       case 'noop':
         return undefined;

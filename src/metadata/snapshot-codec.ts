@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
 import { sortedKeys, sortedStringKeys } from '../base/collections.js';
 import {
   brokerId,
+  logIndex,
   raftGroupId,
   type BrokerId,
   type RaftGroupId,
@@ -18,6 +19,7 @@ import {
   writeTopicId,
 } from './codec-parts.js';
 import { readRegistration, writeRegistration } from './command-codec.js';
+import type { ConfigChange } from './config-history.js';
 import type { ConsumerGroupView } from './consumer-group.js';
 import {
   readHeldSlots,
@@ -35,15 +37,17 @@ import { topicSettings } from './topic-config.js';
 /*
  * A snapshot of the metadata group, keys in ascending order everywhere:
  *
- *   version u8 = 1 to 3 | next group id | next producer id
+ *   version u8 = 1 to 4 | next group id | next producer id
  *   brokers:    registration, fenced u8
- *   topics:     id, name, config, partitions: group id, replicas, bootstrap, founders, moving from
+ *   topics:     id, name, config, partitions: group id, replicas, bootstrap, founders, moving from;
+ *               version 4 only, which is written if any topic has one: version of the config, changes
+ *               of it: version, previous version, time, keys: name, before, after (a flag u8 each)
  *   tombstones: group id, brokers
  *   offsets:    group name, rows: topic id, partition, offset, time, metadata
  *   from version 2 on, which is written if there are any:
  *   consumer groups: name, group epoch, assignment epoch, assignor, hash of topics, members: id,
  *               profile, away u8, epoch, assigned, revoking, target
- *   version 3 only, which is written if there are any:
+ *   from version 3 on, which is written if there are any:
  *   last commits: group name, rows: member id, sequence
  *   idle groups: name, ms
  *
@@ -52,6 +56,7 @@ import { topicSettings } from './topic-config.js';
 const VERSION = 1;
 const VERSION_WITH_CONSUMER_GROUPS = 2;
 const VERSION_WITH_IDLE_GROUPS = 3;
+const VERSION_WITH_CONFIG_VERSIONS = 4;
 /** Rough bytes between two chances to let other work run. */
 const SLICE_BYTES = 64 * 1024;
 
@@ -71,7 +76,7 @@ export function* encodeSlices(frozen: FrozenMetadata): Generator<undefined, Uint
   w.uvarint(frozen.topics.size);
   for (const id of sortedStringKeys(frozen.topics) as TopicId[]) {
     const topic = frozen.topics.get(id);
-    if (topic !== undefined) writeTopic(w, topic);
+    if (topic !== undefined) writeTopic(w, topic, version);
     if (w.length > sliceEnd) {
       sliceEnd = w.length + SLICE_BYTES;
       yield;
@@ -113,7 +118,10 @@ export function* encodeSlices(frozen: FrozenMetadata): Generator<undefined, Uint
 }
 
 /** The oldest that can say it. */
-function versionFor({ consumerGroups, idleGroups }: FrozenMetadata): number {
+function versionFor({ topics, consumerGroups, idleGroups }: FrozenMetadata): number {
+  for (const { configVersion } of topics.values()) {
+    if (configVersion > 0) return VERSION_WITH_CONFIG_VERSIONS;
+  }
   if (idleGroups.size > 0) return VERSION_WITH_IDLE_GROUPS;
   for (const group of consumerGroups.values()) {
     if (committersOf(group).length > 0) return VERSION_WITH_IDLE_GROUPS;
@@ -139,13 +147,13 @@ export function encodeSnapshot(frozen: FrozenMetadata): Uint8Array {
 export function decodeSnapshot(bytes: Uint8Array, state: MetadataState): void {
   const r = new ByteReader(bytes);
   const version = r.u8();
-  if (version < VERSION || version > VERSION_WITH_IDLE_GROUPS) {
+  if (version < VERSION || version > VERSION_WITH_CONFIG_VERSIONS) {
     throw new MalformedBytesError(`metadata snapshot version ${version}`);
   }
   state.nextGroupId = raftGroupId(r.uvarint());
   state.nextProducerId = r.uvarint();
   readList(r, (from) => state.putBroker({ ...readRegistration(from), isFenced: from.bool() }));
-  readList(r, (from) => state.putTopic(readTopic(from)));
+  readList(r, (from) => state.putTopic(readTopic(from, version)));
   readList(r, (from) => state.putTombstone(raftGroupId(from.uvarint()), readBrokerIds(from)));
   readList(r, (from) => {
     const group = from.string();
@@ -161,7 +169,7 @@ export function decodeSnapshot(bytes: Uint8Array, state: MetadataState): void {
   r.end();
 }
 
-function writeTopic(w: ByteWriter, topic: TopicImage): void {
+function writeTopic(w: ByteWriter, topic: TopicImage, version: number): void {
   writeTopicId(w, topic.id);
   w.string(topic.name);
   writeStringMap(w, topic.config);
@@ -169,18 +177,55 @@ function writeTopic(w: ByteWriter, topic: TopicImage): void {
     to.uvarint(p.groupId);
     for (const ids of [p.replicas, p.bootstrap, p.founders, p.movingFrom]) writeIds(to, ids);
   });
+  if (version < VERSION_WITH_CONFIG_VERSIONS) return;
+  w.uvarint(topic.configVersion);
+  writeList(w, topic.configHistory, (to, change) => {
+    to.uvarint(change.version).uvarint(change.previous).uvarint(change.timeMs);
+    writeList(to, change.keys, (each, { key, before, after }) => {
+      each.string(key);
+      writeMaybe(each, before);
+      writeMaybe(each, after);
+    });
+  });
 }
 
-function readTopic(r: ByteReader): TopicImage {
+function writeMaybe(w: ByteWriter, text: string | undefined): void {
+  w.bool(text !== undefined);
+  if (text !== undefined) w.string(text);
+}
+
+function readMaybe(r: ByteReader): string | undefined {
+  return r.bool() ? r.string() : undefined;
+}
+
+function readConfigChange(r: ByteReader): ConfigChange {
+  return {
+    version: logIndex(r.uvarint()),
+    previous: logIndex(r.uvarint()),
+    timeMs: r.uvarint(),
+    keys: readList(r, (from) => ({
+      key: from.string(),
+      before: readMaybe(from),
+      after: readMaybe(from),
+    })),
+  };
+}
+
+function readTopic(r: ByteReader, version: number): TopicImage {
   const id = readTopicId(r);
   const name = r.string();
   const config = readStringMap(r);
   const partitions = readList(r, readPartition);
+  const isVersioned = version >= VERSION_WITH_CONFIG_VERSIONS;
+  const configVersion = logIndex(isVersioned ? r.uvarint() : 0);
+  const configHistory = isVersioned ? readList(r, readConfigChange) : [];
   return {
     id,
     name,
     partitions: partitions.map((p, partition) => ({ ...p, partition })),
     config,
+    configVersion,
+    configHistory,
     settings: topicSettings(config),
   };
 }

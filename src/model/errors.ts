@@ -15,6 +15,8 @@ export const ERRORS = {
   INVALID_PARTITIONS: { grpc: 3, retriable: false, outcome: 'none' },
   INVALID_REPLICATION_FACTOR: { grpc: 3, retriable: false, outcome: 'none' },
   INVALID_CONFIG: { grpc: 3, retriable: false, outcome: 'none' },
+  /** A topic's settings are not those any more that a change of them was made for. */
+  STALE_CONFIG_VERSION: { grpc: 10, retriable: false, outcome: 'none' },
   NOT_LEADER: { grpc: 9, retriable: true, outcome: 'none' },
   /** A replica that may be further behind than the reader puts up with; the leader is not. */
   STALE_REPLICA: { grpc: 9, retriable: true, outcome: 'none' },

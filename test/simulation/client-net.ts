@@ -294,9 +294,13 @@ function metadataOf(result: Described): Metadata {
             topicId: topic.topicId,
             partitions: topic.partitions.map((p) => ({ ...p, leaderEpoch: p.leaderEpoch ?? 0 })),
             config: Object.fromEntries(topic.config),
+            configVersion: topic.configVersion,
             error: undefined,
           }
-        : { topic: topic.topic, topicId: '', partitions: [], config: {}, error: topic.error },
+        : {
+            ...{ topic: topic.topic, topicId: '', partitions: [], config: {}, configVersion: 0 },
+            error: topic.error,
+          },
     ),
   };
 }

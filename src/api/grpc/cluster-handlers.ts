@@ -51,8 +51,9 @@ export function clusterHandlers(context: ApiContext): ClusterHandlers {
       ),
     ),
     AlterTopic: unary(context, async (wire, { services, deadlineMs }) => {
-      const config = await services.admin.alterTopic(alterTopicFrom(wire), { deadlineMs });
-      return { config: Object.fromEntries(config) };
+      const request = alterTopicFrom(wire);
+      const { config, configVersion } = await services.admin.alterTopic(request, { deadlineMs });
+      return { config: Object.fromEntries(config), configVersion };
     }),
     ListOffsets: unary(context, async (wire, { services, deadlineMs }) => {
       const request = { queries: offsetQueriesFrom(wire), linearizable: wire.linearizable };

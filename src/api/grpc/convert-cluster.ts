@@ -17,7 +17,7 @@ import type {
   TransferLeadershipRequest,
 } from '../../broker/admin-types.js';
 import { BrokerError } from '../../model/errors.js';
-import type { TopicPartition } from '../../model/ids.js';
+import { logIndex, type TopicPartition } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import {
   atMost,
@@ -33,6 +33,7 @@ import type { AlterTopicRequest__Output } from '../../rpc/gen/millrace/broker/v1
 import type { Broker } from '../../rpc/gen/millrace/broker/v1/Broker.js';
 import type { CommitOffsetsRequest__Output } from '../../rpc/gen/millrace/broker/v1/CommitOffsetsRequest.js';
 import type { CommittedOffset as WireCommittedOffset } from '../../rpc/gen/millrace/broker/v1/CommittedOffset.js';
+import type { ConfigKeyChange } from '../../rpc/gen/millrace/broker/v1/ConfigKeyChange.js';
 import type { CreateTopicRequest__Output } from '../../rpc/gen/millrace/broker/v1/CreateTopicRequest.js';
 import type { DescribeClusterResponse } from '../../rpc/gen/millrace/broker/v1/DescribeClusterResponse.js';
 import type { DescribeTopicResponse } from '../../rpc/gen/millrace/broker/v1/DescribeTopicResponse.js';
@@ -82,6 +83,10 @@ export function alterTopicFrom(wire: AlterTopicRequest__Output): AlterTopicReque
     topic: topicNameIn(wire.topic),
     set: mapFrom(wire.set, 'set'),
     unset: atMost(wire.unset, 'unset', CONFIG_KEYS_MAX),
+    expectedVersion:
+      wire.expectedVersion === undefined
+        ? undefined
+        : logIndex(integerIn(wire.expectedVersion, 'expected_version', 0)),
   };
 }
 
@@ -176,6 +181,7 @@ function topicToWire(topic: TopicMetadata): WireTopicMetadata {
       leaderEpoch: leaderEpoch ?? 0,
     })),
     config: Object.fromEntries(topic.config),
+    configVersion: topic.configVersion,
   };
 }
 
@@ -205,6 +211,25 @@ export function topicDescriptionToWire(result: DescribeTopicResult): DescribeTop
     config: Object.fromEntries(result.config),
     effectiveConfig: Object.fromEntries(result.effectiveConfig),
     partitions: result.partitions.map(partitionToWire),
+    configVersion: result.configVersion,
+    configHistory: result.configHistory.map(({ version, previous, timeMs, keys }) => ({
+      version,
+      previousVersion: previous,
+      timeMs,
+      keys: keys.map(keyChangeToWire),
+    })),
+  };
+}
+
+function keyChangeToWire({
+  key,
+  before,
+  after,
+}: DescribeTopicResult['configHistory'][number]['keys'][number]): ConfigKeyChange {
+  return {
+    key,
+    ...(before === undefined ? undefined : { before }),
+    ...(after === undefined ? undefined : { after }),
   };
 }
 

@@ -6,6 +6,7 @@ import {
   grouped,
   problemText,
   table,
+  timeText,
   withPlainError,
   type Io,
 } from '../io.js';
@@ -13,6 +14,7 @@ import {
   clusterCommand,
   collect,
   keyValue,
+  OFFSET_MAX,
   wholeNumber,
   withClient,
   type ClusterOptions,
@@ -103,12 +105,31 @@ function describeCommand(io: Io): Command {
     'leader, replicas, in-sync state, offsets and size of every partition',
   )
     .argument('<topic>')
-    .action(async (topic: string, options: ClusterOptions) => {
+    .option('--history', 'the latest changes of its settings instead')
+    .action(async (topic: string, options: ClusterOptions & { readonly history?: boolean }) => {
       await withClient(io, options, async (client, out) => {
         const description = await client.admin.describeTopic(topic);
-        out.result(jsonOf(description), () => describe(description));
+        if (options.history === true) {
+          const { configVersion, configHistory } = description;
+          out.result({ topic, configVersion, configHistory }, () => historyOf(description));
+        } else out.result(jsonOf(description), () => describe(description));
       });
     });
+}
+
+function historyOf({ topic, configVersion, configHistory }: TopicDescription): string[] {
+  const rows = configHistory.flatMap(({ version, timeMs, keys }) =>
+    keys.map(({ key, before, after }) => [
+      String(version),
+      timeText(timeMs),
+      key,
+      before ?? '(default)',
+      after ?? '(default)',
+    ]),
+  );
+  const title = `${topic}: settings at version ${configVersion}`;
+  if (rows.length === 0) return [`${title}, never changed`];
+  return [title, ...table(['VERSION', 'TIME', 'SETTING', 'BEFORE', 'AFTER'], rows)];
 }
 
 function describe(topic: TopicDescription): string[] {
@@ -117,7 +138,7 @@ function describe(topic: TopicDescription): string[] {
     .map(([key, value]) => `${key}=${value}${Object.hasOwn(topic.config, key) ? ' (set)' : ''}`);
   const records = topic.partitions.reduce((sum, p) => sum + p.highWatermark - p.logStartOffset, 0);
   return [
-    `${topic.topic}  id ${topic.topicId}  ${grouped(records)} records`,
+    `${topic.topic}  id ${topic.topicId}  ${grouped(records)} records  settings at version ${topic.configVersion}`,
     ...settings.map((s) => `  ${s}`),
     ...table(
       ['PARTITION', 'LEADER', 'TERM', 'REPLICAS', 'IN SYNC', 'START', 'END', 'SIZE', 'PROBLEM'],
@@ -158,6 +179,11 @@ function alterCommand(io: Io): Command {
       wholeNumber(0),
     )
     .option('--no-wait', 'do not wait for leaders of new partitions')
+    .option(
+      '--expect-version <n>',
+      'change settings only if they still have this version, which describe tells',
+      wholeNumber(0, OFFSET_MAX),
+    )
     .option('-s, --set <key=value>', 'set; may be repeated', keyValue)
     .option('-u, --unset <key>', 'back to the default; may be repeated', collect)
     .action(
@@ -167,25 +193,35 @@ function alterCommand(io: Io): Command {
           readonly set?: Settings;
           readonly unset?: readonly string[];
           readonly partitions?: number;
+          readonly expectVersion?: number;
           readonly wait: boolean;
         },
       ) => {
-        const { set, unset, partitions, wait } = options;
+        const { set, unset, partitions, expectVersion: expectedVersion, wait } = options;
         const hasSettings = set !== undefined || unset !== undefined;
         if (!hasSettings && partitions === undefined) {
           throw new UsageError('nothing to alter: give --set, --unset or --partitions');
         }
+        if (expectedVersion !== undefined && !hasSettings) {
+          throw new UsageError(
+            '--expect-version is for changes of settings: give --set or --unset',
+          );
+        }
         if (partitions === 0) throw new UsageError('--partitions must be at least 1');
         await withClient(io, options, async (client, out) => {
           const { admin } = client;
-          const altered = hasSettings ? await admin.alterTopic({ topic, set, unset }) : undefined;
+          const altered = hasSettings
+            ? await admin.alterTopic({ topic, set, unset, expectedVersion })
+            : undefined;
           const grown =
             partitions === undefined
               ? undefined
               : await admin.addPartitions({ topic, partitions, wait });
           if (grown !== undefined) out.note(KEYS_MOVE);
-          out.result({ topic, config: altered, partitions: grown?.partitions }, () => [
-            ...(altered === undefined ? [] : [`${topic}: ${settingsText(altered)}`]),
+          out.result({ topic, ...altered, partitions: grown?.partitions }, () => [
+            ...(altered === undefined
+              ? []
+              : [`${topic}: ${settingsText(altered.config)} (version ${altered.configVersion})`]),
             ...(grown === undefined ? [] : [`${topic}: ${grown.partitions} partitions`]),
           ]);
         });

@@ -10,6 +10,8 @@ import type { ClusterClient as _millrace_broker_v1_ClusterClient, ClusterDefinit
 import type { CommitOffsetsRequest as _millrace_broker_v1_CommitOffsetsRequest, CommitOffsetsRequest__Output as _millrace_broker_v1_CommitOffsetsRequest__Output } from './millrace/broker/v1/CommitOffsetsRequest.js';
 import type { CommitOffsetsResponse as _millrace_broker_v1_CommitOffsetsResponse, CommitOffsetsResponse__Output as _millrace_broker_v1_CommitOffsetsResponse__Output } from './millrace/broker/v1/CommitOffsetsResponse.js';
 import type { CommittedOffset as _millrace_broker_v1_CommittedOffset, CommittedOffset__Output as _millrace_broker_v1_CommittedOffset__Output } from './millrace/broker/v1/CommittedOffset.js';
+import type { ConfigChange as _millrace_broker_v1_ConfigChange, ConfigChange__Output as _millrace_broker_v1_ConfigChange__Output } from './millrace/broker/v1/ConfigChange.js';
+import type { ConfigKeyChange as _millrace_broker_v1_ConfigKeyChange, ConfigKeyChange__Output as _millrace_broker_v1_ConfigKeyChange__Output } from './millrace/broker/v1/ConfigKeyChange.js';
 import type { CreateTopicRequest as _millrace_broker_v1_CreateTopicRequest, CreateTopicRequest__Output as _millrace_broker_v1_CreateTopicRequest__Output } from './millrace/broker/v1/CreateTopicRequest.js';
 import type { CreateTopicResponse as _millrace_broker_v1_CreateTopicResponse, CreateTopicResponse__Output as _millrace_broker_v1_CreateTopicResponse__Output } from './millrace/broker/v1/CreateTopicResponse.js';
 import type { DeleteTopicRequest as _millrace_broker_v1_DeleteTopicRequest, DeleteTopicRequest__Output as _millrace_broker_v1_DeleteTopicRequest__Output } from './millrace/broker/v1/DeleteTopicRequest.js';
@@ -60,6 +62,8 @@ export interface ProtoGrpcType {
         CommitOffsetsRequest: MessageTypeDefinition<_millrace_broker_v1_CommitOffsetsRequest, _millrace_broker_v1_CommitOffsetsRequest__Output>
         CommitOffsetsResponse: MessageTypeDefinition<_millrace_broker_v1_CommitOffsetsResponse, _millrace_broker_v1_CommitOffsetsResponse__Output>
         CommittedOffset: MessageTypeDefinition<_millrace_broker_v1_CommittedOffset, _millrace_broker_v1_CommittedOffset__Output>
+        ConfigChange: MessageTypeDefinition<_millrace_broker_v1_ConfigChange, _millrace_broker_v1_ConfigChange__Output>
+        ConfigKeyChange: MessageTypeDefinition<_millrace_broker_v1_ConfigKeyChange, _millrace_broker_v1_ConfigKeyChange__Output>
         CreateTopicRequest: MessageTypeDefinition<_millrace_broker_v1_CreateTopicRequest, _millrace_broker_v1_CreateTopicRequest__Output>
         CreateTopicResponse: MessageTypeDefinition<_millrace_broker_v1_CreateTopicResponse, _millrace_broker_v1_CreateTopicResponse__Output>
         DeleteTopicRequest: MessageTypeDefinition<_millrace_broker_v1_DeleteTopicRequest, _millrace_broker_v1_DeleteTopicRequest__Output>

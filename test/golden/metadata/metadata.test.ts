@@ -4,7 +4,7 @@ import { hexOf, MalformedBytesError } from '../../../src/base/bytes.js';
 import type { Command } from '../../../src/metadata/command.js';
 import { decodeCommand, encodeCommand } from '../../../src/metadata/command-codec.js';
 import type { HeldSlot } from '../../../src/metadata/consumer-group.js';
-import { brokerId, raftGroupId } from '../../../src/model/ids.js';
+import { brokerId, logIndex, raftGroupId } from '../../../src/model/ids.js';
 import { createTopic, ids, Log, OTHER_TOPIC, registration, TOPIC } from '../../unit/metadata/support.js';
 
 const unhex = (hex: string): Uint8Array =>
@@ -48,8 +48,28 @@ const COMMANDS: readonly (readonly [Command, string])[] = [
   ],
   [{ kind: 'deleteTopic', topicId: TOPIC }, '01 04 00112233445566778899aabbccddeeff'],
   [
-    { kind: 'alterTopic', topicId: TOPIC, set: new Map([['a', 'b']]), unset: ['c'] },
+    {
+      kind: 'alterTopic',
+      topicId: TOPIC,
+      set: new Map([['a', 'b']]),
+      unset: ['c'],
+      isUnversioned: true,
+    },
     '01 05 00112233445566778899aabbccddeeff 01 01 61 01 62 01 01 63',
+  ],
+  [
+    { kind: 'alterTopic', topicId: TOPIC, set: new Map([['a', 'b']]), unset: ['c'] },
+    '01 0c 00112233445566778899aabbccddeeff 01 01 61 01 62 01 01 63 00',
+  ],
+  [
+    {
+      kind: 'alterTopic',
+      topicId: TOPIC,
+      set: new Map(),
+      unset: ['c'],
+      expectedVersion: logIndex(300),
+    },
+    '01 0c 00112233445566778899aabbccddeeff 00 01 01 63 01 ac02',
   ],
   [
     { kind: 'moveReplicas', groupId: raftGroupId(7), replicas: ids(3, 1) },
@@ -181,6 +201,25 @@ const SNAPSHOT_WITH_COMMITS = `
   01 01 67 01 01 6d 8201
   00`;
 
+const SNAPSHOT_WITH_CONFIG_VERSIONS = `
+  04 03 00
+  01 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00
+  02 00112233445566778899aabbccddeeff 04 6c6f6773 01 0c 726574656e74696f6e2e6d73 01 39
+        01 01 01 01 01 01 01 01 00
+        05
+        02 04 00 80d095ffbc31 02
+              0f 726574656e74696f6e2e6279746573 00 01 01 35
+              0c 726574656e74696f6e2e6d73 00 01 01 39
+           05 04 80d095ffbc31 01 0f 726574656e74696f6e2e6279746573 01 01 35 00
+     ffeeddccbbaa99887766554433221100 05 6f74686572 00
+        01 02 01 01 01 01 01 01 00
+        00 00
+  00
+  00
+  00
+  00
+  00`;
+
 describe('golden bytes of the metadata log', () => {
   for (const [command, hex] of COMMANDS) {
     it(`has one form of ${command.kind}`, () => {
@@ -217,7 +256,7 @@ describe('golden bytes of the metadata log', () => {
     const restored = new Log();
     restored.machine.restore(unhex(SNAPSHOT), log.state.version);
     expect(hexOf(restored.machine.encode())).to.equal(hexOf(unhex(SNAPSHOT)));
-    expect(() => restored.machine.restore(unhex('04'), log.state.version)).to.throw('version 4');
+    expect(() => restored.machine.restore(unhex('05'), log.state.version)).to.throw('version 5');
   });
 
   it('reads the commits of members of older versions', () => {
@@ -259,6 +298,28 @@ describe('golden bytes of the metadata log', () => {
     restored.machine.restore(bytes, log.state.version);
     expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
     expect(restored.state.idleGroups.timeOf('g')).to.equal(300);
+  });
+
+  it('has one form of a snapshot with versions of settings', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    log.apply(createTopic('other', [[1]], OTHER_TOPIC));
+    const set = new Map([
+      ['retention.ms', '9'],
+      ['retention.bytes', '5'],
+    ]);
+    log.apply({ kind: 'alterTopic', topicId: TOPIC, set, unset: [] });
+    log.apply({ kind: 'alterTopic', topicId: TOPIC, set: new Map(), unset: ['retention.bytes'] });
+    const bytes = log.machine.encode();
+    expect(hexOf(bytes)).to.equal(hexOf(unhex(SNAPSHOT_WITH_CONFIG_VERSIONS)));
+    const restored = new Log();
+    restored.machine.restore(bytes, log.state.version);
+    expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
+    expect(restored.state.topicsById.get(TOPIC)).to.eql(log.state.topicsById.get(TOPIC));
+    for (let length = 0; length < bytes.length; length += 1) {
+      const cut = new Log();
+      expect(() => cut.machine.restore(bytes.subarray(0, length), log.state.version)).to.throw();
+    }
   });
 
   it('has one form of a snapshot with consumer groups', () => {

@@ -2,6 +2,7 @@ import { credentials, Client, type ServiceError } from '@grpc/grpc-js';
 import { expect } from 'chai';
 import { BrokerError } from '../../../src/model/errors.js';
 import { brokerId, logIndex, offset, raftGroupId, term, topicId } from '../../../src/model/ids.js';
+import type { DescribeTopicResponse__Output } from '../../../src/rpc/gen/millrace/broker/v1/DescribeTopicResponse.js';
 import type { GetMetadataResponse__Output } from '../../../src/rpc/gen/millrace/broker/v1/GetMetadataResponse.js';
 import { errorFromStatus } from '../../../src/rpc/status.js';
 import { answerOf, startApi, type TestApi } from '../../support/api.js';
@@ -40,6 +41,7 @@ describe('client API: cluster', () => {
               topic: 'a',
               topicId: TOPIC_ID,
               config: new Map([['retention.ms', '5']]),
+              configVersion: logIndex(7),
               partitions: [
                 {
                   partition: 0,
@@ -67,6 +69,7 @@ describe('client API: cluster', () => {
       topic: 'a',
       topicId: TOPIC_ID,
       config: { 'retention.ms': '5' },
+      configVersion: 7,
       partitions: [
         { partition: 0, replicas: [1], leader: 1, leaderEpoch: 4 },
         { partition: 1, replicas: [], leader: 0, leaderEpoch: 0 },
@@ -82,6 +85,15 @@ describe('client API: cluster', () => {
         topicId: TOPIC_ID,
         config: new Map(),
         effectiveConfig: new Map([['max.batch.bytes', '1']]),
+        configVersion: logIndex(7),
+        configHistory: [
+          {
+            version: logIndex(7),
+            previous: logIndex(2),
+            timeMs: 5,
+            keys: [{ key: 'max.batch.bytes', before: undefined, after: '1' }],
+          },
+        ],
         partitions: [
           {
             partition: 0,
@@ -113,9 +125,18 @@ describe('client API: cluster', () => {
         ],
       }),
     };
-    const answer = await answerOf<{ partitions: object[] }>((done) =>
+    const answer = await answerOf<DescribeTopicResponse__Output>((done) =>
       api.connection.cluster.describeTopic({ topic: 'a' }, done),
     );
+    expect(answer.configVersion).to.equal(7);
+    expect(answer.configHistory).to.have.length(1);
+    expect(answer.configHistory[0]).to.deep.include({ version: 7, previousVersion: 2, timeMs: 5 });
+    const [change] = answer.configHistory[0]?.keys ?? [];
+    expect([change?.key, change?.before, change?.after]).to.eql([
+      'max.batch.bytes',
+      undefined,
+      '1',
+    ]);
     expect(answer.partitions[0]).to.deep.include({
       leader: 1,
       highWatermark: 7,

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 
-import { METADATA_GROUP, brokerId } from '../../../src/model/ids.js';
+import { DEFAULT_BROKER_SETTINGS } from '../../../src/broker/types.js';
+import { METADATA_GROUP, brokerId, logIndex, type LogIndex } from '../../../src/model/ids.js';
+import { produce } from './support/produce.js';
 import { TestBrokers } from './support/test-brokers.js';
 
 const SECOND = { deadlineMs: 1_000 };
@@ -93,6 +95,90 @@ describe('a cluster of brokers', () => {
       const refusal = await brokers.refused(fewer);
       expect(refusal.code).to.equal('INVALID_PARTITIONS');
       expect(refusal.message).to.contain('has 5 partitions').and.contain('not reduced to 4');
+    });
+
+    it('runs live partitions with changed settings at once, and remembers the changes', async () => {
+      const at = { topic: 'logs', partition: 0 };
+      await brokers.settled(brokers.admin(1).createTopic(newTopic('logs'), LONG));
+      const send = (count: number) => brokers.settled(produce(brokers, 1, at, count));
+      const alter = (key: string, value: string, expectedVersion?: LogIndex) =>
+        brokers.settled(
+          brokers
+            .admin(3)
+            .alterTopic(
+              { topic: 'logs', set: new Map([[key, value]]), unset: [], expectedVersion },
+              LONG,
+            ),
+        );
+      expect((await send(1_000)).error).to.equal(undefined);
+      const first = await alter('max.batch.bytes', '1024', logIndex(0));
+      await brokers.world.run(100);
+      const refusal = (await send(1_000)).error;
+      expect(refusal?.code).to.equal('BATCH_TOO_LARGE');
+      expect(refusal?.message).to.match(/exceeds max.batch.bytes 1024/);
+      await alter('timestamp.type', 'append', first.configVersion);
+      await brokers.world.run(100);
+      const before = brokers.world.clock.nowMs();
+      expect((await send(1)).error).to.equal(undefined);
+      const { answer } = (
+        await brokers.settled(
+          brokers.admin(1).listOffsets(
+            {
+              queries: [{ ...at, at: { kind: 'timestamp', timestampMs: before } }],
+              linearizable: true,
+            },
+            LONG,
+          ),
+        )
+      )[0]!;
+      expect(answer, 'the leader stamped its own time').to.include({ offset: 1_000 });
+      await alter('retention.records', '1');
+      await brokers.world.run(DEFAULT_BROKER_SETTINGS.retentionCheckMs + 2_000);
+      const described = await brokers.settled(brokers.admin(2).describeTopic('logs', LONG));
+      const facts = described.partitions[0]!.facts;
+      expect(facts).to.include({ logStartOffset: 1_000, highWatermark: 1_001 });
+      expect(described.configHistory.map(({ keys }) => keys.map(({ key }) => key))).to.eql([
+        ['max.batch.bytes'],
+        ['timestamp.type'],
+        ['retention.records'],
+      ]);
+      const stale = brokers.admin(2).alterTopic(
+        {
+          topic: 'logs',
+          set: new Map(),
+          unset: ['max.batch.bytes'],
+          expectedVersion: first.configVersion,
+        },
+        LONG,
+      );
+      const conflict = await brokers.refused(stale);
+      expect(conflict.code).to.equal('STALE_CONFIG_VERSION');
+      expect(conflict.message).to.contain(String(described.configVersion));
+    });
+
+    it('answers a conditional change of settings whose answer was lost as made', async () => {
+      await brokers.settled(brokers.admin(1).createTopic(newTopic('logs'), LONG));
+      const controller = brokers.controllerSeenBy(1) ?? 0;
+      const asked = [1, 2, 3].find((id) => id !== controller) ?? 0;
+      let isLost = false;
+      brokers.peers.losesAnswer = ({ method }) => {
+        const isFirst = !isLost && method.includes('alterTopic');
+        isLost ||= isFirst;
+        return isFirst;
+      };
+      const request = {
+        topic: 'logs',
+        set: new Map([['retention.ms', '5']]),
+        unset: [],
+        expectedVersion: logIndex(0),
+      };
+      const altered = await brokers.settled(
+        brokers.admin(asked).alterTopic(request, { deadlineMs: 60_000 }),
+      );
+      expect(isLost).to.equal(true);
+      expect(altered.configVersion).to.be.greaterThan(0);
+      const described = await brokers.settled(brokers.admin(2).describeTopic('logs', LONG));
+      expect(described.configHistory).to.have.length(1);
     });
 
     it('refuses what cannot be, each with its own code', async () => {

@@ -397,6 +397,8 @@ export function viewOfTopic(partitions: number): MetadataView {
       movingFrom: [],
     })),
     config: new Map(),
+    configVersion: logIndex(0),
+    configHistory: [],
     settings: topicSettings(new Map()),
   };
   const image: MetadataImage = {

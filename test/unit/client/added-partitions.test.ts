@@ -151,6 +151,32 @@ describe('a client whose topic gets more partitions', () => {
     await s.world.until(s.client.close());
   });
 
+  it('fits batches to a limit that was lowered, and refuses at once what can never fit', async () => {
+    const s = setup();
+    const producer = s.client.producer();
+    const outcome = async (bytes: number): Promise<string> =>
+      await producer.send({ topic: TOPIC, partition: 0, value: 'x'.repeat(bytes) }).then(
+        () => 'done',
+        (thrown: unknown) => `${BrokerError.from(thrown).code} ${BrokerError.from(thrown).message}`,
+      );
+    const send = async (bytes: number): Promise<string> => await s.world.until(outcome(bytes));
+    expect(await send(9_000)).to.equal('done');
+    s.cluster.config = { 'max.batch.bytes': '5000' };
+    expect(await send(9_000), 'the broker says it').to.match(/BATCH_TOO_LARGE/);
+    await s.world.advance(100);
+    const produced = s.cluster.produced.length;
+    expect(await send(9_000), 'the client knows').to.match(
+      /^BATCH_TOO_LARGE record of about 90\d\d bytes exceeds max.batch.bytes of events, 5000$/,
+    );
+    expect(s.cluster.produced).to.have.length(produced);
+    const many = Promise.all(Array.from({ length: 20 }, async () => await outcome(1_000)));
+    expect(new Set(await s.world.until(many))).to.eql(new Set(['done']));
+    s.cluster.config = {};
+    await s.world.advance(REFRESH_MS + 10);
+    expect(await send(9_000)).to.equal('done');
+    await s.world.until(s.client.close());
+  });
+
   it('refuses a refresh that would flood brokers, or never come', () => {
     for (const metadataRefreshMs of [0, 99, -1, Number.NaN, 1e12]) {
       expect(() => new MillraceClient({ bootstrap: 'b:1', metadataRefreshMs })).to.throw(

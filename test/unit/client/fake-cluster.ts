@@ -79,6 +79,8 @@ export class FakeCluster implements ClientTransport, MembershipHost {
   readonly topic = 'events';
   topicId = 'a'.repeat(32);
   isDeleted = false;
+  /** Of the topic. */
+  config: Readonly<Record<string, string>> = {};
   readonly partitions: FakePartition[];
   readonly brokers: number;
   readonly down = new Set<number>();
@@ -245,7 +247,8 @@ export class FakeCluster implements ClientTransport, MembershipHost {
             leader: this.down.has(p.leader) ? undefined : p.leader,
             leaderEpoch: p.epoch,
           })),
-          config: {},
+          config: this.config,
+          configVersion: 1,
           error: undefined,
         },
       ],
@@ -258,7 +261,13 @@ export class FakeCluster implements ClientTransport, MembershipHost {
   serve(call: ProduceCall, broker: number): ProduceAnswer {
     const partition = this.partition(call.partition);
     if (partition.leader !== broker) return refusal(call, this.notLeader(partition));
-    const header = checkProducedBatch(call.batch, { batchBytesMax: 1 << 20, crc32c });
+    const batchBytesMax = Number(this.config['max.batch.bytes'] ?? 1 << 20);
+    let header: RecordBatchHeader;
+    try {
+      header = checkProducedBatch(call.batch, { batchBytesMax, crc32c });
+    } catch (thrown) {
+      return refusal(call, BrokerError.from(thrown));
+    }
     const answer = (baseOffset: number, isDuplicate: boolean): ProduceAnswer => ({
       correlationId: call.correlationId,
       error: undefined,
@@ -307,6 +316,7 @@ export class FakeCluster implements ClientTransport, MembershipHost {
             topicId: '',
             partitions: [],
             config: {},
+            configVersion: 0,
             error: new BrokerError('UNKNOWN_TOPIC', `topic ${topic} does not exist`),
           }));
         return { ...metadata, topics: [...known, ...unknown] };

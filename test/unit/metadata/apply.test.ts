@@ -158,6 +158,46 @@ describe('applying metadata commands', () => {
     expect(log.state.ledger.size).to.equal(4);
   });
 
+  it('gives settings a version with every change, and remembers the last sixteen', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    const now = () => log.state.topicsById.get(TOPIC)!;
+    expect([now().configVersion, now().configHistory]).to.eql([0, []]);
+    const alter = (value: string | undefined, expectedVersion?: number): string | undefined => {
+      const result = log.apply({
+        kind: 'alterTopic',
+        topicId: TOPIC,
+        set: new Map(value === undefined ? [] : [['retention.ms', value]]),
+        unset: value === undefined ? ['retention.ms'] : [],
+        ...(expectedVersion === undefined
+          ? undefined
+          : { expectedVersion: logIndex(expectedVersion) }),
+      });
+      return result?.kind === 'rejected' ? result.code : undefined;
+    };
+    alter('1000');
+    expect(now().configVersion).to.equal(3);
+    alter('1000');
+    expect(now().configVersion, 'nothing changed').to.equal(3);
+    expect(alter('2000', 2)).to.equal('STALE_CONFIG_VERSION');
+    expect(alter('2000', 3)).to.equal(undefined);
+    expect(now().settings.retentionMs).to.equal(2_000);
+    const version = now().configVersion;
+    expect(alter('2000', 3), 'a repetition').to.equal(undefined);
+    expect(alter('3000', 3), 'another change from there').to.equal('STALE_CONFIG_VERSION');
+    expect(alter('2000', 2), 'nobody changed it from there').to.equal('STALE_CONFIG_VERSION');
+    expect(now().configVersion).to.equal(version);
+    expect(alter(undefined, version)).to.equal(undefined);
+    expect(now().configHistory.map(({ previous, keys }) => [previous, ...keys])).to.eql([
+      [0, { key: 'retention.ms', before: undefined, after: '1000' }],
+      [3, { key: 'retention.ms', before: '1000', after: '2000' }],
+      [version, { key: 'retention.ms', before: '2000', after: undefined }],
+    ]);
+    for (let i = 0; i < 20; i += 1) alter(String(5_000 + i));
+    expect(now().configHistory).to.have.length(16);
+    expect(now().configHistory.at(-1)?.version).to.equal(now().configVersion);
+  });
+
   it('refuses what cannot be and changes nothing', () => {
     const log = new Log(1, 2);
     log.apply(createTopic('logs', [[1]]));

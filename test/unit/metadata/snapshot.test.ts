@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 import type { Command } from '../../../src/metadata/command.js';
 import { encodeSlices, encodeSnapshot } from '../../../src/metadata/snapshot-codec.js';
-import { brokerId, raftGroupId, topicId, type TopicId } from '../../../src/model/ids.js';
+import { brokerId, logIndex, raftGroupId, topicId, type TopicId } from '../../../src/model/ids.js';
 import { Log, registration } from './support.js';
 
 const topicIdOf = (n: number): TopicId => topicId(n.toString(16).padStart(32, '0'));
@@ -35,6 +35,16 @@ const command: fc.Arbitrary<Command> = fc.oneof(
       topicId: topicIdOf(id),
       from,
       assignment,
+    })),
+  fc
+    .tuple(small, fc.constantFrom('1000', '2000'), fc.boolean(), fc.option(fc.nat(20)))
+    .map(([id, value, isSet, version]): Command => ({
+      kind: 'alterTopic',
+      topicId: topicIdOf(id),
+      set: new Map(isSet ? [['retention.ms', value]] : []),
+      unset: isSet ? [] : ['retention.ms'],
+      expectedVersion: version === null ? undefined : logIndex(version),
+      isUnversioned: version === 20,
     })),
   small.map((id): Command => ({ kind: 'deleteTopic', topicId: topicIdOf(id) })),
   fc

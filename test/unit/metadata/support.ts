@@ -73,7 +73,10 @@ export class Log {
 
   /** The code of the rejection; undefined if it was applied. */
   refusal(command: Command): string | undefined {
-    const result = applyCommand(this.state, command, TIME_MS);
+    const result = applyCommand(this.state, command, {
+      index: logIndex(this.state.version + 1),
+      timeMs: TIME_MS,
+    });
     return result.kind === 'rejected' ? result.code : undefined;
   }
 

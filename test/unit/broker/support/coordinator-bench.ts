@@ -172,9 +172,10 @@ export class CoordinatorBench {
       return;
     }
     const { state } = this.log;
-    const result = applyCommand(state, decodeCommand(payload), 0);
-    state.version = logIndex(state.version + 1);
-    observer.committed(result, { index: state.version, term: term(1) });
+    const index = logIndex(state.version + 1);
+    const result = applyCommand(state, decodeCommand(payload), { index, timeMs: 0 });
+    state.version = index;
+    observer.committed(result, { index, term: term(1) });
     this.published();
   }
 }

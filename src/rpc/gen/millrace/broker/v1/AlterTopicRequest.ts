@@ -1,14 +1,19 @@
 // Original file: proto/millrace/broker/v1/cluster.proto
 
+import type { Long } from '@grpc/proto-loader';
 
 export interface AlterTopicRequest {
   'topic'?: (string);
   'set'?: ({[key: string]: string});
   'unset'?: (string)[];
+  'expectedVersion'?: (number | string | Long);
+  '_expectedVersion'?: "expectedVersion";
 }
 
 export interface AlterTopicRequest__Output {
   'topic': (string);
   'set': ({[key: string]: string});
   'unset': (string)[];
+  'expectedVersion'?: (number);
+  '_expectedVersion'?: "expectedVersion";
 }

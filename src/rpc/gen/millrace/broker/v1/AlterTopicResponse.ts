@@ -1,10 +1,13 @@
 // Original file: proto/millrace/broker/v1/cluster.proto
 
+import type { Long } from '@grpc/proto-loader';
 
 export interface AlterTopicResponse {
   'config'?: ({[key: string]: string});
+  'configVersion'?: (number | string | Long);
 }
 
 export interface AlterTopicResponse__Output {
   'config': ({[key: string]: string});
+  'configVersion': (number);
 }
