@@ -34,14 +34,13 @@ const FLOORS = {
 };
 // The npm packages a floor may use; every other package is refused there.
 const NPM = {
-  broker: ['re2js'],
   storage: ['level', 'classic-level'],
   rpc: ['@grpc', 'protobufjs', 'long'],
   api: ['@grpc', 'grpc-health-check'],
   client: ['@grpc', 'snappy', 'lz4-napi', 'fzstd'],
   config: ['zod', 'yaml'],
   cli: ['commander', 'cli-progress'],
-  main: ['pino', 'prom-client', '@node-rs/crc32'],
+  main: ['pino', 'prom-client', '@node-rs/crc32', 're2js'],
 };
 const NODE_OK = ['storage', 'rpc', 'api', 'cli', 'config', 'main', 'client', 'testing'];
 const TYPES_ONLY_RAFT = ['ports', 'storage', 'rpc', 'testing'];

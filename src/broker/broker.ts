@@ -174,6 +174,7 @@ class MillraceBroker implements Broker {
 
   #assemble(identity: BrokerIdentity): Member {
     const { self, world, peers, store, settings, telemetry, crc32c } = this.#options;
+    const { compileExpression } = this.#options;
     const log = this.#log;
     const multiRaft = this.#options.createMultiRaft(identity, (id) => leaders.mayLead(id));
     const book = this.#book;
@@ -228,6 +229,7 @@ class MillraceBroker implements Broker {
       metrics: telemetry.metrics,
       groupRetentionMs: settings.groupRetentionMs,
       assignors: this.#options.assignors ?? BUILT_IN_ASSIGNORS,
+      compileExpression,
       hint: () => leaders.hint(METADATA_GROUP),
     });
     const controller = new Controller({

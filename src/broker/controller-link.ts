@@ -1,10 +1,10 @@
 import { BrokerError, type ErrorCode } from '../model/errors.js';
 import { brokerId, METADATA_GROUP, term, type BrokerId } from '../model/ids.js';
 import type { PeerCaller } from '../ports/transport.js';
-import type { World } from '../ports/world.js';
+import type { Cancel, World } from '../ports/world.js';
 import type { AddressBook } from './address-book.js';
 import { CONTROLLER_OPS } from './controller-ops.js';
-import { Backoff, Deadline, sleep, within } from './deadline.js';
+import { Backoff, Deadline, within } from './deadline.js';
 import { callPeer, handlePeer, type Codec, type PeerOp } from './peer-op.js';
 import type { LeaderTable } from './types.js';
 
@@ -80,15 +80,27 @@ export class ControllerLink {
   readonly #deps: ControllerLinkDeps;
   #nextCandidate = 0;
   #isStopped = false;
+  /** How often a metadata leader has said that it is ready. */
+  #readyCount = 0;
+  /** Of requests that wait for their next attempt. */
+  readonly #wakes = new Set<() => void>();
+  readonly #unlisten: Cancel;
 
   constructor(deps: ControllerLinkDeps) {
     this.#deps = deps;
+    this.#unlisten = deps.leaders.onReady((groupId) => {
+      if (groupId !== METADATA_GROUP) return;
+      this.#readyCount += 1;
+      for (const wake of [...this.#wakes]) wake();
+    });
     for (const name of Object.keys(CONTROLLER_OPS) as ControllerOpName[]) serve(deps, name);
   }
 
   /** Requests under way end with the attempt they are in. */
   stop(): void {
     this.#isStopped = true;
+    this.#unlisten();
+    for (const wake of [...this.#wakes]) wake();
   }
 
   async call<K extends ControllerOpName>(
@@ -107,6 +119,7 @@ export class ControllerLink {
     while (!deadline.isOver) {
       if (this.#isStopped) throw stopped(maybeDone);
       const to = this.#target(avoid);
+      const readyCount = this.#readyCount;
       const attemptMs = Math.min(deadline.remainingMs(), options.attemptMs ?? ATTEMPT_MS);
       try {
         return await this.#attempt(name, request, to, attemptMs);
@@ -122,7 +135,9 @@ export class ControllerLink {
         last = error;
         avoid = this.#learnFrom(error) ? undefined : to;
       }
-      await sleep(world.timers, Math.min(backoff.nextMs(), deadline.remainingMs()));
+      await this.#pause(readyCount, Math.min(backoff.nextMs(), deadline.remainingMs()));
+      // Whoever failed may be the one that is ready since.
+      if (readyCount !== this.#readyCount) avoid = undefined;
     }
     const refusal = kinship.refusal();
     if (refusal !== undefined && kinship.isShunned) throw refusal;
@@ -142,6 +157,20 @@ export class ControllerLink {
       this.#learnFrom(error);
       throw error;
     }
+  }
+
+  /** Until a metadata leader says that it is ready, which it may have done since the count was read. */
+  async #pause(readyCount: number, longestMs: number): Promise<void> {
+    if (readyCount !== this.#readyCount) return;
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        cancel();
+        this.#wakes.delete(wake);
+        resolve();
+      };
+      const cancel = this.#deps.world.timers.after(longestMs, wake);
+      this.#wakes.add(wake);
+    });
   }
 
   #attempt<K extends ControllerOpName>(

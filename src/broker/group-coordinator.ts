@@ -30,7 +30,7 @@ import type {
 import { changedProfile, profileOf } from './member-profile.js';
 import type { MemberSession } from './member-session.js';
 import { notController, raise } from './propose.js';
-import { TopicPatterns } from './topic-patterns.js';
+import { TopicPatterns, type CompileExpression } from './topic-patterns.js';
 import { slotsOf } from './topic-slots.js';
 
 /** From the opening of a stream until its first request. */
@@ -46,6 +46,7 @@ export interface GroupCoordinatorDeps {
   readonly groupRetentionMs: number;
   readonly assignors: Assignors;
   /** Leader of the metadata group, as far as it is known. */
+  readonly compileExpression: CompileExpression;
   hint(): LeaderHint | undefined;
 }
 
@@ -58,7 +59,7 @@ export interface GroupCoordinatorDeps {
  */
 export class GroupCoordinator implements GroupStreamOwner {
   readonly #deps: GroupCoordinatorDeps;
-  readonly #patterns = new TopicPatterns();
+  readonly #patterns: TopicPatterns;
   readonly #streams = new Set<GroupStream>();
   /** Of streams on which nothing has come yet. */
   readonly #firstRequests: Deadlines;
@@ -71,6 +72,7 @@ export class GroupCoordinator implements GroupStreamOwner {
   constructor(deps: GroupCoordinatorDeps) {
     this.#deps = deps;
     const { world, metrics } = deps;
+    this.#patterns = new TopicPatterns(deps.compileExpression);
     this.#firstRequests = new Deadlines(world);
     this.#connected = metrics.gauge(
       'group_members_connected',

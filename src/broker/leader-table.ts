@@ -65,6 +65,7 @@ export class GossipLeaderTable implements LeaderTable {
   readonly #deps: LeaderTableDeps;
   readonly #known = new Map<RaftGroupId, KnownLeader>();
   readonly #listeners = new Set<(groupId: RaftGroupId, known: KnownLeader) => void>();
+  readonly #readyListeners = new Set<(groupId: RaftGroupId) => void>();
   readonly #outboxes = new Map<BrokerId, Outbox>();
   /** Brokers, maybe this one, that last said that they may not lead. */
   readonly #reluctant = new Set<BrokerId>();
@@ -121,7 +122,7 @@ export class GossipLeaderTable implements LeaderTable {
   }
 
   announce(groupId: RaftGroupId, term: Term): void {
-    this.learn(groupId, this.#deps.self, term);
+    this.#claimed(groupId, this.#deps.self, term);
     for (const peer of this.#deps.book.peers()) this.#outbox(peer.id).claims.set(groupId, term);
     this.#scheduleFlush();
   }
@@ -141,6 +142,18 @@ export class GossipLeaderTable implements LeaderTable {
   onChange(listener: (groupId: RaftGroupId, known: KnownLeader) => void): Cancel {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  onReady(listener: (groupId: RaftGroupId) => void): Cancel {
+    this.#readyListeners.add(listener);
+    return () => void this.#readyListeners.delete(listener);
+  }
+
+  /** Who leads now says so; one whom a later term has overtaken does not count. */
+  #claimed(groupId: RaftGroupId, leader: BrokerId, term: Term): void {
+    this.learn(groupId, leader, term);
+    if (this.#known.get(groupId)?.term !== term) return;
+    for (const listener of [...this.#readyListeners]) listener(groupId);
   }
 
   #outbox(peer: BrokerId): Outbox {
@@ -214,7 +227,7 @@ export class GossipLeaderTable implements LeaderTable {
   #hear(message: Gossip): void {
     this.#deps.book.heard(message.from, message.address);
     this.#note(message.from, message.mayLead);
-    for (const { groupId, term } of message.claims) this.learn(groupId, message.from, term);
+    for (const { groupId, term } of message.claims) this.#claimed(groupId, message.from, term);
   }
 
   #gossipOf(claims: readonly Claim[]): Gossip {

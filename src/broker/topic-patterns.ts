@@ -1,5 +1,3 @@
-import { RE2JS } from 're2js';
-
 import type { MatchPattern } from '../metadata/plan-target.js';
 import { METADATA_LIMITS } from '../metadata/limits.js';
 import { expandedSize } from './topic-pattern-size.js';
@@ -10,8 +8,19 @@ const RESULTS_MAX = 200_000;
 /** Instructions of a compiled pattern: matching takes time for each of them with each character. */
 const PROGRAM_SIZE_MAX = 1_500;
 
+/** A regular expression that matches in time linear in the name. */
+export interface NameExpression {
+  /** Whether it matches the whole name. */
+  matches(name: string): boolean;
+  /** Instructions it was compiled to. */
+  programSize(): number;
+}
+
+/** Compiles RE2's syntax; throws on anything else. */
+export type CompileExpression = (pattern: string) => NameExpression;
+
 interface Compiled {
-  readonly expression: RE2JS;
+  readonly expression: NameExpression;
   readonly results: Map<string, boolean>;
 }
 
@@ -30,8 +39,13 @@ const matchesNothing = (): boolean => false;
  * Invariant: what is kept is a cache, of bounded size; invalid patterns are kept like valid ones.
  */
 export class TopicPatterns {
+  readonly #compile: CompileExpression;
   readonly #known = new Map<string, Compiled | Invalid>();
   #results = 0;
+
+  constructor(compile: CompileExpression) {
+    this.#compile = compile;
+  }
 
   get resultsKept(): number {
     return this.#results;
@@ -80,18 +94,18 @@ export class TopicPatterns {
       this.#known.clear();
       this.#results = 0;
     }
-    const made = compile(pattern);
+    const made = compileWithin(pattern, this.#compile);
     this.#known.set(pattern, made);
     return made;
   }
 }
 
-function compile(pattern: string): Compiled | Invalid {
+function compileWithin(pattern: string, compile: CompileExpression): Compiled | Invalid {
   const shown = `pattern ${JSON.stringify(pattern.slice(0, 100))}`;
   const tooLarge = { problem: `${shown} comes to more than ${PROGRAM_SIZE_MAX} steps` };
   if (expandedSize(pattern) > PROGRAM_SIZE_MAX) return tooLarge;
   try {
-    const expression = RE2JS.compile(pattern);
+    const expression = compile(pattern);
     if (expression.programSize() > PROGRAM_SIZE_MAX) return tooLarge;
     return { expression, results: new Map() };
   } catch (error) {

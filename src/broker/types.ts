@@ -9,6 +9,7 @@ import type { BrokerIdentity, BrokerStore, ReplicaSpec } from '../ports/log-stor
 import type { Telemetry } from '../ports/telemetry.js';
 import type { PeerAddress, PeerCaller, PeerDirectory } from '../ports/transport.js';
 import type { Cancel, World } from '../ports/world.js';
+import type { CompileExpression } from './topic-patterns.js';
 import type { AdminService, OffsetAt, OffsetFound, PartitionFacts } from './admin-types.js';
 import type { GroupService } from './group-types.js';
 
@@ -38,6 +39,11 @@ export interface LeaderTable {
   announce(groupId: RaftGroupId, term: Term): void;
   /** Calls back when a later leadership is learnt. */
   onChange(listener: (groupId: RaftGroupId, known: KnownLeader) => void): Cancel;
+  /**
+   * Calls back when a broker, maybe this one, says that it leads and is ready: a leader is known from
+   * its election on, and serves nobody before.
+   */
+  onReady(listener: (groupId: RaftGroupId) => void): Cancel;
   /** False: the broker said that it can take no records, so whoever chooses leaders passes it over. */
   mayLead(id: BrokerId): boolean;
   /** Says so of this broker, or takes it back: every other broker is told. */
@@ -258,6 +264,8 @@ export interface BrokerOptions {
   readonly createPartitionFloor: CreatePartitionFloor;
   readonly telemetry: Telemetry;
   readonly crc32c: Crc32c;
+  /** For the patterns of subscriptions; asked when there is the first one. */
+  readonly compileExpression: CompileExpression;
   readonly settings: BrokerSettings;
   /** For consumer groups; absent: the built-in ones. */
   readonly assignors?: Assignors;

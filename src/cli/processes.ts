@@ -2,9 +2,11 @@ import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import os from 'node:os';
+import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(import.meta.url).replace(/processes\.(ts|js)$/, 'main.$1');
+/** Of the same kind as this file, whether that is a source or a part of what is built. */
+const MAIN = fileURLToPath(new URL(`../cli/main${extname(import.meta.url)}`, import.meta.url));
 
 /**
  * Starts this program again as a broker, in the background: it outlives us, and Ctrl-C on our

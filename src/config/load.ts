@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import type { z } from 'zod';
-import { brokerConfigSchema, CONFIG_KEYS, textKindOf, type BrokerConfig } from './schema.js';
+import { CONFIG_KEYS, textKindOf } from './keys.js';
+import { brokerConfigSchema, type BrokerConfig } from './schema.js';
 
 /** What is wrong with the configuration, in one line that names every setting concerned. */
 export class ConfigError extends Error {

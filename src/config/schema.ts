@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CONFIG_DEFAULTS as DEFAULTS } from './defaults.js';
 
 const BROKER_ID_MAX = 0x7fff_ffff;
 const MIB = 1024 * 1024;
@@ -32,101 +33,68 @@ export const brokerConfigSchema = z.strictObject({
   brokerId: whole(1, BROKER_ID_MAX),
   dataDir: z.string().min(1),
   /** Address to listen on. */
-  host: host.default('127.0.0.1'),
+  host: host.default(DEFAULTS.host),
   /** Where clients and peers reach this broker; the listening address if left out. */
   advertisedHost: host.optional(),
-  clientPort: port(7401),
-  peerPort: port(7501),
+  clientPort: port(DEFAULTS.clientPort),
+  peerPort: port(DEFAULTS.peerPort),
   /** What others connect to when a port is mapped on the way here; the listening port if left out. */
   advertisedClientPort: whole(1, 65_535).optional(),
   advertisedPeerPort: whole(1, 65_535).optional(),
   /** Health and metrics. */
-  httpPort: port(7601),
+  httpPort: port(DEFAULTS.httpPort),
   /** Who forms the cluster together, this broker included; the same on all of them. */
-  founders: peers.default([]),
+  founders: peers.default([...DEFAULTS.founders]),
   /** Brokers of a running cluster to join through. */
-  seeds: peers.default([]),
+  seeds: peers.default([...DEFAULTS.seeds]),
   /** Replicas of a partition are spread over racks. */
-  rack: z.string().max(249).default(''),
+  rack: z.string().max(249).default(DEFAULTS.rack),
 
   /** Raft's clock: elections take electionTicks to twice that, heartbeats heartbeatTicks. */
-  raftTickMs: whole(5, 1_000).default(50),
-  raftElectionTicks: whole(4, 1_000).default(20),
-  raftHeartbeatTicks: whole(1, 100).default(2),
+  raftTickMs: whole(5, 1_000).default(DEFAULTS.raftTickMs),
+  raftElectionTicks: whole(4, 1_000).default(DEFAULTS.raftElectionTicks),
+  raftHeartbeatTicks: whole(1, 100).default(DEFAULTS.raftHeartbeatTicks),
 
   /** LevelDB's write buffers and caches of all replicas together. */
-  storeMemoryBytes: whole(16 * MIB, 64 * 1024 * MIB).default(192 * MIB),
+  storeMemoryBytes: whole(16 * MIB, 64 * 1024 * MIB).default(DEFAULTS.storeMemoryBytes),
   /** Recent log entries kept in memory for followers and readers. */
-  recentEntriesBytes: whole(8 * MIB, 64 * 1024 * MIB).default(96 * MIB),
-  retentionCheckMs: whole(100, 24 * 3_600_000).default(30_000),
+  recentEntriesBytes: whole(8 * MIB, 64 * 1024 * MIB).default(DEFAULTS.recentEntriesBytes),
+  retentionCheckMs: whole(100, 24 * 3_600_000).default(DEFAULTS.retentionCheckMs),
   /**
    * Modules with assignors for consumer groups, beside the built-in ones: paths, relative to the working
-   * directory. The same on every broker, as any of them may come to coordinate.
+   * directory. The same on every broker, since each of them may come to coordinate.
    */
-  assignors: z.array(z.string().min(1).max(4_096)).max(100).default([]),
+  assignors: z
+    .array(z.string().min(1).max(4_096))
+    .max(100)
+    .default([...DEFAULTS.assignors]),
   /**
    * Consumer groups without members that neither commit nor are joined for so long go, with their
    * committed offsets; -1: never. Counted while the cluster runs.
    */
   groupRetentionMs: whole(1_000, Number.MAX_SAFE_INTEGER)
     .or(z.literal(-1))
-    .default(7 * 24 * 3_600_000),
+    .default(DEFAULTS.groupRetentionMs),
   /** With less room on the volume this broker takes no records and leads nothing; 0: never asked. */
-  diskFreeMinBytes: whole(0, 1024 * 1024 * MIB).default(64 * MIB),
+  diskFreeMinBytes: whole(0, 1024 * 1024 * MIB).default(DEFAULTS.diskFreeMinBytes),
   /** Bytes a second of all snapshots this broker sends to replicas that fell far behind. */
-  snapshotBytesPerSecond: whole(64 * 1024, 1024 * 1024 * MIB).default(128 * MIB),
+  snapshotBytesPerSecond: whole(64 * 1024, 1024 * 1024 * MIB).default(
+    DEFAULTS.snapshotBytesPerSecond,
+  ),
 
   /** A broker that was not heard of for this long gets no new replicas. */
-  brokerSessionMs: whole(500, 600_000).default(6_000),
-  brokerHeartbeatMs: whole(50, 60_000).default(500),
+  brokerSessionMs: whole(500, 600_000).default(DEFAULTS.brokerSessionMs),
+  brokerHeartbeatMs: whole(50, 60_000).default(DEFAULTS.brokerHeartbeatMs),
   /** Longest a stop waits for leaderships to be handed over. */
-  drainMs: whole(0, 600_000).default(3_000),
+  drainMs: whole(0, 600_000).default(DEFAULTS.drainMs),
 
   /** gRPC server reflection on the client port. */
-  reflection: z.boolean().default(true),
-  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  reflection: z.boolean().default(DEFAULTS.reflection),
+  logLevel: z
+    .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+    .default(DEFAULTS.logLevel),
 });
 
 export type BrokerConfig = Readonly<z.infer<typeof brokerConfigSchema>>;
 export type PeerSetting = BrokerConfig['founders'][number];
-
-type Key = keyof typeof brokerConfigSchema.shape;
-
-/** What the values of a key look like as text, in the environment and in flags. */
-export type TextKind = 'text' | 'number' | 'boolean' | 'list' | 'peers';
-
-const TEXT_KINDS: Readonly<Record<Key, TextKind>> = {
-  brokerId: 'number',
-  dataDir: 'text',
-  host: 'text',
-  advertisedHost: 'text',
-  advertisedClientPort: 'number',
-  advertisedPeerPort: 'number',
-  clientPort: 'number',
-  peerPort: 'number',
-  httpPort: 'number',
-  founders: 'peers',
-  seeds: 'peers',
-  rack: 'text',
-  raftTickMs: 'number',
-  raftElectionTicks: 'number',
-  raftHeartbeatTicks: 'number',
-  storeMemoryBytes: 'number',
-  recentEntriesBytes: 'number',
-  retentionCheckMs: 'number',
-  assignors: 'list',
-  groupRetentionMs: 'number',
-  diskFreeMinBytes: 'number',
-  snapshotBytesPerSecond: 'number',
-  brokerSessionMs: 'number',
-  brokerHeartbeatMs: 'number',
-  drainMs: 'number',
-  reflection: 'boolean',
-  logLevel: 'text',
-};
-
-export const CONFIG_KEYS = Object.keys(TEXT_KINDS) as readonly Key[];
-
-export function textKindOf(key: string): TextKind | undefined {
-  return Object.hasOwn(TEXT_KINDS, key) ? TEXT_KINDS[key as Key] : undefined;
-}
+export type ConfigKey = keyof typeof brokerConfigSchema.shape;

@@ -23,11 +23,12 @@ import type { World } from '../ports/world.js';
 import { DEFAULT_RAFT_CONFIG } from '../raft/config.js';
 import { createRaftNode } from '../raft/raft-core.js';
 import { PeerTransport } from '../rpc/peer-transport.js';
-import { LevelBrokerStore } from '../storage/level-broker-store.js';
+import type { LevelBrokerStore } from '../storage/level-broker-store.js';
 import { loadAssignors } from './load-assignors.js';
 import { fastCrc32c } from './native-crc32c.js';
 import { StoppedReplicas } from './stopped-replicas.js';
-import { pinoTelemetry, type ProcessTelemetry } from './pino-telemetry.js';
+import type { ProcessTelemetry } from './process-telemetry.js';
+import { compileRe2 } from './re2-expressions.js';
 
 /** Calls under way when a stop begins may go on for this long. */
 const CALL_GRACE_MS = 500;
@@ -67,6 +68,8 @@ export type Peers = Transport & PeerDirectory & PeerCaller;
 export interface StartOptions {
   readonly telemetry?: ProcessTelemetry;
   readonly world?: World;
+  /** Default: the fastest this machine has. */
+  readonly crc32c?: Crc32c;
   /** Takes the place of the data directory, and is closed with the broker. */
   readonly store?: BrokerStore;
   /** What the broker gets in place of the peer transport, made of it: to come between brokers. */
@@ -87,9 +90,8 @@ export async function startBroker(
   options: StartOptions = {},
 ): Promise<RunningBroker> {
   checkLimits();
-  const telemetry =
-    options.telemetry ?? pinoTelemetry({ level: config.logLevel, brokerId: config.brokerId });
-  const crc32c = await fastCrc32c(telemetry.log);
+  const telemetry = options.telemetry ?? (await defaultTelemetry(config));
+  const crc32c = options.crc32c ?? (await fastCrc32c(telemetry.log));
   const world = options.world ?? systemWorld();
   /** Undone in reverse. */
   const opened: (() => Promise<void>)[] = [];
@@ -102,6 +104,12 @@ export async function startBroker(
     for (const close of opened.reverse()) await close();
     throw error;
   }
+}
+
+/** What a broker may do without is loaded by those who need it: it takes its time. */
+async function defaultTelemetry(config: BrokerConfig): Promise<ProcessTelemetry> {
+  const { pinoTelemetry } = await import('./pino-telemetry.js');
+  return pinoTelemetry({ level: config.logLevel, brokerId: config.brokerId });
 }
 
 interface Parts {
@@ -160,6 +168,7 @@ async function assemble(parts: Parts): Promise<RunningBroker> {
     telemetry,
     crc32c,
     assignors,
+    compileExpression: compileRe2,
   });
   current.broker = broker;
   telemetry.log.info({ host, ...ports, dataDir: config.dataDir }, 'broker listens');
@@ -286,6 +295,7 @@ async function openStore(
   },
 ): Promise<LevelBrokerStore> {
   const { dataDir, storeMemoryBytes } = config;
+  const { LevelBrokerStore } = await import('../storage/level-broker-store.js');
   let store: LevelBrokerStore;
   try {
     store = await LevelBrokerStore.open(dataDir, {

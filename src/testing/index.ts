@@ -12,5 +12,5 @@ export type { TestClientOptions, TestCluster } from './test-cluster.js';
  * naming an option that cannot be, or saying what the cluster waited for in vain.
  */
 export async function startCluster(options: TestClusterOptions = {}): Promise<TestCluster> {
-  return await TestCluster.start(planOf(options));
+  return await TestCluster.start(await planOf(options));
 }

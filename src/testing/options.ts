@@ -1,5 +1,6 @@
-import { ConfigError, loadConfig } from '../config/load.js';
-import { CONFIG_KEYS, type BrokerConfig } from '../config/schema.js';
+import { CONFIG_DEFAULTS } from '../config/defaults.js';
+import { CONFIG_KEYS } from '../config/keys.js';
+import type { BrokerConfig } from '../config/schema.js';
 import { BrokerError } from '../model/errors.js';
 
 /** More would tell a test nothing, and hold up the process that they share. */
@@ -67,7 +68,7 @@ export interface ClusterPlan {
 }
 
 /** Throws INVALID_ARGUMENT, naming the option. */
-export function planOf(options: TestClusterOptions): ClusterPlan {
+export async function planOf(options: TestClusterOptions): Promise<ClusterPlan> {
   check(isObject(options), 'want an object of options');
   const known = ['brokers', 'racks', 'settings', 'readyWithinMs', 'log'];
   for (const key of Object.keys(options)) {
@@ -91,30 +92,46 @@ export function planOf(options: TestClusterOptions): ClusterPlan {
   for (const key of Object.keys(settings)) {
     check((CONFIG_KEYS as readonly string[]).includes(key), `settings.${key}: no such setting`);
   }
-  const configs = Array.from({ length: brokers }, (_, at) => {
-    const rack = racks[at % Math.max(1, racks.length)];
-    return configOf(at + 1, rack === undefined ? settings : { ...settings, rack });
-  });
+  const ids = Array.from({ length: brokers }, (_, at) => at + 1);
+  const isPlain = Object.keys(settings).length === 0 && racks.length === 0;
+  const configs = isPlain ? ids.map(plainConfigOf) : await configsOf(ids, settings, racks);
   return { configs, readyWithinMs, log };
 }
 
-function configOf(
-  brokerId: number,
-  settings: TestBrokerSettings & { readonly rack?: string },
-): BrokerConfig {
-  const byKey = {
-    ...TEST_SETTINGS,
-    ...settings,
+/** What is the cluster's to say. */
+function ownConfigOf(brokerId: number) {
+  return {
     brokerId,
     // Never opened: the store is in memory.
     dataDir: 'memory',
-    clientPort: 0,
-    peerPort: 0,
-    httpPort: 0,
+    ...{ clientPort: 0, peerPort: 0, httpPort: 0 },
     diskFreeMinBytes: 0,
+  } as const satisfies Partial<BrokerConfig>;
+}
+
+/** Nothing of the user's is in it that would have to be checked. */
+function plainConfigOf(brokerId: number): BrokerConfig {
+  return {
+    ...CONFIG_DEFAULTS,
+    ...{ founders: [], seeds: [], assignors: [] },
+    ...TEST_SETTINGS,
+    ...ownConfigOf(brokerId),
   };
+}
+
+/** Checking takes a library that needs a tenth of a second to load: only who has settings waits for it. */
+async function configsOf(
+  ids: readonly number[],
+  settings: TestBrokerSettings,
+  racks: readonly string[],
+): Promise<readonly BrokerConfig[]> {
+  const { ConfigError, loadConfig } = await import('../config/load.js');
   try {
-    return loadConfig({ values: { byKey, origin: 'in settings' } });
+    return ids.map((id, at) => {
+      const rack = racks[at % Math.max(1, racks.length)];
+      const byKey = { ...TEST_SETTINGS, ...settings, rack, ...ownConfigOf(id) };
+      return loadConfig({ values: { byKey, origin: 'in settings' } });
+    });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     throw invalid(`settings.${error.message}`, error);

@@ -1,6 +1,7 @@
 import type { BrokerHealth } from '../broker/types.js';
 import type { BrokerConfig, PeerSetting } from '../config/schema.js';
-import { pinoTelemetry } from '../main/pino-telemetry.js';
+import { crc32c } from '../base/crc32c.js';
+import { silentTelemetry, type ProcessTelemetry } from '../main/process-telemetry.js';
 import {
   StartError,
   startBroker,
@@ -111,24 +112,19 @@ export class TestBroker {
       speed: this.disk,
     });
     let isMute = false;
-    const telemetry = pinoTelemetry({
-      level: log === undefined ? 'silent' : this.config.logLevel,
-      brokerId: this.id,
-      brokerOnly: true,
-      destination: {
-        write: (line) => {
-          if (!isMute) log?.(line);
-        },
-      },
-    });
     const mute = (): void => {
       isMute = true;
     };
+    const telemetry = await this.telemetry((line) => {
+      if (!isMute) log?.(line);
+    });
     try {
       const running = await startBroker(
         { ...this.config, ...ports },
         {
           telemetry,
+          // Loading native code takes longer than it saves a test.
+          crc32c,
           world,
           store,
           peers: (transport) => new SplitPeers(transport, brokerId(this.id), network),
@@ -140,6 +136,18 @@ export class TestBroker {
       world.end();
       throw error;
     }
+  }
+
+  /** Whoever wants no log does not wait for what would write it. */
+  private async telemetry(write: (line: string) => void): Promise<ProcessTelemetry> {
+    if (this.around.log === undefined) return silentTelemetry();
+    const { pinoTelemetry } = await import('../main/pino-telemetry.js');
+    return pinoTelemetry({
+      level: this.config.logLevel,
+      brokerId: this.id,
+      brokerOnly: true,
+      destination: { write },
+    });
   }
 
   private async end(how: (life: Life) => Promise<void>): Promise<boolean> {

@@ -8,6 +8,7 @@ import {
 } from '../../src/broker/types.js';
 import { createMultiRaft } from '../../src/host/multi-raft.js';
 import type { MultiRaft, RaftGroup, RaftGroupOwner } from '../../src/host/raft-group.js';
+import { compileRe2 } from '../../src/main/re2-expressions.js';
 import type { BrokerAddress } from '../../src/metadata/image.js';
 import { brokerId, type RaftGroupId } from '../../src/model/ids.js';
 import type { ReplicaSpec } from '../../src/ports/log-store.js';
@@ -84,6 +85,7 @@ export class BrokerApp implements App {
       createPartitionFloor,
       telemetry,
       crc32c,
+      compileExpression: compileRe2,
       settings: {
         ...DEFAULT_BROKER_SETTINGS,
         metadataLogEntriesMax: swarm.truncatePeriod === undefined ? 10_000 : 25,

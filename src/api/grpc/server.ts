@@ -1,6 +1,5 @@
 import { Server } from '@grpc/grpc-js';
-import { ReflectionService } from '@grpc/reflection';
-import { HealthImplementation, protoPath as healthProtoPath } from 'grpc-health-check';
+import { HealthImplementation } from 'grpc-health-check';
 import type { Crc32c } from '../../base/crc32c.js';
 import type { BrokerHealth, BrokerServices } from '../../broker/types.js';
 import type { BrokerId } from '../../model/ids.js';
@@ -9,7 +8,6 @@ import type { Telemetry } from '../../ports/telemetry.js';
 import type { Cancel, World } from '../../ports/world.js';
 import { listenOn, serverOptions, type Listener } from '../../rpc/grpc-server.js';
 import { protoTypes } from '../../rpc/proto.js';
-import { reflectedPackage } from '../../rpc/reflection.js';
 import { clusterHandlers } from './cluster-handlers.js';
 import { apiMetrics, type ApiContext } from './context.js';
 import { groupHandlers } from './group-handlers.js';
@@ -71,13 +69,15 @@ export class ClientServer {
     this.server.addService(protoTypes().Cluster.service, clusterHandlers(this.context));
     this.server.addService(protoTypes().Groups.service, groupHandlers(this.context));
     this.healthService.addToServer(this.server);
-    if (options.reflection) {
-      new ReflectionService(reflectedPackage([healthProtoPath])).addToServer(this.server);
-    }
   }
 
   /** Resolves with the port; rejects if it cannot be bound. */
   async listen(host: string, port: number): Promise<number> {
+    if (this.options.reflection) {
+      // What tells of the protocol is loaded only where it is told.
+      const { addReflection } = await import('./reflection.js');
+      addReflection(this.server);
+    }
     this.listener = await listenOn(this.server, { host, port }, this.context.log);
     this.tellHealth();
     const { timers } = this.options.world;

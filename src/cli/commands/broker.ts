@@ -1,6 +1,5 @@
 import { Command } from 'commander';
-import { CONFIG_KEYS } from '../../config/schema.js';
-import { ConfigError, loadConfig } from '../../config/load.js';
+import { CONFIG_KEYS } from '../../config/keys.js';
 import type { BrokerConfig } from '../../config/schema.js';
 import { CommandError, UsageError, type Io } from '../io.js';
 
@@ -14,6 +13,8 @@ export function brokerCommand(io: Io): Command {
   return broker.action(async (options: Readonly<Record<string, string | undefined>>) => {
     const file = options['config'] ?? io.env['MILLRACE_CONFIG'];
     const flags = Object.fromEntries(CONFIG_KEYS.map((key) => [key, options[key]]));
+    // Only a broker has settings to check, and what checks them takes its time to load.
+    const { ConfigError, loadConfig } = await import('../../config/load.js');
     let config: BrokerConfig;
     try {
       config = loadConfig({ file, env: io.env, flags });

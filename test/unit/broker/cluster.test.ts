@@ -7,6 +7,8 @@ import { TestBrokers } from './support/test-brokers.js';
 
 const SECOND = { deadlineMs: 1_000 };
 const LONG = { deadlineMs: 20_000 };
+/** An entry of the first term, registrations and read barriers; the first pause of a retry is as long. */
+const READY_AFTER_MS = 20;
 
 function newTopic(topic: string, partitions = 1, replicationFactor?: number) {
   const config = new Map<string, string>();
@@ -21,6 +23,22 @@ describe('a cluster of brokers', () => {
   });
   afterEach(async () => {
     await brokers.stopAll();
+  });
+
+  it('is ready a few messages after its first leader is: nobody waits for a pause to end', async () => {
+    brokers.startAll([1, 2, 3]);
+    let leaderAtMs: number | undefined;
+    await brokers.world.until(() => {
+      const isThere = [1, 2, 3].some((id) => {
+        const services = brokers.lives.get(id)?.broker.services();
+        return services?.leaders.leaderOf(METADATA_GROUP)?.leader === id;
+      });
+      if (isThere) leaderAtMs = brokers.world.clock.monotonicMs();
+      return isThere;
+    });
+    await brokers.untilReady();
+    const waitedMs = brokers.world.clock.monotonicMs() - (leaderAtMs ?? 0);
+    expect(waitedMs).to.be.lessThan(READY_AFTER_MS);
   });
 
   describe('with three founders', () => {

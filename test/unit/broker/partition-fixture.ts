@@ -336,6 +336,10 @@ export class FakeLeaders implements LeaderTable {
     return () => undefined;
   }
 
+  onReady(): Cancel {
+    return () => undefined;
+  }
+
   mayLead(id: BrokerId): boolean {
     return id !== this.self || this.mayLeadSelf;
   }

@@ -2,9 +2,10 @@ import { expect } from 'chai';
 
 import { expandedSize } from '../../../src/broker/topic-pattern-size.js';
 import { TopicPatterns } from '../../../src/broker/topic-patterns.js';
+import { compileRe2 } from '../../../src/main/re2-expressions.js';
 
 describe('patterns of subscriptions', () => {
-  const patterns = new TopicPatterns();
+  const patterns = new TopicPatterns(compileRe2);
 
   it('match whole names', () => {
     const matches = patterns.matcher('orders[.-](eu|us)-\\d{1,4}');
@@ -66,7 +67,7 @@ describe('patterns of subscriptions', () => {
 
   it('keep no results of names beyond a bound, of all patterns together', () => {
     const names = Array.from({ length: 1_000 }, (_, i) => `t${i}`);
-    const many = new TopicPatterns();
+    const many = new TopicPatterns(compileRe2);
     for (let i = 0; i < 210; i += 1) {
       const matches = many.matcher(`t${i}`);
       const matched = names.filter((name) => matches(name));

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import { ConfigError, envName, loadConfig, type ConfigSources } from '../../../src/config/load.js';
-import { CONFIG_KEYS } from '../../../src/config/schema.js';
+import { CONFIG_KEYS } from '../../../src/config/keys.js';
 
 const MINIMAL = { brokerId: '1', dataDir: '/d' };
 

@@ -39,13 +39,19 @@ describe('options of a test cluster', () => {
     });
   }
 
-  it('has quick elections, unless told otherwise, and no port of its own', () => {
-    const { configs } = planOf({ brokers: 2, settings: { raftTickMs: 25 } });
+  it('has quick elections, unless told otherwise, and no port of its own', async () => {
+    const { configs } = await planOf({ brokers: 2, settings: { raftTickMs: 25 } });
     expect(configs.map(({ brokerId }) => brokerId)).to.deep.equal([1, 2]);
     for (const config of configs) {
       expect(config.raftTickMs).to.equal(25);
       expect(config.raftElectionTicks).to.equal(TEST_SETTINGS.raftElectionTicks);
       expect([config.clientPort, config.peerPort, config.httpPort]).to.deep.equal([0, 0, 0]);
     }
+  });
+
+  it('says of a cluster without settings what checking would', async () => {
+    const { configs: plain } = await planOf({ brokers: 2 });
+    const { configs: checked } = await planOf({ brokers: 2, settings: { ...TEST_SETTINGS } });
+    expect(plain).to.deep.equal(checked);
   });
 });

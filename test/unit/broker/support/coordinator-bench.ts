@@ -10,6 +10,7 @@ import type {
   ProposeOutcome,
   RaftGroup,
 } from '../../../../src/host/raft-group.js';
+import { compileRe2 } from '../../../../src/main/re2-expressions.js';
 import { applyCommand } from '../../../../src/metadata/apply.js';
 import { BUILT_IN_ASSIGNORS } from '../../../../src/metadata/assignors/assignors.js';
 import { decodeCommand } from '../../../../src/metadata/command-codec.js';
@@ -62,6 +63,7 @@ export class CoordinatorBench {
       metrics: telemetry.metrics,
       groupRetentionMs: GROUP_RETENTION_MS,
       assignors: BUILT_IN_ASSIGNORS,
+      compileExpression: compileRe2,
       hint: () => undefined,
     });
     this.log.state.takeDelta();

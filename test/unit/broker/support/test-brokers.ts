@@ -11,6 +11,7 @@ import {
   type PartitionFloor,
 } from '../../../../src/broker/types.js';
 import { createMultiRaft } from '../../../../src/host/multi-raft.js';
+import { compileRe2 } from '../../../../src/main/re2-expressions.js';
 import type { BrokerError } from '../../../../src/model/errors.js';
 import { brokerId, METADATA_GROUP, type BrokerId } from '../../../../src/model/ids.js';
 import type { World } from '../../../../src/ports/world.js';
@@ -97,6 +98,7 @@ export class TestBrokers {
       },
       telemetry,
       crc32c,
+      compileExpression: compileRe2,
       settings: this.#settings,
     });
     const life: Life = { broker, floor: undefined, isDead: false, startError: undefined };
