@@ -1,12 +1,16 @@
+import { fork, type ChildProcess } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 import { MillraceClient } from '../../src/client/index.js';
 import type { HistoryWriter } from '../../test/checker/index.js';
-import { type GapSummary, summarize } from './gaps.js';
-import type { FromMember, MemberSettings } from './group-protocol.js';
+import { CommittedOffsets } from './committed-offsets.js';
+import { type Fault, type GapSummary, summarize } from './gaps.js';
+import { GroupTimes, type GroupTimesFigures } from './group-times.js';
+import type { FromMember, MemberSettings, ShareTaken } from './group-protocol.js';
 import { MemberProcess } from './member-process.js';
 
+const PROBE = fileURLToPath(new URL('share-probe.ts', import.meta.url));
 const WORKER = fileURLToPath(new URL('group-member.ts', import.meta.url));
 /** A member's process is killed outright about this often; the others leave in order. */
 const KILL_EVERY_MS = 10_000;
@@ -15,10 +19,9 @@ const STOP_WITHIN_MS = 15_000;
 
 export interface GroupLoadOptions extends Omit<MemberSettings, 'seed'> {
   readonly members: number;
-  readonly partitions: number;
 }
 
-export interface GroupFigures {
+export interface GroupFigures extends GroupTimesFigures {
   readonly joins: number;
   readonly leaves: number;
   readonly processesKilled: number;
@@ -29,8 +32,8 @@ export interface GroupFigures {
   readonly polledRecords: number;
   /** From joining to the first partition. */
   readonly joinedMs: GapSummary;
-  /** Longest time that a partition brought its member nothing, per membership. */
-  readonly pausedMs: GapSummary;
+  /** Acknowledged commits below one that was acknowledged before they were made. */
+  readonly commitsBackwards: number;
 }
 
 /**
@@ -43,7 +46,9 @@ export class GroupLoad {
   private readonly history: HistoryWriter;
   private readonly members: MemberProcess[] = [];
   private readonly joined: number[] = [];
-  private readonly paused: number[] = [];
+  private readonly times = new GroupTimes();
+  private readonly committed = new CommittedOffsets();
+  private probe: ChildProcess | undefined;
   private readonly counts = { joins: 0, leaves: 0, killed: 0, lost: 0, refused: 0 };
   private commits = 0;
   private polledRecords = 0;
@@ -59,6 +64,7 @@ export class GroupLoad {
   start(): void {
     for (let i = 0; i < this.options.members; i += 1) this.spawn(i, i + 1);
     this.killing = this.killNowAndThen();
+    this.probe = this.probing();
   }
 
   /** A process of a member that ended without being told to: what is measured is less than it should be. */
@@ -75,13 +81,26 @@ export class GroupLoad {
       commitsRefused: refused,
       polledRecords: this.polledRecords,
       joinedMs: summarize(this.joined),
-      pausedMs: summarize(this.paused),
+      commitsBackwards: this.committed.backwards,
+      ...this.times.figures(),
     };
+  }
+
+  /** A fault took effect: what was slow because of it is told apart. */
+  faulted(fault: Fault): void {
+    this.times.faulted(fault);
+  }
+
+  /** Joins and leaves are counted a second from here, until the members settle. */
+  faultsBegin(): void {
+    this.times.begin(this.counts);
   }
 
   /** Everyone stays in the group; resolves once it has read and committed everything there is. */
   async drain(): Promise<void> {
+    this.times.end(this.counts);
     this.over.abort();
+    this.probe?.disconnect();
     await this.killing;
     for (const member of this.members) member.send({ kind: 'settle' });
     const { bootstrap, group, partitions } = this.options;
@@ -104,18 +123,34 @@ export class GroupLoad {
   /** For a run that ends early. */
   async kill(): Promise<void> {
     this.over.abort();
+    this.probe?.kill('SIGKILL');
     await this.killing;
     await Promise.all(this.members.map(async (member) => await member.kill()));
   }
 
   private spawn(place: number, seed: number): void {
-    const { bootstrap, topic, group } = this.options;
-    const settings: MemberSettings = { bootstrap, topic, group, seed };
+    const { bootstrap, topic, group, partitions } = this.options;
+    const settings: MemberSettings = { bootstrap, topic, group, partitions, seed };
     const member = new MemberProcess(WORKER, settings, {
       told: (message) => this.told(member, message),
       failed: (how) => (this.problem ??= `the process of member ${place} ended by itself: ${how}`),
     });
     this.members[place] = member;
+  }
+
+  private probing(): ChildProcess {
+    const { bootstrap, topic, group, partitions } = this.options;
+    const settings: MemberSettings = {
+      ...{ bootstrap, topic, partitions },
+      ...{ group: `${group}-shares`, seed: 0 },
+    };
+    const child = fork(PROBE, [JSON.stringify(settings)], { stdio: ['ignore', 2, 2, 'ipc'] });
+    child.on('message', (share: ShareTaken) => this.times.share(share));
+    child.once('exit', (code, signal) => {
+      if (this.over.signal.aborted) return;
+      this.problem ??= `the probe of shares ended by itself: ${signal ?? `exit ${code}`}`;
+    });
+    return child;
   }
 
   /** A process that is killed is followed by another, as a new member. */
@@ -139,12 +174,14 @@ export class GroupLoad {
         return;
       case 'invoke':
         history.invoke(message.p, message.call);
+        this.committed.invoked(message.p, message.call);
         if (message.isAwaited) member.send({ kind: 'go', p: message.p });
         return;
       case 'complete': {
         const { p, type, answer } = message;
         const f = history.complete(p, type, answer);
         if (f === 'commit' && type === 'ok') this.commits += 1;
+        this.committed.completed(p, type);
         for (const rows of Object.values(answer.recs ?? {})) this.polledRecords += rows.length;
         return;
       }
@@ -156,8 +193,8 @@ export class GroupLoad {
       case 'joined':
         this.joined.push(message.ms);
         return;
-      case 'paused':
-        this.paused.push(message.ms);
+      case 'gap':
+        this.times.gap(message);
         return;
       case 'event':
         if (message.what === 'join') this.counts.joins += 1;

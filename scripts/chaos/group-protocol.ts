@@ -5,6 +5,7 @@ export interface MemberSettings {
   readonly bootstrap: readonly string[];
   readonly topic: string;
   readonly group: string;
+  readonly partitions: number;
   readonly seed: number;
 }
 
@@ -34,9 +35,16 @@ export type FromMember =
     }
   /** Time from joining to the first partition. */
   | { readonly kind: 'joined'; readonly ms: number }
-  /** The longest time a partition that it kept had nothing to read. */
-  | { readonly kind: 'paused'; readonly ms: number }
+  /** For this long a partition that it kept had nothing to read; ms since 1970. */
+  | { readonly kind: 'gap'; readonly key: string; readonly fromMs: number; readonly toMs: number }
   | { readonly kind: 'event'; readonly what: 'join' | 'leave' | 'lost' | 'refused' };
+
+/** What the probe of shares tells: a member joined, and had its whole share; ms since 1970. */
+export interface ShareTaken {
+  readonly kind: 'share';
+  readonly fromMs: number;
+  readonly toMs: number;
+}
 
 export type ToMember =
   /** Answers 'new', and 'invoke' where that is awaited. */

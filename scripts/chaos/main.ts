@@ -1,9 +1,10 @@
 /**
  * `npm run chaos -- --scenario kill-leader --seconds 60 [--faults N] [--limit-ms N] [--history FILE]
- *   [--json]`
+ *   [--share-limit-ms N] [--json]`
  *
  * Real broker processes, real clients, faults; then heal, drain, and judge the recorded history. The
- * scenario `groups` has members of a consumer group come and go meanwhile, each in its own process. Exits
+ * scenario `groups` kills the coordinator every 15 s while members of a consumer group, each a process of
+ * its own, come and go every second, and fails if a joining member waits too long for its share. Exits
  * with 0 on PASS, 1 on FAIL, 3 on INVALID (a run too thin to judge), 2 on bad usage.
  */
 import { createWriteStream, mkdtempSync, rmSync } from 'node:fs';
@@ -34,6 +35,7 @@ interface Outcome {
 }
 
 const TOPIC = 'chaos';
+const EXIT_CODES = { PASS: 0, FAIL: 1, INVALID: 3 } as const;
 const WARM_UP_MS = 3_000;
 const WARM_UP_SECONDS_MAX = 60;
 /** Half more than what the judge demands between start and fault. */
@@ -54,7 +56,11 @@ const REQUIRED = [
   'C24',
 ] as const;
 const REQUIRED_OF_GROUPS = ['C14', 'C15', 'C16'] as const;
-const GROUP_MEMBERS = 4;
+const GROUP_MEMBERS = 6;
+/** A joining member has its share within this time, where the owners release at once. */
+const SHARE_MS_P99_MAX = 1_000;
+const SHARES_MIN = 20;
+const PARTITIONS_DEFAULT = { groups: '12', others: '10' };
 
 const { values: args } = parseArgs({
   options: {
@@ -62,7 +68,8 @@ const { values: args } = parseArgs({
     seconds: { type: 'string' },
     faults: { type: 'string' },
     brokers: { type: 'string', default: '3' },
-    partitions: { type: 'string', default: '10' },
+    partitions: { type: 'string' },
+    'share-limit-ms': { type: 'string' },
     'records-per-second': { type: 'string', default: '1000' },
     'value-bytes': { type: 'string', default: '100' },
     'limit-ms': { type: 'string' },
@@ -80,16 +87,19 @@ if (scenario === undefined) {
 }
 const seconds = Number(args.seconds ?? (args.faults === undefined ? 60 : 86_400));
 const faultsMax = Number(args.faults ?? Number.POSITIVE_INFINITY);
-const partitions = Number(args.partitions);
+const isOfGroups = args.scenario === 'groups';
+const partitions = Number(args.partitions ?? PARTITIONS_DEFAULT[isOfGroups ? 'groups' : 'others']);
+const shareLimitMs = Number(args['share-limit-ms'] ?? SHARE_MS_P99_MAX);
 const limitMs = args['limit-ms'] === undefined ? undefined : Number(args['limit-ms']);
 if (
   !(seconds > 0) ||
   !(faultsMax > 0) ||
   !(partitions > 0) ||
+  !(shareLimitMs > 0) ||
   !(limitMs === undefined || limitMs > 0)
 ) {
   process.stderr.write(
-    '--seconds, --faults, --partitions and --limit-ms must be positive numbers\n',
+    '--seconds, --faults, --partitions, --limit-ms and --share-limit-ms must be positive numbers\n',
   );
   process.exit(2);
 }
@@ -108,19 +118,18 @@ const history = new HistoryWriter(
 const cluster = await ScriptCluster.start({ brokers: Number(args.brokers) });
 process.once('SIGINT', () => void cluster.stop().then(() => process.exit(130)));
 const faults: Fault[] = [];
-const groups =
-  args.scenario === 'groups'
-    ? new GroupLoad(
-        {
-          bootstrap: cluster.bootstrap,
-          topic: TOPIC,
-          group: 'chaos-readers',
-          members: GROUP_MEMBERS,
-          partitions,
-        },
-        history,
-      )
-    : undefined;
+const groups = isOfGroups
+  ? new GroupLoad(
+      {
+        bootstrap: cluster.bootstrap,
+        topic: TOPIC,
+        group: 'chaos-readers',
+        members: GROUP_MEMBERS,
+        partitions,
+      },
+      history,
+    )
+  : undefined;
 let isPassed = false;
 try {
   const admin = new MillraceClient({ bootstrap: cluster.bootstrap });
@@ -149,6 +158,7 @@ try {
     await pause(100);
   }
   history.phase('fault');
+  groups?.faultsBegin();
   const faultsFrom = performance.now();
   await scenario({
     cluster,
@@ -160,7 +170,10 @@ try {
       performance.now() - faultsFrom > seconds * 1000 ||
       faults.length >= faultsMax ||
       groups?.failure !== undefined,
-    faulted: (fault) => faults.push(fault),
+    faulted: (fault) => {
+      faults.push(fault);
+      groups?.faulted(fault);
+    },
     say,
   });
   history.phase('heal');
@@ -178,7 +191,8 @@ try {
     require: groups === undefined ? REQUIRED : [...REQUIRED, ...REQUIRED_OF_GROUPS],
   });
   const failure = groups?.failure;
-  isPassed = verdict.verdict === 'PASS' && failure === undefined;
+  const judged = groups === undefined ? undefined : judgeGroups(groups.figures());
+  isPassed = verdict.verdict === 'PASS' && failure === undefined && judged?.verdict !== 'FAIL';
   const outcome: Outcome = {
     scenario: args.scenario,
     seconds: (performance.now() - startedAt) / 1000,
@@ -190,7 +204,9 @@ try {
     verdict,
   };
   print(outcome);
-  process.exitCode = { PASS: 0, FAIL: 1, INVALID: 3 }[verdict.verdict];
+  for (const problem of judged?.problems ?? []) process.stderr.write(`${problem}\n`);
+  process.exitCode = Math.max(EXIT_CODES[verdict.verdict], EXIT_CODES[judged?.verdict ?? 'PASS']);
+  if (verdict.verdict === 'FAIL' || judged?.verdict === 'FAIL') process.exitCode = EXIT_CODES.FAIL;
   if (failure !== undefined) {
     process.stderr.write(`${failure}\n`);
     process.exitCode = 1;
@@ -200,6 +216,26 @@ try {
   await cluster.stop({ keep: args.keep || !isPassed });
   if (isPassed) rmSync(scratch, { recursive: true, force: true });
   else process.stderr.write(`history ${historyFile}, logs and data ${cluster.dir}\n`);
+}
+
+/** What a group owes its members beyond what the history can tell. */
+function judgeGroups(figures: GroupFigures): {
+  readonly verdict: Verdict['verdict'];
+  readonly problems: readonly string[];
+} {
+  const { commitsBackwards, sharesMs, joinsPerSecond, leavesPerSecond } = figures;
+  const wrong: string[] = [];
+  if (commitsBackwards > 0) wrong.push(`FAIL: ${commitsBackwards} commits went backwards`);
+  if (sharesMs.p99 > shareLimitMs) {
+    wrong.push(`FAIL: p99 of joining to the whole share is ${sharesMs.p99.toFixed(0)} ms`);
+  }
+  if (wrong.length > 0) return { verdict: 'FAIL', problems: wrong };
+  const thin: string[] = [];
+  if (sharesMs.count < SHARES_MIN) thin.push(`INVALID: only ${sharesMs.count} shares were timed`);
+  if (joinsPerSecond < 1 || leavesPerSecond < 1) {
+    thin.push('INVALID: members did not come and go every second');
+  }
+  return { verdict: thin.length > 0 ? 'INVALID' : 'PASS', problems: thin };
 }
 
 function secondsSince(ms: number): number {
@@ -235,17 +271,25 @@ function print(outcome: Outcome): void {
       `p99 ${ms(gaps.p99)}, max ${ms(gaps.max)}`,
   );
   if (outcome.groups !== undefined) {
-    const { joins, leaves, processesKilled, lost, joinedMs, pausedMs } = outcome.groups;
+    const { joins, leaves, processesKilled, lost, joinedMs } = outcome.groups;
+    const { joinsPerSecond, leavesPerSecond, commitsBackwards } = outcome.groups;
+    const { sharesMs, sharesAfterKillsMs, pausesMs, pausesAfterKillsMs } = outcome.groups;
     const { commits, commitsRefused, polledRecords } = outcome.groups;
+    const all = (of: GapSummary): string =>
+      of.count === 0
+        ? 'none'
+        : `p50 ${ms(of.p50)}, p99 ${ms(of.p99)}, max ${ms(of.max)} (${of.count})`;
     say(
-      `groups: ${joins} joins, ${leaves} leaves, ${processesKilled} members killed, ${lost} times ` +
-        `lost; ${polledRecords} records read, ${commits} commits, ${commitsRefused} refused`,
+      `groups: ${joins} joins, ${leaves} leaves (${joinsPerSecond.toFixed(1)} and ` +
+        `${leavesPerSecond.toFixed(1)} a second), ${processesKilled} members killed, ${lost} times lost; ` +
+        `${polledRecords} records read, ${commits} commits, ${commitsRefused} refused, ` +
+        `${commitsBackwards} backwards`,
     );
-    say(
-      `from joining to the first partition: p50 ${ms(joinedMs.p50)}, p99 ${ms(joinedMs.p99)}, max ` +
-        `${ms(joinedMs.max)}; longest pause of a partition that stayed: p50 ${ms(pausedMs.p50)}, ` +
-        `max ${ms(pausedMs.max)}`,
-    );
+    say(`from joining to the first partition: ${all(joinedMs)}`);
+    say(`to the whole share, owners releasing at once: ${all(sharesMs)}`);
+    say(`the same within 5 s of a coordinator's end: ${all(sharesAfterKillsMs)}`);
+    say(`pauses over 100 ms of partitions that stayed: ${all(pausesMs)}`);
+    say(`the same within 10 s of their leader's end: ${all(pausesAfterKillsMs)}`);
   }
   for (const violation of verdict.violations) say(`${violation.check} ${violation.message}`);
   if (verdict.reason !== undefined) say(verdict.reason);

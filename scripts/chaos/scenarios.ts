@@ -27,7 +27,7 @@ const SETTLE_MS = 500;
 const KILL_LIMIT_MS = 1_500;
 const KILL_ALL_LIMIT_MS = 10_000;
 const TERM_LIMIT_MS = 500;
-const COORDINATOR_EVERY_MS = 12_000;
+const COORDINATOR_EVERY_MS = 15_000;
 const COORDINATOR_DOWN_MS = 2_000;
 
 async function leaders(
@@ -153,10 +153,10 @@ async function rollingRestart(stage: Stage): Promise<void> {
 /** The coordinator of consumer groups is the broker that leads the metadata group. */
 async function killCoordinator(stage: Stage): Promise<void> {
   let kills = 0;
+  let dueAt = performance.now() + COORDINATOR_EVERY_MS;
   await repeat(stage, async (admin) => {
-    for (let waited = 0; waited < COORDINATOR_EVERY_MS && !stage.isOver(); waited += 100) {
-      await pause(100);
-    }
+    while (performance.now() < dueAt && !stage.isOver()) await pause(100);
+    dueAt = Math.max(dueAt, performance.now()) + COORDINATOR_EVERY_MS;
     if (stage.isOver()) return;
     const { controller: node } = await admin.describeCluster();
     if (node === undefined) return;

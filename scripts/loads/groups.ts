@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { GrpcTransport } from '../../src/client/grpc-transport.js';
 import type { MillraceClient } from '../../src/client/index.js';
-import { heldTwice, type LightMember, LightMembers } from './light-members.js';
+import { heldTwice, type LightMember, LightMembers } from '../lib/light-members.js';
 import { forEachLimited } from './limited.js';
 import type { Load } from './load.js';
 import { judgeUnharmed, Neighbour } from './neighbour.js';

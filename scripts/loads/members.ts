@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { heldTwice, type LightMember, LightMembers } from './light-members.js';
+import { heldTwice, type LightMember, LightMembers } from '../lib/light-members.js';
 import type { Load } from './load.js';
 import { judgeUnharmed, Neighbour } from './neighbour.js';
 import type { LoadStage } from './stage.js';
