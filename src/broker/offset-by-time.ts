@@ -88,8 +88,11 @@ function findInBatch(
   batch: Uint8Array,
   at: { readonly timestamp: number; readonly from: Offset },
 ): TimedOffset | undefined {
+  // Compaction may have left none of its records, or not the first.
+  if (header.recordsCount === 0) return undefined;
   const first = Math.max(header.baseOffset, at.from);
-  if ((header.attributes & ATTRIBUTE_LOG_APPEND_TIME) !== 0) {
+  const isWhole = header.recordsCount === header.lastOffsetDelta + 1;
+  if (isWhole && (header.attributes & ATTRIBUTE_LOG_APPEND_TIME) !== 0) {
     return { offset: first, timestampMs: header.maxTimestamp };
   }
   const unread = { offset: first, timestampMs: Math.max(header.baseTimestamp, at.timestamp) };

@@ -14,6 +14,7 @@ import {
 import type { PartitionState } from '../partition/partition-state.js';
 import { ProducerOverlay } from '../partition/producer-overlay.js';
 import type { Cancel, World } from '../ports/world.js';
+import { keyErrorOfPlain } from './key-check.js';
 import type { AppendTenure, PendingProduce } from './pending-produce.js';
 import { expectationFailed, producerError, throttled } from './produce-refusals.js';
 import type { TopicSettings } from '../metadata/topic-config.js';
@@ -244,6 +245,12 @@ export class PartitionAppender {
         refuse(full);
         return undefined;
       }
+    }
+    const keyError =
+      this.deps.settings().compaction && (pending.keyError ?? keyErrorOfPlain(header, batch));
+    if (keyError !== undefined) {
+      refuse(keyError);
+      return undefined;
     }
     if (isConditional && pending.expectedOffset !== tenure.logEnd) {
       this.contest(tenure, pending, pending.expectedOffset);

@@ -134,12 +134,21 @@ export class PartitionManager implements PartitionHost {
     });
   }
 
+  /** How far the replica here has compacted its log, whether it leads or not. */
+  async compactedTo(groupId: RaftGroupId): Promise<Offset> {
+    return this.mustFind(groupId).compactedTo();
+  }
+
   private checkRetention(): void {
     this.phase = (this.phase + 1) % RETENTION_PHASES;
+    let lag = 0;
     for (const [groupId, replica] of this.replicas) {
-      if ((groupId + 3 * this.deps.self) % RETENTION_PHASES === this.phase)
-        replica.checkRetention();
+      lag += replica.compactionLag;
+      if ((groupId + 3 * this.deps.self) % RETENTION_PHASES !== this.phase) continue;
+      replica.checkRetention();
+      replica.checkCompaction();
     }
+    this.deps.compactionMetrics.lagging(lag);
   }
 
   private inTurn<T>(groupId: RaftGroupId, step: () => Promise<T>): Promise<T> {

@@ -98,6 +98,8 @@ export const PARTITION_OPS = {
     }),
     answers(record<CommittedTo>({ index: uint<LogIndex>(), leaderEpoch: uint<Term>() })),
   ),
+  /** How far replicas on this broker, leading or not, have compacted their logs. */
+  compacted: peerOp('partition.compacted', listOf(uint<RaftGroupId>()), answers(uint<Offset>())),
   trim: peerOp(
     'partition.trim',
     record<{ groupId: RaftGroupId; beforeOffset: number; timeoutMs: number }>({

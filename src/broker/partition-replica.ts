@@ -1,8 +1,15 @@
 import type { Crc32c } from '../base/crc32c.js';
 import type { ProposalObserver, RaftGroup, RaftGroupOwner } from '../host/raft-group.js';
-import type { TopicSettings } from '../metadata/topic-config.js';
+import type { CompactionSettings, TopicSettings } from '../metadata/topic-config.js';
 import { BrokerError } from '../model/errors.js';
-import { offset, type BrokerId, type LogIndex, type Offset, type Term } from '../model/ids.js';
+import {
+  offset,
+  type BrokerId,
+  type LogIndex,
+  type Offset,
+  type RaftGroupId,
+  type Term,
+} from '../model/ids.js';
 import { encodePartitionCommand, type PartitionCommand } from '../partition/command.js';
 import {
   PARTITION_LIMITS,
@@ -11,11 +18,16 @@ import {
 } from '../partition/partition-state.js';
 import { decideRetention } from '../partition/retention.js';
 import type { ReplicaSpec } from '../ports/log-store.js';
+import type { BatchCodecs } from '../ports/batch-codecs.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { World } from '../ports/world.js';
 import type { OffsetAt, OffsetFound, PartitionFacts } from './admin-types.js';
 import { CommitSamples, describePartition } from './describe-partition.js';
+import { CompactionPlanner } from './compaction-planner.js';
+import type { CompactionMetrics } from './compaction-metrics.js';
 import type { DiskGuard } from './disk-guard.js';
+import { KeyCheck } from './key-check.js';
+import { LogCompactor } from './log-compactor.js';
 import { outOfRange, LogReader } from './log-reader.js';
 import { LogTruncator, type Lane } from './log-truncator.js';
 import { findHighestTime, findOffsetByTime, findRecord } from './offset-by-time.js';
@@ -37,7 +49,14 @@ export interface ReplicaDeps {
   readonly leaders: LeaderTable;
   readonly crc32c: Crc32c;
   readonly produce: ProduceContext;
+  /** For truncations. */
   readonly lane: Lane;
+  /** For compactions: they take longer, and only one broker's share of a core and its disk. */
+  readonly compactionLane: Lane;
+  readonly codecs: BatchCodecs;
+  readonly compactionMetrics: CompactionMetrics;
+  /** How far the replica of a group on another broker has compacted its log. */
+  askCompacted(broker: BrokerId, groupId: RaftGroupId): Promise<Offset>;
   readonly disk: Pick<DiskGuard, 'refusal'>;
   readonly log: Logger;
   readonly limits?: PartitionLimits;
@@ -67,11 +86,15 @@ export class PartitionReplica implements RaftGroupOwner {
   private raftGroup: RaftGroup | undefined;
   private logReader: LogReader | undefined;
   private truncator: LogTruncator | undefined;
+  private compactor: LogCompactor | undefined;
+  private planner: CompactionPlanner | undefined;
+  private readonly keyCheck: KeyCheck;
   /** Only rises, also while a reopened replica applies its log anew. */
   private knownEnd = offset(0);
   private isRetentionPending = false;
+  private isCompactionPending = false;
   /** Ends the wait for background work that this life of the replica may leave hanging. */
-  private abandon: (() => void) | undefined;
+  private readonly abandoned = new Set<() => void>();
 
   constructor(spec: ReplicaSpec, settings: TopicSettings, deps: ReplicaDeps) {
     this.spec = spec;
@@ -89,6 +112,11 @@ export class PartitionReplica implements RaftGroupOwner {
       redirect: () => this.redirect(),
       refusal: () => deps.disk.refusal(),
     });
+    this.keyCheck = new KeyCheck({
+      codecs: deps.codecs,
+      needsKeys: () => this.settings.compaction !== undefined,
+      next: (pending) => this.appender.submit(pending),
+    });
   }
 
   // ---- Its life ----
@@ -101,6 +129,19 @@ export class PartitionReplica implements RaftGroupOwner {
       log: this.deps.log,
       limits: this.limits,
       lane: (work) => this.deps.lane(() => this.untilLifeEnds(work)),
+    });
+    this.compactor = new LogCompactor({
+      ...this.deps,
+      group,
+      state: this.machine,
+      metrics: this.deps.compactionMetrics,
+      lane: (work) => this.deps.compactionLane(() => this.untilLifeEnds(work)),
+    });
+    this.planner = new CompactionPlanner({
+      self: this.deps.self,
+      group,
+      state: this.machine,
+      askCompacted: (broker) => this.deps.askCompacted(broker, this.spec.groupId),
     });
     const status = group.status();
     if (status !== undefined && group.isLeaderReady()) this.leaderReady(status.term);
@@ -116,7 +157,8 @@ export class PartitionReplica implements RaftGroupOwner {
 
   stop(error: BrokerError): void {
     this.truncator?.stop();
-    this.abandon?.();
+    this.compactor?.stop();
+    this.abandonWork();
     this.appender.stop(error);
     this.raftGroup = undefined;
     this.wake();
@@ -160,7 +202,8 @@ export class PartitionReplica implements RaftGroupOwner {
 
   fenced(): void {
     this.truncator?.lifeEnded();
-    this.abandon?.();
+    this.compactor?.lifeEnded();
+    this.abandonWork();
     this.appender.step(false);
     this.wake();
   }
@@ -168,7 +211,7 @@ export class PartitionReplica implements RaftGroupOwner {
   // ---- What the services ask ----
 
   produce(pending: PendingProduce): void {
-    this.appender.submit(pending);
+    this.keyCheck.submit(pending);
   }
 
   /** Of the leadership that is ready here; undefined: ask somebody else, or wait. */
@@ -276,7 +319,8 @@ export class PartitionReplica implements RaftGroupOwner {
   /** As the leader: proposes a new log start if retention asks for one. On any: gives bytes back. */
   checkRetention(): void {
     this.truncator?.maybeTruncate();
-    if (this.appender.term === undefined || this.isRetentionPending) return;
+    const isAsked = this.settings.deletes && !this.isRetentionPending;
+    if (this.appender.term === undefined || !isAsked) return;
     const to = decideRetention(
       this.machine.index.spans(),
       {
@@ -303,12 +347,61 @@ export class PartitionReplica implements RaftGroupOwner {
     }
   }
 
+  /** As the leader: decides how far the log may be compacted. On any: compacts what was decided. */
+  checkCompaction(): void {
+    this.compactor?.maybeRun();
+    const { term } = this.appender;
+    if (term === undefined || this.isCompactionPending) return;
+    const { compaction } = this.settings;
+    if (compaction === undefined) return;
+    this.isCompactionPending = true;
+    void this.deps
+      .compactionLane(() => this.untilLifeEnds(() => this.planCompaction(compaction, term)))
+      .catch((error: unknown) => {
+        this.deps.log.debug({ error }, 'compaction put off');
+      })
+      .finally(() => {
+        this.isCompactionPending = false;
+      });
+  }
+
+  /** How far this replica has compacted its log. */
+  async compactedTo(): Promise<Offset> {
+    const { compactor } = this;
+    if (compactor === undefined) throw this.redirect();
+    return (await compactor.reached()).to;
+  }
+
+  /** Offsets that it has yet to compact, as far as that is known. */
+  get compactionLag(): number {
+    const known = this.compactor?.known;
+    return known === undefined ? 0 : Math.max(0, this.machine.compaction.to - known.to);
+  }
+
+  private async planCompaction(settings: CompactionSettings, term: Term): Promise<void> {
+    const { compactor, planner } = this;
+    if (compactor === undefined || planner === undefined) return;
+    const nowMs = this.deps.world.clock.nowMs();
+    const bounds = await planner.plan(await compactor.reached(), settings, nowMs);
+    if (bounds === undefined || this.appender.term !== term) return;
+    // Whatever becomes of it: the next plan goes by the bounds that are applied then.
+    const nobody = { committed: () => undefined, failed: () => undefined };
+    this.propose({ kind: 'compact', ...bounds }, nobody);
+  }
+
   /** A store that ended may never answer: its replica must not keep a place that others wait for. */
   private untilLifeEnds(work: () => Promise<void>): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.abandon = resolve;
-      work().then(resolve, reject);
+      this.abandoned.add(resolve);
+      work()
+        .then(resolve, reject)
+        .finally(() => this.abandoned.delete(resolve));
     });
+  }
+
+  private abandonWork(): void {
+    for (const abandon of this.abandoned) abandon();
+    this.abandoned.clear();
   }
 
   private propose(command: PartitionCommand, observer: ProposalObserver): void {

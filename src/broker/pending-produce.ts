@@ -70,6 +70,8 @@ export class PendingProduce extends Timeout implements ProposalObserver {
   readonly acks: Acks;
   readonly expectedOffset: number | undefined;
   readonly timeoutMs: number;
+  /** What a look at the records has found; undefined: nothing is wrong with their keys. */
+  keyError: BrokerError | undefined;
   private readonly context: ProduceContext;
   private readonly done: (result: ProduceResult) => void;
   private readonly bytes: number;

@@ -5,6 +5,7 @@ import type { BrokerAddress, MetadataDelta, MetadataImage } from '../metadata/im
 import type { TopicSettings } from '../metadata/topic-config.js';
 import type { BrokerError, LeaderHint } from '../model/errors.js';
 import type { BrokerId, Offset, RaftGroupId, Term, TopicId } from '../model/ids.js';
+import type { BatchCodecs } from '../ports/batch-codecs.js';
 import type { BrokerIdentity, BrokerStore, ReplicaSpec } from '../ports/log-store.js';
 import type { Telemetry } from '../ports/telemetry.js';
 import type { PeerAddress, PeerCaller, PeerDirectory } from '../ports/transport.js';
@@ -191,6 +192,8 @@ export interface PartitionFloorDeps {
   readonly peers: PeerCaller;
   readonly telemetry: Telemetry;
   readonly crc32c: Crc32c;
+  /** Without them, compressed batches of compacted topics are refused. */
+  readonly codecs?: BatchCodecs;
   readonly settings: BrokerSettings;
 }
 

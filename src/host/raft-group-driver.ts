@@ -1,7 +1,12 @@
 import { InvariantError, invariant } from '../base/assert.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId, Term } from '../model/ids.js';
-import { entryBytes, type IndexRange, type LogEntry } from '../model/log-entry.js';
+import {
+  entryBytes,
+  type IndexRange,
+  type LogEntry,
+  type RewrittenPayload,
+} from '../model/log-entry.js';
 import { decodeMembership } from '../model/membership.js';
 import type { LogStore } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
@@ -134,6 +139,19 @@ export class RaftGroupDriver {
   }
   trimRecent(bytesMax: number): void {
     this.#node.trimRecent(bytesMax);
+  }
+
+  /** Replaces payloads on disk; what was in memory of them is read from there afterwards. */
+  async rewrite(payloads: readonly RewrittenPayload[]): Promise<void> {
+    const last = payloads.at(-1);
+    if (last === undefined) return;
+    invariant(last.index <= this.#entries.applied, 'only what is applied is rewritten', {
+      ...last,
+    });
+    await this.upkeep.rewrite(payloads);
+    if (!this.isRunning) return;
+    this.#node.trimRecent(0, last.index);
+    this.#host.markDirty(this);
   }
 
   // What it hears. The caller guards these: what they throw ends this life.

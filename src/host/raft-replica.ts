@@ -346,7 +346,7 @@ export class RaftReplica implements RaftGroup {
   }
 
   async rewrite(payloads: readonly RewrittenPayload[]): Promise<void> {
-    await this.#serving().upkeep.rewrite(payloads);
+    await this.#serving().rewrite(payloads);
   }
 
   async saveNote(note: Uint8Array): Promise<void> {

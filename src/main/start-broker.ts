@@ -1,6 +1,7 @@
 import { HttpListener } from '../api/http/listener.js';
 import { ClientServer } from '../api/grpc/server.js';
 import type { Crc32c } from '../base/crc32c.js';
+import { Codecs } from '../client/compression/codecs.js';
 import { createBroker } from '../broker/broker.js';
 import { createPartitionFloor } from '../broker/partition-floor.js';
 import {
@@ -164,7 +165,7 @@ async function assemble(parts: Parts): Promise<RunningBroker> {
       cluster.id = identity.clusterId;
       return multiRaftFor(parts, { transport: peers, identity, stopped, mayLead });
     },
-    createPartitionFloor,
+    createPartitionFloor: (deps) => createPartitionFloor({ ...deps, codecs: new Codecs() }),
     telemetry,
     crc32c,
     assignors,

@@ -8,9 +8,25 @@ export interface TopicSettings {
   readonly retentionBytes: number;
   /** A partition's oldest records may go while it holds more than this many; -1: no limit. */
   readonly retentionRecords: number;
+  /** Retention applies; else nothing is ever deleted for its age or for room. */
+  readonly deletes: boolean;
+  /** Undefined: the log is not compacted. */
+  readonly compaction: CompactionSettings | undefined;
   readonly maxBatchBytes: number;
   /** Whose clock the records' timestamps are from: the producer's or the leader's. */
   readonly timestampType: 'create' | 'append';
+}
+
+/** When the log of a compacted topic is compacted. */
+export interface CompactionSettings {
+  /** Records younger than this are left alone. */
+  readonly minLagMs: number;
+  /** Records older than this are compacted whatever the dirty ratio says; -1: they can wait. */
+  readonly maxLagMs: number;
+  /** Share of the log that has to be written since it was compacted last: 0 to 1. */
+  readonly minDirtyRatio: number;
+  /** Tombstones are kept at least so long. */
+  readonly deleteRetentionMs: number;
 }
 
 /** Keys as users write them, with the values they set, in the canonical spelling. */
@@ -49,14 +65,56 @@ const oneOf = (...values: readonly string[]): ConfigKey['parse'] => {
       : { ok: false, problem: `must be one of ${values.join(', ')}` };
 };
 
+const RATIO = /^(?:0(?:\.[0-9]{1,4})?|1(?:\.0{1,4})?)$/;
+
+const ratio: ConfigKey['parse'] = (text) =>
+  RATIO.test(text)
+    ? { ok: true, value: String(Number(text)) }
+    : { ok: false, problem: 'must be a number from 0 to 1 with at most four decimals' };
+
+const CLEANUP_POLICIES = new Set(['compact', 'compact,delete', 'delete']);
+
+/** Either way round, with or without spaces: the canonical one is ascending. */
+const cleanupPolicy: ConfigKey['parse'] = (text) => {
+  const names = text.split(',').map((name) => name.trim());
+  const value = [...names].sort((a, b) => (a < b ? -1 : 1)).join(',');
+  return CLEANUP_POLICIES.has(value)
+    ? { ok: true, value }
+    : { ok: false, problem: 'must be delete, compact, or compact,delete' };
+};
+
+const DAY_MS = 24 * 3_600_000;
 const RETENTION_MS_DEFAULT = 7 * 24 * 3_600_000;
 
 const KEYS: ReadonlyMap<string, ConfigKey> = new Map<string, ConfigKey>([
+  ['cleanup.policy', { fallback: 'delete', parse: cleanupPolicy }],
+  [
+    'delete.retention.ms',
+    {
+      fallback: String(DAY_MS),
+      parse: integerBetween(0, Number.MAX_SAFE_INTEGER, 'milliseconds'),
+    },
+  ],
   [
     'max.batch.bytes',
     {
       fallback: String(LIMITS.batchBytesDefault),
       parse: integerBetween(1_024, LIMITS.batchBytesMax, 'bytes'),
+    },
+  ],
+  [
+    'max.compaction.lag.ms',
+    {
+      fallback: '-1',
+      parse: orUnlimited(integerBetween(1, Number.MAX_SAFE_INTEGER, 'milliseconds')),
+    },
+  ],
+  ['min.cleanable.dirty.ratio', { fallback: '0.5', parse: ratio }],
+  [
+    'min.compaction.lag.ms',
+    {
+      fallback: '0',
+      parse: integerBetween(0, Number.MAX_SAFE_INTEGER, 'milliseconds'),
     },
   ],
   [
@@ -112,6 +170,15 @@ export function topicSettings(config: TopicConfig): TopicSettings {
     retentionMs: Number(text('retention.ms')),
     retentionBytes: Number(text('retention.bytes')),
     retentionRecords: Number(text('retention.records')),
+    deletes: text('cleanup.policy') !== 'compact',
+    compaction: text('cleanup.policy').startsWith('compact')
+      ? {
+          minLagMs: Number(text('min.compaction.lag.ms')),
+          maxLagMs: Number(text('max.compaction.lag.ms')),
+          minDirtyRatio: Number(text('min.cleanable.dirty.ratio')),
+          deleteRetentionMs: Number(text('delete.retention.ms')),
+        }
+      : undefined,
     maxBatchBytes: Number(text('max.batch.bytes')),
     timestampType: text('timestamp.type') === 'append' ? 'append' : 'create',
   };

@@ -38,6 +38,8 @@ export class PartitionState {
   private next = offset(0);
   private logStart = offset(0);
   private compactTo = NOT_COMPACTED;
+  /** Bytes of batches ever applied when the bound rose last. */
+  private compactedAtBytes = 0;
   private applied = logIndex(0);
   private lastTimeMs = 0;
   private epochCache = new EpochCache();
@@ -62,6 +64,11 @@ export class PartitionState {
   /** How far the log is to be compacted; each replica gets there in its own time. */
   get compaction(): CompactionBounds {
     return this.compactTo;
+  }
+
+  /** Bytes that were appended since compaction's bound rose last. */
+  get bytesSinceCompaction(): number {
+    return this.offsetIndex.bytesTotal - this.compactedAtBytes;
   }
 
   /** Index of the last applied entry. */
@@ -104,6 +111,7 @@ export class PartitionState {
     const w = new ByteWriter(1024);
     w.u8(VERSION).uvarint(this.next).uvarint(this.logStart).uvarint(this.lastTimeMs);
     w.uvarint(this.compactTo.to).uvarint(this.compactTo.tombstonesBelow);
+    w.uvarint(this.compactedAtBytes);
     this.epochCache.encode(w);
     this.offsetIndex.encode(w);
     this.producerTable.encode(w);
@@ -117,6 +125,7 @@ export class PartitionState {
       this.logStart = offset(0);
       this.lastTimeMs = 0;
       this.compactTo = NOT_COMPACTED;
+      this.compactedAtBytes = 0;
       this.epochCache = new EpochCache();
       this.offsetIndex = new OffsetIndex(this.limits.index);
       this.producerTable = new ProducerTable(this.limits.producers);
@@ -133,6 +142,7 @@ export class PartitionState {
       version === 1
         ? NOT_COMPACTED
         : { to: offset(r.uvarint()), tombstonesBelow: offset(r.uvarint()) };
+    this.compactedAtBytes = version === 1 ? 0 : r.uvarint();
     this.epochCache = EpochCache.decode(r);
     this.offsetIndex = OffsetIndex.decode(r, this.limits.index);
     this.producerTable = ProducerTable.decode(r, this.limits.producers);
@@ -198,6 +208,7 @@ export class PartitionState {
 
   private applyCompact(bounds: CompactionBounds): CommandResult {
     const { to, tombstonesBelow } = this.compactTo;
+    if (bounds.to > to) this.compactedAtBytes = this.offsetIndex.bytesTotal;
     this.compactTo = {
       to: offset(Math.max(to, bounds.to)),
       tombstonesBelow: offset(Math.max(tombstonesBelow, bounds.tombstonesBelow)),

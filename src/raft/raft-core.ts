@@ -1,5 +1,5 @@
 import { invariant, unreachable } from '../base/assert.js';
-import type { BrokerId, Term } from '../model/ids.js';
+import type { BrokerId, LogIndex, Term } from '../model/ids.js';
 import type { IndexRange, LogEntry } from '../model/log-entry.js';
 import { isMember, type MembershipTarget } from './conf-change.js';
 import { checkRaftConfig, type RaftConfig } from './config.js';
@@ -172,8 +172,8 @@ export class RaftCore implements RaftNode {
     return this.replica.log.recentBytes;
   }
 
-  trimRecent(bytesMax: number): void {
-    this.replica.log.trim(bytesMax);
+  trimRecent(bytesMax: number, through?: LogIndex): void {
+    this.replica.log.trim(bytesMax, through);
   }
 
   inspect(): RaftInspection {

@@ -218,8 +218,8 @@ export class RaftLog {
   }
 
   /** Entries that are applied and durable are on disk and need no memory. */
-  trim(bytesMax: number): void {
-    const done = Math.min(this.appliedIndex, this.durableIndex, this.stagedNext - 1);
+  trim(bytesMax: number, through = this.appliedIndex): void {
+    const done = Math.min(through, this.appliedIndex, this.durableIndex, this.stagedNext - 1);
     this.window.trim(bytesMax, logIndex(done + 1));
   }
 

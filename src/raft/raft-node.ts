@@ -35,8 +35,11 @@ export interface RaftNode {
    */
   recent(range: IndexRange, bytesMax: number): readonly LogEntry[] | undefined;
   recentBytes(): number;
-  /** Drops applied and durable entries from memory until at most bytesMax remain. */
-  trimRecent(bytesMax: number): void;
+  /**
+   * Drops applied and durable entries from memory until at most bytesMax remain, but none above
+   * `through`.
+   */
+  trimRecent(bytesMax: number, through?: LogIndex): void;
   /** What checkInvariants and the printers need beyond status(); not for the host's decisions. */
   inspect(): RaftInspection;
 }

@@ -1,3 +1,4 @@
+import type { LogIndex } from '../../src/model/ids.js';
 import { checkInvariants, describeEvent, describeReady } from '../../src/raft/debug.js';
 import type { EntryId, IndexRange, LogEntry } from '../../src/model/log-entry.js';
 import { encodeMembership, type Membership } from '../../src/model/membership.js';
@@ -105,8 +106,8 @@ export class WatchedNode implements RaftNode {
     return this.inner.recentBytes();
   }
 
-  trimRecent(bytesMax: number): void {
-    this.inner.trimRecent(bytesMax);
+  trimRecent(bytesMax: number, through?: LogIndex): void {
+    this.inner.trimRecent(bytesMax, through);
   }
 
   inspect(): RaftInspection {

@@ -21,7 +21,7 @@ const COMPACT = '01 02 0000010203040506 0000000000000007';
 const STATE = bytes(`
   02                 // version
   06 01 d00f         // next offset, log start, last time 2000
-  05 02              // compacted to 5, tombstones gone below 2
+  05 02 9d02         // compacted to 5, tombstones gone below 2, decided at 285 bytes
   02                 // leader epochs
     01 00            //   1 from 0
     03 03            //   1 + 3 from 3
@@ -54,7 +54,7 @@ describe('partition bytes on disk', () => {
 
   it('reads a state from before there was compaction', () => {
     const old = [...STATE];
-    old.splice(5, 2);
+    old.splice(5, 4);
     old[0] = 1;
     const state = new PartitionState();
     state.restore(Uint8Array.from(old), logIndex(4));

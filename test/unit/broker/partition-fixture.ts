@@ -1,4 +1,5 @@
 import { crc32c } from '../../../src/base/crc32c.js';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { createPartitionFloor } from '../../../src/broker/partition-floor.js';
 import {
   DEFAULT_BROKER_SETTINGS,
@@ -45,6 +46,7 @@ import {
   type BrokerStore,
   type ReplicaSpec,
 } from '../../../src/ports/log-store.js';
+import type { BatchCodecs } from '../../../src/ports/batch-codecs.js';
 import type { Logger, Telemetry } from '../../../src/ports/telemetry.js';
 import type { PeerCaller, PeerCallHandler } from '../../../src/ports/transport.js';
 import type { Cancel, World } from '../../../src/ports/world.js';
@@ -431,6 +433,19 @@ export function specOf(partition: number): ReplicaSpec {
   };
 }
 
+/** Every codec is gzip, and takes no time. */
+export const GZIP: BatchCodecs = {
+  compress: (_, records) => Promise.resolve(gzipSync(records)),
+  decompress: (_, bytes) =>
+    new Promise((resolve, reject) => {
+      try {
+        resolve(gunzipSync(bytes));
+      } catch (error) {
+        reject(new BrokerError('CORRUPT_BATCH', String(error)));
+      }
+    }),
+};
+
 /** The partition floor of a broker, over groups that the test drives. */
 export class FloorFixture {
   readonly world = new ManualWorld();
@@ -472,6 +487,7 @@ export class FloorFixture {
       peers: this.peers,
       telemetry: silent,
       crc32c,
+      codecs: GZIP,
       settings: { ...DEFAULT_BROKER_SETTINGS, retentionCheckMs: 1_000, ...settings },
     });
     this.floor.start();

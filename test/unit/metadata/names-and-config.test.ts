@@ -64,7 +64,18 @@ describe('topic settings', () => {
     ['max.batch.bytes', '8388609', /from 1024 to 8388608/],
     ['max.batch.bytes', '-1', /max\.batch\.bytes/],
     ['timestamp.type', 'Append', /one of create, append/],
-    ['__proto__', '1', /unknown topic setting "__proto__"; known are max\.batch\.bytes/],
+    ['cleanup.policy', 'keep', /must be delete, compact, or compact,delete; got "keep"/],
+    ['cleanup.policy', 'compact,compact', /cleanup\.policy must be/],
+    ['min.cleanable.dirty.ratio', '1.1', /a number from 0 to 1/],
+    ['min.cleanable.dirty.ratio', '-0.5', /a number from 0 to 1/],
+    ['min.compaction.lag.ms', '-1', /milliseconds from 0/],
+    ['max.compaction.lag.ms', '0', /milliseconds from 1 .* or -1 for no limit/],
+    ['delete.retention.ms', 'day', /delete\.retention\.ms/],
+    [
+      '__proto__',
+      '1',
+      /unknown topic setting "__proto__"; known are cleanup\.policy, delete\.retention\.ms, max\.batch\.bytes/,
+    ],
   ];
   for (const [key, text, problem] of refused) {
     it(`refuse ${key}=${text}`, () => {
@@ -78,9 +89,31 @@ describe('topic settings', () => {
       retentionMs: 604_800_000,
       retentionBytes: 5,
       retentionRecords: -1,
+      deletes: true,
+      compaction: undefined,
       maxBatchBytes: 1_048_576,
       timestampType: 'create',
     });
     expect(effectiveTopicConfig(new Map()).get('retention.bytes')).to.equal('-1');
+  });
+
+  it('say what compaction means for a topic', () => {
+    for (const text of ['compact,delete', 'delete,compact', ' delete , compact ']) {
+      const parsed = parseTopicConfig('cleanup.policy', text);
+      expect(parsed).to.deep.equal({ ok: true, value: 'compact,delete' });
+    }
+    const both = topicSettings(new Map([['cleanup.policy', 'compact,delete']]));
+    expect(both.deletes).to.equal(true);
+    expect(both.compaction).to.deep.equal({
+      minLagMs: 0,
+      maxLagMs: -1,
+      minDirtyRatio: 0.5,
+      deleteRetentionMs: 86_400_000,
+    });
+    expect(topicSettings(new Map([['cleanup.policy', 'compact']])).deletes).to.equal(false);
+    expect(parseTopicConfig('min.cleanable.dirty.ratio', '0.250')).to.deep.equal({
+      ok: true,
+      value: '0.25',
+    });
   });
 });

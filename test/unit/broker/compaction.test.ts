@@ -1,0 +1,368 @@
+import { expect } from 'chai';
+import { gzipSync } from 'node:zlib';
+import { crc32c } from '../../../src/base/crc32c.js';
+import { decodeCompacted, encodeCompacted } from '../../../src/broker/log-compactor.js';
+import { topicSettings, type TopicSettings } from '../../../src/metadata/topic-config.js';
+import { brokerId, offset, type Offset, type RaftGroupId } from '../../../src/model/ids.js';
+import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
+import { splitBatches, decodeRecords } from '../../../src/model/record.js';
+import { decodePartitionCommand, type CompactionBounds } from '../../../src/partition/command.js';
+import { PartitionState } from '../../../src/partition/partition-state.js';
+import { PARTITION_OPS } from '../../../src/broker/partition-ops.js';
+import { callPeer, handlePeer } from '../../../src/broker/peer-op.js';
+import type { FakeGroup } from './partition-fixture.js';
+import { FakePeers, FloorFixture, GZIP } from './partition-fixture.js';
+
+type Pair = readonly [key: string | undefined, value: string | undefined];
+
+const bytesOf = (text: string | undefined): Uint8Array | undefined =>
+  text === undefined ? undefined : new Uint8Array(Buffer.from(text));
+
+function batchOf(pairs: readonly Pair[], gzip = false): Uint8Array {
+  const builder = new RecordBatchBuilder();
+  for (const [key, value] of pairs) builder.append({ key: bytesOf(key), value: bytesOf(value) }, 5);
+  const compressed = { codec: 'gzip' as const, records: gzipSync(builder.records()) };
+  return builder.finish(NO_PRODUCER, crc32c, gzip ? compressed : undefined);
+}
+
+const settingsOf = (config: Readonly<Record<string, string>>): TopicSettings =>
+  topicSettings(new Map(Object.entries(config)));
+const COMPACT = settingsOf({ 'cleanup.policy': 'compact' });
+
+async function settled(): Promise<void> {
+  for (let i = 0; i < 50; i += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('compaction of a partition', () => {
+  let fixture: FloorFixture;
+  let group: FakeGroup;
+
+  async function begin(settings: TopicSettings): Promise<void> {
+    fixture = new FloorFixture();
+    group = await fixture.open(0, settings);
+    group.lead();
+  }
+
+  afterEach(() => fixture.floor.stop());
+
+  async function send(pairs: readonly Pair[], gzip = false): Promise<void> {
+    fixture.produce(batchOf(pairs, gzip));
+    await settled();
+    group.commit();
+  }
+
+  /** Time goes by, checks come, and everything that was asked for gets done. */
+  async function pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= 250) {
+      fixture.world.advance(Math.min(left, 250));
+      await settled();
+      group.commit();
+    }
+  }
+
+  async function contents(): Promise<string[]> {
+    const [got] = await fixture.fetch({ offset: 0, maxBytes: 1e7 });
+    const out: string[] = [];
+    for (const { header, bytes } of splitBatches(Buffer.concat(got?.batches ?? []), crc32c)) {
+      const packed = bytes.subarray(61);
+      const isPlain = (header.attributes & 7) === 0;
+      const records = isPlain ? packed : await GZIP.decompress(1, packed);
+      for (const { offset: at, key, value } of decodeRecords(header, records)) {
+        const text = value === undefined ? 'none' : Buffer.from(value).toString();
+        out.push(`${at} ${Buffer.from(key ?? []).toString()}=${text}`);
+      }
+    }
+    return out;
+  }
+
+  const commands = (): CompactionBounds[] =>
+    group.entries.flatMap((entry) => {
+      if (entry.kind !== 'command') return [];
+      const command = decodePartitionCommand(entry.payload);
+      return command.kind === 'compact' ? [{ ...command }] : [];
+    });
+
+  /** What the replicas on other brokers say of themselves; undefined: nothing. */
+  function othersAt(to: () => number | undefined): void {
+    const remote = new FakePeers();
+    handlePeer(remote, PARTITION_OPS.compacted, async (ids: readonly RaftGroupId[]) => {
+      const at = to();
+      if (at === undefined) throw new Error('down');
+      return Promise.resolve(ids.map((): Offset => offset(at)));
+    });
+    fixture.peers.remote = remote;
+  }
+
+  it('leaves the last record of each key, whatever the codec, and readers go over the holes', async () => {
+    await begin(COMPACT);
+    await send([
+      ['a', '1'],
+      ['b', '1'],
+    ]);
+    await send(
+      [
+        ['a', '2'],
+        ['a', '3'],
+      ],
+      true,
+    );
+    await send(
+      [
+        ['c', '1'],
+        ['a', '4'],
+        ['b', undefined],
+      ],
+      true,
+    );
+    await pass(2_000);
+    expect(commands()).to.deep.equal([{ kind: 'compact', to: 7, tombstonesBelow: 0 }]);
+    expect(await contents()).to.deep.equal(['4 c=1', '5 a=4', '6 b=none']);
+    const [got] = await fixture.fetch({ offset: 0 });
+    expect(got?.nextOffset).to.equal(7);
+    expect(got?.batches).to.have.length(3);
+
+    // The same state as without, and nothing more to do.
+    const replayed = new PartitionState();
+    for (const entry of group.entries) replayed.apply(entry);
+    const { rewrites } = group;
+    await pass(5_000);
+    expect(commands()).to.have.length(1);
+    expect(group.rewrites).to.equal(rewrites);
+  });
+
+  it('waits until enough is dirty, or until the oldest of it is too old', async () => {
+    const filled: Pair[] = Array.from({ length: 50 }, (_, i) => [`key ${i}`, 'x'.repeat(50)]);
+    const config = { 'cleanup.policy': 'compact', 'max.compaction.lag.ms': '60000' };
+    await begin(settingsOf(config));
+    await send(filled);
+    await pass(2_000);
+    await send([['key 0', 'new']]);
+    await pass(10_000);
+    expect(commands()).to.have.length(1);
+    await pass(55_000);
+    expect(commands().map(({ to }) => to)).to.deep.equal([50, 51]);
+    expect((await contents()).at(-1)).to.equal('50 key 0=new');
+    await send(filled);
+    await send(filled);
+    await pass(2_000);
+    expect(commands().map(({ to }) => to)).to.deep.equal([50, 51, 151]);
+  });
+
+  it('leaves young records alone', async () => {
+    const config = { 'cleanup.policy': 'compact', 'min.compaction.lag.ms': '20000' };
+    await begin(settingsOf(config));
+    await send([
+      ['a', '1'],
+      ['a', '2'],
+    ]);
+    await pass(10_000);
+    await send([['a', '3']]);
+    expect(commands()).to.deep.equal([]);
+    await pass(12_000);
+    expect(commands().map(({ to }) => to)).to.deep.equal([2]);
+    expect(await contents()).to.deep.equal(['1 a=2', '2 a=3']);
+  });
+
+  it('gives tombstones up in time, once every member has compacted what they stand for', async () => {
+    const config = { 'cleanup.policy': 'compact', 'delete.retention.ms': '10000' };
+    await begin(settingsOf(config));
+    let reached: number | undefined = 0;
+    othersAt(() => reached);
+    await send([
+      ['a', '1'],
+      ['b', '1'],
+      ['a', undefined],
+    ]);
+    await pass(3_000);
+    expect(await contents()).to.deep.equal(['1 b=1', '2 a=none']);
+    await pass(15_000);
+    expect(await contents(), 'another has yet to compact').to.deep.equal(['1 b=1', '2 a=none']);
+    reached = undefined;
+    await pass(5_000);
+    reached = 2;
+    await pass(5_000);
+    expect(await contents(), 'not as far as the tombstone').to.deep.equal(['1 b=1', '2 a=none']);
+    reached = 3;
+    await pass(5_000);
+    expect(commands().at(-1)).to.deep.equal({ kind: 'compact', to: 3, tombstonesBelow: 3 });
+    expect(await contents()).to.deep.equal(['1 b=1']);
+    const count = commands().length;
+    await pass(30_000);
+    expect(commands()).to.have.length(count);
+  });
+
+  it('deletes by retention only where the policy says so', async () => {
+    const config = { 'retention.records': '1', 'cleanup.policy': 'compact' };
+    await begin(settingsOf(config));
+    await send([
+      ['a', '1'],
+      ['b', '1'],
+      ['c', '1'],
+    ]);
+    await pass(3_000);
+    expect(await contents()).to.have.length(3);
+    fixture.floor.host.configure(
+      group.id,
+      settingsOf({ ...config, 'cleanup.policy': 'compact,delete' }),
+    );
+    await pass(3_000);
+    const [got] = await fixture.fetch({ offset: 2 });
+    expect(got?.logStartOffset).to.equal(2);
+  });
+
+  it('does as a follower what was decided elsewhere, and decides nothing', async () => {
+    await begin(COMPACT);
+    await send([
+      ['a', '1'],
+      ['a', '2'],
+    ]);
+    fixture.world.advance(2_000);
+    await settled();
+    group.commit();
+    group.stepDown();
+    await pass(3_000);
+    await send([['x', '1']]);
+    expect(await group.note()).to.not.equal(undefined);
+    expect(decodeCompacted((await group.note())!)?.to).to.equal(2);
+    expect(commands()).to.have.length(1);
+  });
+
+  it('goes on from where it was, after a restart, and after one that lost its note', async () => {
+    await begin(COMPACT);
+    await send([
+      ['a', '1'],
+      ['a', '2'],
+    ]);
+    await pass(3_000);
+    const { rewrites } = group;
+    group.fence();
+    await pass(3_000);
+    expect(group.rewrites).to.equal(rewrites);
+    group.savedNote = Uint8Array.of(9, 9);
+    group.fence();
+    await pass(3_000);
+    expect(decodeCompacted(group.savedNote)?.to).to.equal(2);
+    expect(group.rewrites, 'nothing was left to write').to.equal(rewrites);
+  });
+
+  it('tells others how far it has come', async () => {
+    await begin(COMPACT);
+    await send([
+      ['a', '1'],
+      ['a', '2'],
+    ]);
+    const ask = async (): Promise<unknown> => {
+      const caller = new FakePeers();
+      caller.remote = fixture.peers;
+      return callPeer(
+        caller,
+        brokerId(1),
+        PARTITION_OPS.compacted,
+        [group.id, 77 as RaftGroupId],
+        1_000,
+      );
+    };
+    expect(((await ask()) as unknown[])[0]).to.equal(0);
+    await pass(3_000);
+    const answers = (await ask()) as unknown[];
+    expect(answers[0]).to.equal(2);
+    expect(answers[1]).to.have.property('code', 'NOT_LEADER');
+  });
+
+  it('refuses records without a key, compressed or not, and keeps the order of the others', async () => {
+    await begin(COMPACT);
+    const answers = [
+      fixture.produce(batchOf([['a', '1']], true)),
+      fixture.produce(
+        batchOf([
+          ['b', '1'],
+          [undefined, '1'],
+        ]),
+      ),
+      fixture.produce(
+        batchOf(
+          [
+            ['b', '2'],
+            ['b', '3'],
+            [undefined, undefined],
+          ],
+          true,
+        ),
+      ),
+      fixture.produce(batchOf([['c', '1']])),
+    ];
+    await settled();
+    group.commit();
+    await settled();
+    const [first, plain, packed, last] = answers.map(({ result }) => result);
+    expect(first).to.have.property('baseOffset', 0);
+    expect(last).to.have.property('baseOffset', 1);
+    for (const [result, at] of [
+      [plain, 1],
+      [packed, 2],
+    ] as const) {
+      expect(result?.error?.code).to.equal('INVALID_BATCH');
+      expect(result?.error?.outcome).to.equal('none');
+      expect(result?.error?.retriable).to.equal(false);
+      expect(result?.error?.message).to.match(new RegExp(`record ${at} of the batch has no key`));
+    }
+    // Garbage that only looks like gzip, with a checksum that fits.
+    const builder = new RecordBatchBuilder();
+    builder.append({ key: bytesOf('a') }, 1);
+    const garbage = { codec: 'gzip' as const, records: Uint8Array.of(1, 2, 3) };
+    const bad = fixture.produce(builder.finish(NO_PRODUCER, crc32c, garbage));
+    await settled();
+    expect(bad.result?.error?.code).to.equal('INVALID_BATCH');
+    fixture.floor.host.configure(group.id, settingsOf({}));
+    await send([[undefined, '1']]);
+    expect(await contents()).to.have.length(3);
+    // Keyless records from before the topic was compacted go with the first compaction.
+    fixture.floor.host.configure(group.id, COMPACT);
+    await pass(3_000);
+    expect(await contents()).to.deep.equal(['0 a=1', '1 c=1']);
+  });
+
+  it('finds offsets by time where records are left', async () => {
+    await begin(settingsOf({ 'cleanup.policy': 'compact', 'timestamp.type': 'append' }));
+    await send([
+      ['a', '1'],
+      ['b', '1'],
+    ]);
+    fixture.world.advance(10);
+    await send([
+      ['a', '2'],
+      ['b', '2'],
+      ['c', '2'],
+    ]);
+    fixture.world.advance(10);
+    await send(
+      [
+        ['a', '3'],
+        ['b', '3'],
+      ],
+      true,
+    );
+    await pass(3_000);
+    expect(await contents()).to.deep.equal(['4 c=2', '5 a=3', '6 b=3']);
+    const options = { linearizable: false, deadlineMs: 1_000 };
+    const found = await fixture.floor.host.listOffset(
+      group.id,
+      { kind: 'timestamp', timestampMs: 0 },
+      options,
+    );
+    expect(found.offset).to.equal(4);
+  });
+
+  it('writes and reads what it remembers', () => {
+    const done = {
+      to: offset(9),
+      tombstonesBelow: offset(3),
+      bytes: 77,
+      firstTombstone: offset(0),
+    };
+    expect(decodeCompacted(encodeCompacted(done))).to.deep.equal(done);
+    const none = { ...done, firstTombstone: undefined };
+    expect(decodeCompacted(encodeCompacted(none))).to.deep.equal(none);
+    expect(decodeCompacted(Uint8Array.of(1, 2))).to.equal(undefined);
+  });
+});
