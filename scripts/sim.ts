@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { MEMBER_FAULTS } from '../test/simulation/group-load.js';
 import { runSeed, type Level } from '../test/simulation/run.js';
 import { FAULT_KINDS } from '../test/simulation/swarm.js';
 import type { Job, JobResult } from '../test/simulation/worker.js';
@@ -181,7 +182,10 @@ function summarize(sweep: Sweep, settings: Settings): Record<string, unknown> {
     committedEntries: sum((r) => r.committed),
     levels: { raft: share((r) => r.level === 'raft'), broker: share((r) => r.level === 'broker') },
     seedsWithFault: Object.fromEntries(
-      FAULT_KINDS.map((kind) => [kind, share((r) => (r.faults[kind] ?? 0) > 0)]),
+      [...FAULT_KINDS, ...MEMBER_FAULTS].map((kind) => [
+        kind,
+        share((r) => (r.faults[kind] ?? 0) > 0),
+      ]),
     ),
     failures: bad.map(({ seed, error, differs }) => ({
       seed,

@@ -102,6 +102,7 @@ export class FetchFailures {
       return;
     }
     cursor.nextFetch = target;
+    cursor.leaderEpoch = 0;
     if (cursor.buffered.length === 0) cursor.position = target;
     this.retryLater(cursor, 0);
   }

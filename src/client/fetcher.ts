@@ -192,6 +192,8 @@ export class Fetcher {
   /** Forgets what was fetched ahead and goes on at `offset`. */
   seek(cursor: PartitionCursor, offset: number): void {
     this.drop(cursor);
+    // What was read under that leader says nothing about another place.
+    if (offset !== cursor.position || cursor.failure !== undefined) cursor.leaderEpoch = 0;
     cursor.position = offset;
     cursor.nextFetch = offset;
     cursor.failure = undefined;

@@ -16,7 +16,7 @@ import type { PeerAddress } from '../../src/ports/transport.js';
 import type { App, Boot } from './cluster.js';
 import type { GroupOracle } from './group-oracle.js';
 import type { SwarmOptions } from './swarm.js';
-import { WatchedMachine } from './watched-machine.js';
+import { WatchedMachine, type AppliedWatcher } from './watched-machine.js';
 import type { Scheduler } from './world.js';
 
 const CLIENT_PORT = 7_400;
@@ -39,6 +39,8 @@ export interface BrokerAppOptions {
   readonly swarm: SwarmOptions;
   readonly oracleOf: (group: number) => GroupOracle;
   readonly scheduler: Scheduler;
+  /** Sees what brokers apply in which group. */
+  readonly applied?: (broker: number, group: number, ...what: Parameters<AppliedWatcher>) => void;
 }
 
 /** What a broker of the broker-level simulation runs: the production broker, whole. */
@@ -133,7 +135,9 @@ export class BrokerApp implements App {
   ): Promise<RaftGroup> {
     const { oracleOf, scheduler } = this.options;
     const oracle = oracleOf(spec.groupId);
-    const machine = new WatchedMachine(owner.machine, self, oracle, scheduler);
+    const machine = new WatchedMachine(owner.machine, self, oracle, scheduler, (...what) =>
+      this.options.applied?.(self, spec.groupId, ...what),
+    );
     const group = await host.open(spec, {
       machine,
       roleChanged: (change) => owner.roleChanged(change),

@@ -1,28 +1,19 @@
 import type { Prng } from '../../src/base/prng.js';
-import type { BrokerServices, ProduceResult } from '../../src/broker/types.js';
-import type { ProduceCall } from '../../src/client/connection.js';
-import type { RaftGroupId } from '../../src/model/ids.js';
 import { checkHistory, HistoryWriter } from '../checker/index.js';
 import { BrokerApp } from './broker-app.js';
+import { BrokerLoad } from './broker-load.js';
+import { BrokerOracles } from './broker-oracles.js';
 import { ClientNet } from './client-net.js';
 import { SimCluster, type SimBroker } from './cluster.js';
-import { CounterClient, CounterHistory } from './counter-load.js';
-import { insist, keyParts, SimProducer, SimReader, type LoadContext } from './load.js';
+import { insist, keyParts } from './load.js';
 import { Nemesis, type AppFaults } from './nemesis.js';
-import { PartitionOracle } from './partition-oracle.js';
 import type { RunCounts } from './raft-run.js';
-import { OffsetClient, TopicClient, Trimmer } from './side-load.js';
 import type { SwarmOptions } from './swarm.js';
 import { must, Violation } from './violation.js';
 import { ms, seconds, type Scheduler } from './world.js';
 
 const FORMATION = seconds(30);
 const LIVENESS = seconds(30);
-const TOPIC = 'events';
-/** A topic that is trimmed: it has producers, but no history. */
-const SHORT_TOPIC = 'short';
-/** A topic to which everyone compares and appends. */
-const COUNTER_TOPIC = 'counter';
 
 /**
  * Whole brokers: formation, metadata group, controller, reconciler, partitions, produce and fetch,
@@ -38,14 +29,8 @@ export class BrokerRun implements AppFaults {
   private readonly options: SwarmOptions;
   private readonly net: ClientNet;
   private readonly history: HistoryWriter;
-  private readonly partitions = new Map<number, PartitionOracle>();
-  private readonly keys: string[];
-  private producers: SimProducer[] = [];
-  private readers: SimReader[] = [];
-  private readonly counter = new CounterHistory();
-  private counters: CounterClient[] = [];
-  private side: { stop(): void }[] = [];
-  private offsets: OffsetClient[] = [];
+  private readonly oracles: BrokerOracles;
+  private readonly load: BrokerLoad;
   private nemesis: Nemesis<BrokerApp> | undefined;
 
   constructor(scheduler: Scheduler, prng: Prng, options: SwarmOptions) {
@@ -57,25 +42,33 @@ export class BrokerRun implements AppFaults {
       scheduler,
       prng.fork(),
       options,
-      (boot) => new BrokerApp(boot, { swarm: options, oracleOf, scheduler }),
+      (boot) =>
+        new BrokerApp(boot, {
+          ...{ swarm: options, oracleOf, scheduler },
+          applied: (...what) => this.oracles.applied(...what),
+        }),
     );
+    this.oracles = new BrokerOracles(this.cluster, (memberId) => {
+      const member = this.load.members?.member(memberId);
+      return member?.isOver === false ? new Set(member.holding()) : undefined;
+    });
     const delayMax = Math.max(ms(0.5), options.network.delayMax);
     const breakChance = options.faults.has('drop') ? 0.01 : 0;
     this.net = new ClientNet(this.cluster, prng.fork(), { delayMax, breakChance });
-    this.net.watcher = (services, call, result) => this.judgeAnswer(services, call, result);
+    this.net.watcher = this.oracles;
     this.history = new HistoryWriter(
       (line) => this.lines.push(line),
       () => scheduler.now,
     );
-    const count = 1 + this.prng.int(3);
-    this.keys = Array.from({ length: count }, (_, at) => `${TOPIC}/${at}`);
+    const { net, history, oracles } = this;
+    this.load = new BrokerLoad(prng.fork(), { net, scheduler, history, oracles, options });
   }
 
   async run(): Promise<void> {
     for (const broker of this.cluster.brokers) this.cluster.start(broker.id);
     await this.createTopics();
     this.history.phase('start');
-    this.startLoad();
+    this.load.start();
     await this.scheduler.run(this.scheduler.now + ms(500));
     this.history.phase('fault');
     this.nemesis = new Nemesis(this.cluster, this.prng.fork(), this);
@@ -84,6 +77,7 @@ export class BrokerRun implements AppFaults {
     this.scheduler.say(() => `healing: brokers ${[...core].join(' ')} run from here on`);
     this.nemesis.heal(core);
     this.net.heal();
+    this.load.settle();
     this.history.phase('heal');
     await this.mustServe(core);
     await this.drain(core);
@@ -93,10 +87,10 @@ export class BrokerRun implements AppFaults {
     const oracles = [...this.cluster.oracles.values()];
     return {
       leaderChanges: oracles.reduce((sum, oracle) => sum + oracle.leaderChanges, 0),
-      requests: this.producers.reduce((sum, producer) => sum + producer.sent, 0),
-      acked: this.producers.reduce((sum, producer) => sum + producer.acked, 0),
+      requests: this.load.requests,
+      acked: this.load.acked,
       committed: oracles.reduce((sum, oracle) => sum + oracle.committedIndex, 0),
-      faults: Object.fromEntries(this.nemesis?.counts ?? []),
+      faults: { ...Object.fromEntries(this.nemesis?.counts ?? []), ...this.load.faults },
     };
   }
 
@@ -115,7 +109,7 @@ export class BrokerRun implements AppFaults {
     const ids = Array.from({ length: brokers }, (_, at) => at + 1);
     const replicas = ids.filter(() => this.prng.chance(0.6));
     if (replicas.length === 0) return;
-    const request = { ...keyParts(this.prng.pick(this.keys)), replicas: replicas as never[] };
+    const request = { ...keyParts(this.prng.pick(this.load.keys)), replicas: replicas as never[] };
     const options = { deadlineMs: 2_000 };
     this.scheduler.say(
       () => `${request.topic}/${request.partition} moves to ${replicas.join(' ')}`,
@@ -125,49 +119,16 @@ export class BrokerRun implements AppFaults {
       .catch(() => undefined);
   }
 
-  private judgeAnswer(services: BrokerServices, call: ProduceCall, result: ProduceResult): void {
-    const topic = services.view.image().topicsByName.get(call.topic);
-    const groupId = topic?.partitions[call.partition]?.groupId;
-    if (groupId === undefined || call.acks !== 'quorum') return;
-    this.cluster.judge(() => {
-      if (result.error === undefined) {
-        this.partition(groupId).acknowledged(call.batch, result.baseOffset);
-        return;
-      }
-      const { latestTerm } = this.cluster.oracle(groupId);
-      const self = this.cluster.alive().find(({ app }) => app?.services === services);
-      const term = self?.app?.groups.get(groupId)?.group.status()?.term;
-      const isLatest = term !== undefined && term >= latestTerm;
-      if (result.error.code === 'UNKNOWN_PRODUCER' && isLatest) {
-        this.partition(groupId).forgets(call.batch);
-      }
-    });
-  }
-
-  private partition(groupId: number): PartitionOracle {
-    let known = this.partitions.get(groupId);
-    if (known === undefined) {
-      known = new PartitionOracle(this.cluster.oracle(groupId));
-      this.partitions.set(groupId, known);
-    }
-    return known;
-  }
-
   private async createTopics(): Promise<void> {
     const { brokers } = this.options;
-    const wanted = [
-      { topic: TOPIC, partitions: this.keys.length },
-      { topic: SHORT_TOPIC, partitions: 1 },
-      { topic: COUNTER_TOPIC, partitions: 1 },
-    ];
     let isDone = false;
     const create = async (): Promise<void> => {
-      for (const { topic, partitions } of wanted) {
+      for (const { topic, partitions, config } of this.load.topics) {
         const request = {
           topic,
           partitions,
           replicationFactor: Math.min(brokers, 3),
-          config: new Map<string, string>(),
+          config,
           noWait: false,
           timeoutMs: undefined,
         };
@@ -187,64 +148,6 @@ export class BrokerRun implements AppFaults {
     must(inTime, 'P6', 'a new cluster does not form', { brokers });
   }
 
-  private context(keys: readonly string[], history = this.history): LoadContext {
-    const { net, scheduler, options } = this;
-    return { net, scheduler, history, brokers: options.brokers, keys };
-  }
-
-  private startLoad(): void {
-    const { prng, options } = this;
-    const period = options.requestPeriod * 2;
-    const context = this.context(this.keys);
-    this.producers = [1, 2].map(
-      (n) =>
-        new SimProducer(context, prng.fork(), {
-          name: `p${n}`,
-          period,
-          inFlightMax: prng.pick([1, 5, 20]),
-        }),
-    );
-    this.readers = this.keys.map((key) => this.reader(key));
-    const unheard = new HistoryWriter(
-      () => undefined,
-      () => this.scheduler.now,
-    );
-    const short = this.context([`${SHORT_TOPIC}/0`], unheard);
-    this.producers.push(
-      new SimProducer(short, prng.fork(), { name: 's', period: period * 2, inFlightMax: 5 }),
-    );
-    this.offsets = ['g1', 'g2'].map((g) => new OffsetClient(context, prng.fork(), g, ms(150)));
-    this.side = [new TopicClient(context, prng.fork(), ms(400)), ...this.offsets];
-    const counted = this.context([`${COUNTER_TOPIC}/0`], unheard);
-    this.counters = [1, 2, 3].map(
-      () => new CounterClient(counted, prng.fork(), this.counter, period),
-    );
-    if (options.truncatePeriod !== undefined) {
-      this.side.push(new Trimmer(short, prng.fork(), SHORT_TOPIC, options.truncatePeriod));
-    }
-  }
-
-  private reader(key: string): SimReader {
-    return new SimReader(this.context(this.keys), this.prng.fork(), key, {
-      period: ms(60),
-      watch: (name, { batches, highWatermark }) => {
-        const groupId = this.groupOf(name);
-        if (groupId === undefined) return;
-        this.cluster.judge(() => this.partition(groupId).fetched(batches, highWatermark));
-      },
-    });
-  }
-
-  private groupOf(key: string): RaftGroupId | undefined {
-    const { topic, partition } = keyParts(key);
-    for (const { disk } of this.cluster.brokers) {
-      for (const { spec } of disk.replicas.values()) {
-        if (spec.topic === topic && spec.partition === partition) return spec.groupId;
-      }
-    }
-    return undefined;
-  }
-
   /** A random quorum, or everyone where a quorum is not a matter of counting. */
   private drawCore(): Set<number> {
     const { faults, brokers } = this.options;
@@ -259,48 +162,41 @@ export class BrokerRun implements AppFaults {
   /** Every partition acknowledges something sent from now on, within its time. */
   private async mustServe(core: ReadonlySet<number>): Promise<void> {
     const healedAt = this.scheduler.now;
-    const isServed = (key: string): boolean =>
-      this.producers.some((producer) => (producer.ackedFrom.get(key) ?? -1) >= healedAt);
-    const pending = new Set(this.keys);
-    const isDone = await this.scheduler.run(this.scheduler.now + LIVENESS, () => {
-      for (const key of pending) if (isServed(key)) pending.delete(key);
-      return pending.size === 0;
+    const isDone = await this.scheduler.run(healedAt + LIVENESS, () => {
+      return this.load.unserved(healedAt).length === 0;
     });
     if (!isDone) throw new Violation('P6', 'a healed quorum does not serve', this.stuck(core));
   }
 
-  private watermarkOf(key: string): number {
-    const groupId = this.groupOf(key);
-    return groupId === undefined ? 0 : this.partition(groupId).highWatermark;
-  }
-
   /** Load ends, everything is read back from the beginning, replicas agree; then the verdict. */
   private async drain(core: ReadonlySet<number>): Promise<void> {
-    const { scheduler } = this;
-    const writers = [...this.producers, ...this.counters];
-    for (const one of [...writers, ...this.side]) one.stop();
-    const settled = await scheduler.run(scheduler.now + seconds(30), () =>
-      writers.every((writer) => writer.pending === 0),
-    );
+    const { scheduler, load } = this;
+    load.stopWriting();
+    const settled = await scheduler.run(scheduler.now + seconds(30), () => !load.isWriting);
     must(settled, 'P6', 'a producer waits for ever');
     await scheduler.run(scheduler.now + ms(200));
-    for (const reader of this.readers) reader.stop();
+    load.stopReading();
     await scheduler.run(scheduler.now + seconds(4));
     this.history.phase('drain');
-    const final = this.keys.map((key) => this.reader(key));
-    const isRead = await scheduler.run(scheduler.now + LIVENESS, () =>
-      this.keys.every((key, at) => (final[at]?.position ?? 0) >= this.watermarkOf(key)),
-    );
-    must(isRead, 'P6', 'the final readers do not reach the end', this.stuck(core));
+    load.readAll();
+    const isFinished = (): boolean => load.unfinished().length === 0;
+    const isRead = await scheduler.run(scheduler.now + LIVENESS, isFinished);
+    must(isRead, 'P6', 'not everything is read to its end', {
+      ...this.stuck(core),
+      unfinished: load.unfinished(),
+    });
     const isEven = await scheduler.run(scheduler.now + LIVENESS, () => this.isEven(core));
     must(isEven, 'P6', 'the replicas do not converge', this.stuck(core));
-    for (const reader of final) reader.stop();
+    load.stopReading();
+    load.stopTrimmed();
+    load.members?.closeAll();
     await scheduler.run(scheduler.now + seconds(4));
+    const isLeft = await scheduler.run(scheduler.now + LIVENESS, () => {
+      return load.members?.areAllClosed !== false;
+    });
+    must(isLeft, 'P6', 'a member never leaves', this.stuck(core));
     this.history.phase('end');
-    for (const client of this.offsets) client.check();
-    const counted = this.watermarkOf(`${COUNTER_TOPIC}/0`);
-    this.counter.end(scheduler.now, scheduler.now + 1, counted);
-    this.counter.check();
+    load.check();
     const verdict = checkHistory(this.lines, { okSendsPerSecondMin: 0 });
     must(verdict.verdict === 'PASS', 'history', verdict.reason ?? 'a promise was broken', {
       violations: verdict.violations,
@@ -339,7 +235,11 @@ export class BrokerRun implements AppFaults {
         health: broker.app?.services?.health().reason ?? 'no services',
         behind: this.uneven(broker),
       })),
-      watermarks: this.keys.map((key) => [key, this.groupOf(key), this.watermarkOf(key)]),
+      watermarks: this.load.keys.map((key) => [
+        key,
+        this.oracles.groupOf(key),
+        this.oracles.highWatermarkOf(key),
+      ]),
     };
   }
 }

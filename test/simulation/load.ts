@@ -10,7 +10,8 @@ import type { FetchedPartition } from '../../src/broker/types.js';
 import type { HistoryWriter } from '../checker/index.js';
 import type { Row } from '../checker/line.js';
 import { clientAddress } from './broker-app.js';
-import { SimClientTransport, type ClientNet } from './client-net.js';
+import type { ClientNet } from './client-net.js';
+import { SimClientTransport } from './client-transport.js';
 import { ms, SimProcess, type Micros, type Scheduler } from './world.js';
 
 export interface LoadContext {
@@ -34,13 +35,22 @@ export function keyParts(key: string): TopicPartitionKey {
 
 const crcOf = (bytes: Uint8Array): string => crc32c(bytes).toString(16);
 
+/** A record of the load as the history shows it. */
+export function rowOf(offset: number, value: Uint8Array | undefined): [number, string, string] {
+  const bytes = value ?? new Uint8Array();
+  return [offset, new TextDecoder().decode(bytes).replace(/\.+$/, ''), crcOf(bytes)];
+}
+
+export function bootstrapOf({ brokers }: LoadContext): { host: string; port: number }[] {
+  return Array.from({ length: brokers }, (_, at) => clientAddress(at + 1));
+}
+
 /** A client process of its own, with the production client's producer. */
 export function simProducer(context: LoadContext, prng: Prng): Producer {
   const timing = { rate: 1, wallBaseMs: 1_700_000_000_000 };
   const world = new SimProcess(0, 1, context.scheduler, timing, prng.fork());
-  const transport = new SimClientTransport(context.net);
-  const bootstrap = Array.from({ length: context.brokers }, (_, at) => clientAddress(at + 1));
-  const view = new ClusterView(transport, world, bootstrap);
+  const transport = new SimClientTransport(context.net, world);
+  const view = new ClusterView(transport, world, bootstrapOf(context));
   return new Producer(
     { lingerMs: prng.pick([0, 2, 10]), deliveryTimeoutMs: 20_000, requestTimeoutMs: 2_000 },
     { transport, world, view, codecs: new Codecs(), crc32c },
@@ -126,9 +136,6 @@ export class SimProducer {
   }
 }
 
-/** Sees what a fetch brought before the reader uses it: the oracle. */
-export type FetchWatcher = (key: string, fetched: FetchedPartition) => void;
-
 /** A program that reads one partition from its beginning, over and over to its end. */
 export class SimReader {
   /** Next offset to read. */
@@ -136,21 +143,14 @@ export class SimReader {
   private readonly context: LoadContext;
   private readonly prng: Prng;
   private readonly key: string;
-  private readonly watch: FetchWatcher;
   private readonly p: number;
   private broker: number;
   private isOn = true;
 
-  constructor(
-    context: LoadContext,
-    prng: Prng,
-    key: string,
-    options: { readonly watch: FetchWatcher; readonly period: Micros },
-  ) {
+  constructor(context: LoadContext, prng: Prng, key: string, options: { readonly period: Micros }) {
     this.context = context;
     this.prng = prng;
     this.key = key;
-    this.watch = options.watch;
     this.p = context.history.newProcess();
     this.broker = 1 + prng.int(context.brokers);
     const { history } = context;
@@ -190,7 +190,12 @@ export class SimReader {
       allowForward: prng.chance(0.3),
     };
     try {
-      const result = await context.net.call(this.broker, 3_000, (s) => s.fetch.fetch(request));
+      const { net } = context;
+      const result = await net.call(this.broker, 3_000, async (services) => {
+        const answer = await services.fetch.fetch(request);
+        net.watcher?.fetched(request, answer.partitions);
+        return answer;
+      });
       const [fetched] = result.partitions;
       if (fetched === undefined) throw new BrokerError('INTERNAL', 'a fetch without an answer');
       if (fetched.error !== undefined) throw fetched.error;
@@ -202,15 +207,12 @@ export class SimReader {
 
   private take(fetched: FetchedPartition): void {
     const { key, context } = this;
-    this.watch(key, fetched);
     const rows: Row[] = [];
     for (const batch of fetched.batches) {
       const header = readBatchHeader(batch);
       for (const record of decodeRecords(header, batch.subarray(BATCH_HEADER_BYTES))) {
         if (record.offset < this.position) continue;
-        const bytes = record.value ?? new Uint8Array();
-        const value = new TextDecoder().decode(bytes).replace(/\.+$/, '');
-        rows.push([record.offset, value, crcOf(bytes), header.leaderEpoch]);
+        rows.push([...rowOf(record.offset, record.value), header.leaderEpoch]);
         this.position = record.offset + 1;
       }
     }

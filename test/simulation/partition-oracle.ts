@@ -21,6 +21,10 @@ export class PartitionOracle {
   private readonly sequences = new Map<string, number>();
   private next = 0;
   private scanned = 0;
+  /** Highest log start that any replica has applied. */
+  private start = 0;
+  /** Log starts by the index of the entry they were seen after. */
+  private readonly starts: number[] = [];
 
   constructor(oracle: GroupOracle) {
     this.oracle = oracle;
@@ -30,6 +34,11 @@ export class PartitionOracle {
   get highWatermark(): number {
     this.scan();
     return this.next;
+  }
+
+  /** First offset that is kept, as far as anyone has applied. */
+  get logStart(): number {
+    return this.start;
   }
 
   /** I7: an acknowledged batch is committed, at the offset and with the bytes it was acked for. */
@@ -66,6 +75,31 @@ export class PartitionOracle {
       must(known.leaderEpoch === leaderEpoch, 'I20', 'shows another epoch', where);
       must(baseOffset + recordsCount <= highWatermark, 'I20', 'reads above the watermark', where);
     }
+  }
+
+  /** I20: a log start rises from entry to entry, stays within the log, and is one on all replicas. */
+  starting(broker: number, at: { index: number; logStart: number; end: number }): void {
+    const { index, logStart, end } = at;
+    const facts = { group: this.oracle.group, broker, index, logStart, end };
+    const known = this.starts[index];
+    must(known === undefined || known === logStart, 'I20', 'two log starts at one entry', {
+      ...facts,
+      known,
+    });
+    must(logStart <= end, 'I20', 'a log starts above the high watermark', facts);
+    if (known !== undefined) return;
+    this.starts[index] = logStart;
+    const before = this.starts[index - 1] ?? 0;
+    must(logStart >= before, 'I20', 'a log start goes back', { ...facts, before });
+    this.start = Math.max(this.start, logStart);
+  }
+
+  /** I20: "out of range" is said only of what is not there. */
+  refusesAsOutOfRange(offset: number): void {
+    this.scan();
+    must(offset < this.start || offset > this.next, 'I20', 'what is there is out of range', {
+      ...{ group: this.oracle.group, offset, start: this.start, committed: this.next },
+    });
   }
 
   /** Takes in what was committed since the last look; I24 and dense offsets on the way. */

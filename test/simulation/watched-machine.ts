@@ -6,6 +6,9 @@ import type { GroupOracle } from './group-oracle.js';
 import { must } from './violation.js';
 import type { Scheduler } from './world.js';
 
+/** Sees what applying an entry came to. */
+export type AppliedWatcher = (machine: StateMachine, entry: LogEntry, result: unknown) => void;
+
 /** A state machine under watch: every committed entry once, in order, and equal states everywhere. */
 export class WatchedMachine implements StateMachine {
   applied = 0;
@@ -13,8 +16,16 @@ export class WatchedMachine implements StateMachine {
   private readonly broker: number;
   private readonly oracle: GroupOracle;
   private readonly scheduler: Scheduler;
+  private readonly watcher: AppliedWatcher | undefined;
 
-  constructor(inner: StateMachine, broker: number, oracle: GroupOracle, scheduler: Scheduler) {
+  constructor(
+    inner: StateMachine,
+    broker: number,
+    oracle: GroupOracle,
+    scheduler: Scheduler,
+    watcher?: AppliedWatcher,
+  ) {
+    this.watcher = watcher;
     this.inner = inner;
     this.broker = broker;
     this.oracle = oracle;
@@ -32,7 +43,10 @@ export class WatchedMachine implements StateMachine {
       this.oracle.applies(this.broker, entry);
     });
     this.applied = entry.index;
-    return this.inner.apply(entry);
+    const result = this.inner.apply(entry);
+    const { watcher } = this;
+    if (watcher !== undefined) this.judge(() => watcher(this.inner, entry, result));
+    return result;
   }
 
   encode(): Uint8Array {

@@ -1,0 +1,192 @@
+import type { Prng } from '../../src/base/prng.js';
+import { HistoryWriter } from '../checker/index.js';
+import type { BrokerOracles } from './broker-oracles.js';
+import type { ClientNet } from './client-net.js';
+import { SimConsumer, TrimmedReader } from './consumer-load.js';
+import { CounterClient, CounterHistory } from './counter-load.js';
+import { GroupLoad } from './group-load.js';
+import { SimProducer, SimReader, type LoadContext } from './load.js';
+import { OffsetClient, TopicClient, Trimmer } from './side-load.js';
+import type { SwarmOptions } from './swarm.js';
+import { must } from './violation.js';
+import { ms, type Scheduler } from './world.js';
+
+const TOPIC = 'events';
+/** A topic that is trimmed, or keeps only so much: it has producers and a reader, but no history. */
+const SHORT_TOPIC = 'short';
+/** A topic to which everyone compares and appends. */
+const COUNTER_TOPIC = 'counter';
+/** Records that a limit leaves standing, as they were written together with some that count. */
+const LIMIT_SLACK = 100;
+
+interface WantedTopic {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly config: ReadonlyMap<string, string>;
+}
+
+export interface BrokerLoadWorld {
+  readonly net: ClientNet;
+  readonly scheduler: Scheduler;
+  readonly history: HistoryWriter;
+  readonly oracles: BrokerOracles;
+  readonly options: SwarmOptions;
+}
+
+/** Every program that uses the cluster of a run at the broker level. */
+export class BrokerLoad {
+  /** "topic/partition" of what has a history. */
+  readonly keys: readonly string[];
+  readonly topics: readonly WantedTopic[];
+  members: GroupLoad | undefined;
+  private readonly world: BrokerLoadWorld;
+  private readonly prng: Prng;
+  private readonly counter = new CounterHistory();
+  private readonly unheard: HistoryWriter;
+  private readonly keepsRecords: number | undefined;
+  private producers: SimProducer[] = [];
+  private counters: CounterClient[] = [];
+  private readers: { stop(): void }[] = [];
+  private side: { stop(): void }[] = [];
+  private offsets: OffsetClient[] = [];
+  private trimmed: TrimmedReader | undefined;
+  private final: SimReader[] = [];
+
+  constructor(prng: Prng, world: BrokerLoadWorld) {
+    this.world = world;
+    this.prng = prng;
+    this.unheard = new HistoryWriter(
+      () => undefined,
+      () => world.scheduler.now,
+    );
+    const count = 1 + prng.int(3);
+    this.keys = Array.from({ length: count }, (_, at) => `${TOPIC}/${at}`);
+    this.keepsRecords = prng.pick([undefined, 5, 60]);
+    const limit: [string, string] =
+      this.keepsRecords === undefined
+        ? ['retention.bytes', String(prng.pick([-1, 400, 4_000]))]
+        : ['retention.records', String(this.keepsRecords)];
+    this.topics = [
+      { topic: TOPIC, partitions: count, config: new Map() },
+      { topic: SHORT_TOPIC, partitions: 1, config: new Map([limit]) },
+      { topic: COUNTER_TOPIC, partitions: 1, config: new Map() },
+    ];
+  }
+
+  start(): void {
+    const { prng } = this;
+    const { options } = this.world;
+    const period = options.requestPeriod * 2;
+    const context = this.context(this.keys);
+    this.producers = [1, 2].map((n) => {
+      const inFlightMax = prng.pick([1, 5, 20]);
+      return new SimProducer(context, prng.fork(), { name: `p${n}`, period, inFlightMax });
+    });
+    this.readers = this.keys.map((key) => this.reader(key));
+    this.readers.push(new SimConsumer(context, prng.fork()));
+    const short = this.context([`${SHORT_TOPIC}/0`], this.unheard);
+    this.producers.push(
+      new SimProducer(short, prng.fork(), { name: 's', period: period * 2, inFlightMax: 5 }),
+    );
+    this.trimmed = new TrimmedReader(short, prng.fork(), `${SHORT_TOPIC}/0`);
+    this.offsets = ['g1', 'g2'].map((g) => new OffsetClient(context, prng.fork(), g, ms(150)));
+    this.side = [new TopicClient(context, prng.fork(), ms(400)), ...this.offsets];
+    const counted = this.context([`${COUNTER_TOPIC}/0`], this.unheard);
+    this.counters = [1, 2, 3].map(
+      () => new CounterClient(counted, prng.fork(), this.counter, period),
+    );
+    if (options.truncatePeriod !== undefined) {
+      this.side.push(new Trimmer(short, prng.fork(), SHORT_TOPIC, options.truncatePeriod));
+    }
+    if (!prng.chance(0.7)) return;
+    const { clockDrift } = options;
+    const groups = { topic: TOPIC, others: 'side-.*', clockDrift };
+    this.members = new GroupLoad(context, prng.fork(), groups);
+  }
+
+  get requests(): number {
+    return this.producers.reduce((sum, producer) => sum + producer.sent, 0);
+  }
+
+  get acked(): number {
+    return this.producers.reduce((sum, producer) => sum + producer.acked, 0);
+  }
+
+  get faults(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.members?.counts ?? []);
+  }
+
+  /** Keys of which nothing was acknowledged that was sent since. */
+  unserved(since: number): string[] {
+    return this.keys.filter((key) =>
+      this.producers.every((producer) => (producer.ackedFrom.get(key) ?? -1) < since),
+    );
+  }
+
+  /** No more faults: nobody hangs, and nobody takes their time. */
+  settle(): void {
+    this.trimmed?.hurry();
+    this.members?.settle();
+  }
+
+  stopWriting(): void {
+    for (const one of [...this.producers, ...this.counters, ...this.side]) one.stop();
+  }
+
+  get isWriting(): boolean {
+    return [...this.producers, ...this.counters].some((writer) => writer.pending > 0);
+  }
+
+  stopReading(): void {
+    for (const reader of [...this.readers, ...this.final]) reader.stop();
+  }
+
+  /** From the beginning to the end, each key by a reader of its own. */
+  readAll(): void {
+    this.final = this.keys.map((key) => this.reader(key));
+  }
+
+  /** What is not yet read to its end, given up as its limits say, or settled among members. */
+  unfinished(): string[] {
+    const { oracles } = this.world;
+    const ends = (key: string): number => oracles.highWatermarkOf(key);
+    const unread = this.keys.flatMap((key, at) => {
+      const position = this.final[at]?.position ?? 0;
+      return position < ends(key) ? [`${key} is read up to ${position}/${ends(key)}`] : [];
+    });
+    const short = `${SHORT_TOPIC}/0`;
+    const kept = ends(short) - oracles.logStartOf(short);
+    const position = this.trimmed?.position ?? 0;
+    // What was given up before it was read cannot be waited for.
+    if (position < ends(short) && kept > 0) unread.push(`${short} is read up to ${position}`);
+    if (kept > (this.keepsRecords ?? Infinity) + LIMIT_SLACK) unread.push(`${short} keeps ${kept}`);
+    return [...unread, ...(this.members?.unsettled(oracles.groups, ends) ?? [])];
+  }
+
+  stopTrimmed(): void {
+    this.trimmed?.stop();
+  }
+
+  /** Throws if what clients beside the history were told cannot have happened. */
+  check(): void {
+    const { scheduler, oracles } = this.world;
+    for (const client of this.offsets) client.check();
+    const counted = oracles.highWatermarkOf(`${COUNTER_TOPIC}/0`);
+    this.counter.end(scheduler.now, scheduler.now + 1, counted);
+    this.counter.check();
+    const groups = oracles.groups.model.groups;
+    for (const name of this.members?.groups ?? []) {
+      const size = groups.get(name)?.members.size ?? 0;
+      must(size === 0, 'P6', 'members that left are still in their group', { name, size });
+    }
+  }
+
+  private context(keys: readonly string[], history = this.world.history): LoadContext {
+    const { net, scheduler, options } = this.world;
+    return { net, scheduler, history, brokers: options.brokers, keys };
+  }
+
+  private reader(key: string): SimReader {
+    return new SimReader(this.context(this.keys), this.prng.fork(), key, { period: ms(60) });
+  }
+}
