@@ -60,7 +60,7 @@ export class BrokerApp implements App {
       port: PEER_PORT + at + 1,
     }));
     this.broker = createBroker({
-      self: { id: self, address: addressOf(self), rack: '' },
+      self: { id: self, address: addressOf(self), rack: self % 2 === 0 ? 'east' : 'west' },
       bootstrap: { founders, seeds: [] },
       world: process,
       peers: endpoint,

@@ -196,8 +196,8 @@ export class SimFetchLink extends SimLink<FetchHandlers> implements FetchLink {
   private readonly call: FetchCall;
   private readonly ending = new AbortController();
   private isPaused = false;
-  /** Came while the client took nothing. */
-  private held: (() => void)[] = [];
+  /** Came, and is not taken. */
+  private readonly held: (() => void)[] = [];
   private aheadBytes = 0;
   private wake: (() => void) | undefined;
 
@@ -212,9 +212,7 @@ export class SimFetchLink extends SimLink<FetchHandlers> implements FetchLink {
 
   resume(): void {
     this.isPaused = false;
-    const { held } = this;
-    this.held = [];
-    for (const take of held) this.toClient(take);
+    this.toClient(() => this.drain());
   }
 
   protected opened(services: BrokerServices): void {
@@ -262,17 +260,25 @@ export class SimFetchLink extends SimLink<FetchHandlers> implements FetchLink {
     const bytes = answer.reduce((sum, { batches }) => sum + batches.length, 0);
     this.aheadBytes += bytes;
     const take = (): void => {
-      if (this.isPaused) {
-        this.held.push(take);
-        return;
-      }
       this.toBroker(() => {
         this.aheadBytes -= bytes;
         this.wake?.();
       });
       this.handlers.response(answer);
     };
-    this.toClient(take);
+    this.toClient(() => {
+      this.held.push(take);
+      this.drain();
+    });
+  }
+
+  /** In the order in which it came, as long as the client takes it. */
+  private drain(): void {
+    while (!this.isPaused && !this.isClosed) {
+      const take = this.held.shift();
+      if (take === undefined) return;
+      take();
+    }
   }
 }
 

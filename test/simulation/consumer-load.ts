@@ -44,6 +44,7 @@ export class SimConsumer {
       partitions: keys.map(keyParts),
       prefetchBytesMax: prng.pick([300, 3_000, 100_000]),
       partitionBytesMax: prng.pick([1, 500, 10_000]),
+      ...(prng.chance(0.4) ? { readFrom: 'nearest', rack: 'east', maxStalenessMs: 1_000 } : {}),
     });
     this.p = history.newProcess();
     history.invoke(this.p, { f: 'assign', v: [...keys], seek: 'begin' });

@@ -166,6 +166,7 @@ export class GroupLoad {
           ...plan,
           ...(instanceId === undefined ? {} : { instanceId }),
           topic: options.topic,
+          rack: prng.pick(['', 'east', 'west']),
           autoCommit: prng.chance(0.7),
           processingTimeoutMs: prng.pick([1_000, 300_000]),
         },

@@ -20,6 +20,7 @@ export interface MemberOptions extends Pick<
   | 'pattern'
   | 'instanceId'
   | 'assignor'
+  | 'rack'
   | 'sessionTimeoutMs'
   | 'rebalanceTimeoutMs'
   | 'processingTimeoutMs'
