@@ -209,6 +209,16 @@ export class Fetcher {
    */
   pause(cursor: PartitionCursor): void {
     cursor.isPaused = true;
+    this.quieten(cursor);
+  }
+
+  /** The same for a reader that has enough of it for now. */
+  rest(cursor: PartitionCursor): void {
+    cursor.isResting = true;
+    this.quieten(cursor);
+  }
+
+  private quieten(cursor: PartitionCursor): void {
     this.drop(cursor);
     cursor.nextFetch = cursor.position;
     this.schedule();
@@ -217,6 +227,17 @@ export class Fetcher {
 
   resume(cursor: PartitionCursor): void {
     cursor.isPaused = false;
+    this.goOn(cursor);
+  }
+
+  /** The reader has room for it again. */
+  endRest(cursor: PartitionCursor): void {
+    if (!cursor.isResting) return;
+    cursor.isResting = false;
+    this.goOn(cursor);
+  }
+
+  private goOn(cursor: PartitionCursor): void {
     cursor.silentSinceMs = this.deps.world.clock.monotonicMs();
     // A batch that was already on its way to the caller counts.
     cursor.nextFetch = Math.max(cursor.nextFetch, cursor.position);
@@ -274,7 +295,7 @@ export class Fetcher {
     for (const cursor of this.cursors.values()) {
       const { failure } = cursor;
       const isGone = failure !== undefined && GONE.has(failure.code) && management !== undefined;
-      if (failure !== undefined && !cursor.isPaused && !isGone) throw failure;
+      if (failure !== undefined && !cursor.isQuiet && !isGone) throw failure;
       if (isGone) continue;
       if (cursor.nextFetch < cursor.end || cursor.buffered.length > 0) hasMore = true;
     }

@@ -2,12 +2,14 @@ import { hexOf } from '../base/bytes.js';
 import { BrokerError } from '../model/errors.js';
 import type { Cancel } from '../ports/world.js';
 import { abortable, isAborted, onAbort, overOrAborted, type Abortable } from './abort.js';
+import { checkArgument } from './check-argument.js';
 import { partitionKey } from './connection.js';
 import { GroupCallbacks, partitionsOf } from './group-callbacks.js';
 import { isFenced } from './group-commits.js';
 import { GroupHoldings, type Held } from './group-holdings.js';
 import { GroupMember } from './group-member.js';
 import { GroupOffsets, ignore } from './group-offsets.js';
+import { GroupRun, type RecordHandler, type RunOptions } from './group-run.js';
 import { settingsOf, type GroupConsumerOptions, type GroupSettings } from './group-options.js';
 import type { StartAt } from './offset-lookup.js';
 import { PartitionConsumer, type ConsumerDeps } from './partition-consumer.js';
@@ -17,9 +19,12 @@ import { settledWithin } from './settled-within.js';
 import type { CommittedOffset, OffsetToCommit, TopicPartition } from './types.js';
 
 export type { GroupConsumerOptions } from './group-options.js';
+export type { RecordHandler, RunOptions } from './group-run.js';
 
 /** How long closing waits for the application to be done with what it has in hand, and with onRevoked. */
 const DRAIN_MS = 5_000;
+/** The same for handlers of a run, if they have not timed out by then: they end by themselves. */
+const RUN_DRAIN_MS = 30_000;
 /** Of the time to give partitions up: kept for their commit. */
 const COMMIT_SHARE = 0.2;
 /** A processing timeout is over; a last commit is not waited for much longer. */
@@ -50,6 +55,7 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
   private readonly callbacks: GroupCallbacks;
   private readonly offsets: GroupOffsets;
   private member: GroupMember | undefined;
+  private running: GroupRun<K, V> | undefined;
   /** An earlier membership that is not over yet. */
   private leaving: Promise<void> = Promise.resolve();
   private closing: Promise<void> | undefined;
@@ -154,6 +160,33 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
     }
   }
 
+  /**
+   * Calls the handler for every record, for up to `parallelism` records at a time: those of one partition
+   * and key in order, one after the other, those of different keys side by side, and those without a key
+   * as they come. What is committed of a partition never passes a record that is not done.
+   *
+   * Resolves when the consumer is closed, the signal aborts, or with `stopAtEnd` all was processed.
+   * Rejects with what a handler threw, or with what a loop would have thrown. Then nothing new is begun, what is
+   * running is waited for, and whoever reads next gets the first record of each partition that is not done,
+   * and all after it.
+   */
+  async run(handler: RecordHandler<K, V>, options: RunOptions = {}): Promise<void> {
+    checkArgument(this.running === undefined, 'a run is under way');
+    const { fetcher, holdings, reader } = this;
+    const run = new GroupRun(handler, options, {
+      ...{ clock: this.deps.world.clock, fetcher, holdings, reader },
+      advance: async (signal) => await this.advance(signal),
+      heldBy: (current) => this.heldBy(current),
+      nextRecord: (current) => this.nextRecord(current),
+    });
+    this.running = run;
+    try {
+      await run.run();
+    } finally {
+      this.running = undefined;
+    }
+  }
+
   /** Partitions this member holds. */
   assignment(): TopicPartition[] {
     return partitionsOf(this.holdings.all());
@@ -168,14 +201,26 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
   async seek(at: TopicPartition, to: StartAt, { signal }: Abortable = {}): Promise<void> {
     const cursor = this.mustGet(at);
     const [offset] = await this.lookup.resolve([at], to, this.options.group, signal);
-    if (this.holdings.get(at)?.cursor !== cursor) this.mustGet(at);
+    const held = this.holdings.get(at);
+    if (held?.cursor !== cursor) this.mustGet(at);
+    if (held !== undefined) this.running?.sought(held);
     this.reader.forget(cursor);
     this.fetcher.seek(cursor, offset ?? 0);
   }
 
+  override pause(partitions?: readonly TopicPartition[]): void {
+    super.pause(partitions);
+    this.running?.look();
+  }
+
+  override resume(partitions?: readonly TopicPartition[]): void {
+    super.resume(partitions);
+    this.running?.look();
+  }
+
   /**
-   * Commits everything handed out so far, what is in hand included, or the given offsets. Rejects if
-   * a partition is not this member's any more.
+   * Commits everything handed out so far, what is in hand included (but not what a run has not done), or
+   * the given offsets. Rejects if a partition is not this member's any more.
    */
   async commit(offsets?: readonly OffsetToCommit[], { signal }: Abortable = {}): Promise<void> {
     const { requestTimeoutMs } = this.settings;
@@ -292,7 +337,9 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
           this.fetcher.raise(error);
         },
         isolated: (isIsolated) => {
-          if (this.member === member) this.fetcher.halt(isIsolated);
+          if (this.member !== member) return;
+          this.fetcher.halt(isIsolated);
+          this.running?.hold(isIsolated);
         },
         holding: () => this.holdings.report(),
       },
@@ -337,11 +384,13 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
   }
 
   private watchProcessing(): void {
-    const { member } = this;
-    if (this.awaySinceMs === undefined || member === undefined) return;
+    const { member, running } = this;
+    const sinceMs = running === undefined ? this.awaySinceMs : running.busySinceMs;
+    if (sinceMs === undefined || member === undefined) return;
     const { processingTimeoutMs } = this.settings;
-    if (this.deps.world.clock.monotonicMs() - this.awaySinceMs < processingTimeoutMs) return;
-    const text = `the application read nothing for ${processingTimeoutMs} ms (processingTimeoutMs)`;
+    if (this.deps.world.clock.monotonicMs() - sinceMs < processingTimeoutMs) return;
+    const what = running === undefined ? 'the application read nothing' : 'a handler was not done';
+    const text = `${what} for ${processingTimeoutMs} ms (processingTimeoutMs)`;
     const error = new BrokerError('PROCESSING_TIMEOUT', `${text}: the member has left the group`);
     this.member = undefined;
     this.leaving = this.giveUp(member);
@@ -364,6 +413,7 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
   private lost(error: BrokerError): void {
     const dropped = this.holdings.drop();
     this.fetcher.halt(false);
+    this.running?.hold(false);
     if (dropped.length === 0) return;
     void this.callbacks.lost(dropped, error, this.settings.rebalanceTimeoutMs);
   }
@@ -386,9 +436,11 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
     this.fetcher.close();
     this.lookup.close();
     this.callbacks.end();
+    this.running?.stop();
     await this.leaving;
     const held = this.holdings.all();
-    await this.holdings.whenBack(held, DRAIN_MS);
+    const runDrainMs = Math.min(RUN_DRAIN_MS, this.settings.processingTimeoutMs);
+    await this.holdings.whenBack(held, this.running === undefined ? DRAIN_MS : runDrainMs);
     for (const cancel of this.timers) cancel();
     this.offsets.makeWay();
     await this.callbacks.revoked(held, DRAIN_MS);

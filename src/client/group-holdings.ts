@@ -51,6 +51,17 @@ interface HandedOut {
   readonly from: number;
 }
 
+/** Records of held partitions that are processed side by side. */
+export interface WorkInHand {
+  /** Where the partition may be committed at most; undefined: there is no record that is not done. */
+  lowestOpen(held: Held): number | undefined;
+  isBusy(among: readonly Held[]): boolean;
+  /** Nothing more of it is begun. */
+  stop(held: Held): void;
+  forget(held: Held): void;
+  settled(held: Held, offset: number): void;
+}
+
 export interface HoldingsDeps {
   readonly world: World;
   readonly fetcher: Fetcher;
@@ -86,6 +97,7 @@ export class GroupHoldings {
   /** Rises when everything is dropped: what was under way for an earlier life has no effect. */
   private life = 0;
   private handed: HandedOut | undefined;
+  private work: WorkInHand | undefined;
   private loops = 0;
   private backWaiter: Deferred<undefined> | undefined;
 
@@ -152,6 +164,7 @@ export class GroupHoldings {
     for (const h of dropped) {
       this.stop(h);
       h.phase = 'lost';
+      this.work?.forget(h);
     }
     this.held.clear();
     this.byName.clear();
@@ -190,14 +203,31 @@ export class GroupHoldings {
     this.wakeWaiter();
   }
 
+  /** Records are handed out to work that is done side by side from now on, or no more. */
+  workWith(work: WorkInHand | undefined): void {
+    this.work = work;
+  }
+
+  get isWorking(): boolean {
+    return this.work !== undefined;
+  }
+
+  /** Some of that work was done. */
+  workChanged(): void {
+    this.wakeWaiter();
+  }
+
   /** Where the partition may be committed: before what the application still has in hand. */
   processed(held: Held): number | undefined {
+    const open = this.work?.lowestOpen(held);
+    if (open !== undefined) return open;
     return this.handed?.held === held ? this.handed.from : held.cursor?.position;
   }
 
   /** Committed up to there: what is in hand below it is no longer open, whoever decided that. */
   settled(held: Held, offset: number): void {
     held.settled = offset;
+    this.work?.settled(held, offset);
     if (this.handed?.held === held && offset > this.handed.from) {
       this.handed = { held, from: offset };
     }
@@ -207,8 +237,11 @@ export class GroupHoldings {
   async whenBack(among: readonly Held[], withinMs: number): Promise<void> {
     const { clock, timers } = this.deps.world;
     const endMs = clock.monotonicMs() + withinMs;
-    const isBusy = (): boolean =>
-      this.loops > 0 && this.handed !== undefined && among.includes(this.handed.held);
+    const isBusy = (): boolean => {
+      const { handed, work } = this;
+      const isInHand = this.loops > 0 && handed !== undefined && among.includes(handed.held);
+      return isInHand || work?.isBusy(among) === true;
+    };
     while (isBusy() && clock.monotonicMs() < endMs) {
       this.backWaiter ??= deferred<undefined>();
       const { promise } = this.backWaiter;
@@ -294,6 +327,7 @@ export class GroupHoldings {
   }
 
   private forget(held: Held): void {
+    this.work?.forget(held);
     this.held.delete(keyOfHeld(held));
     const name = partitionKey(held.topic, held.partition);
     if (this.byName.get(name) === held) this.byName.delete(name);
@@ -302,6 +336,7 @@ export class GroupHoldings {
   /** From now on nothing of it is handed out. */
   private stop(held: Held): void {
     held.phase = 'revoking';
+    this.work?.stop(held);
     if (held.cursor === undefined) return;
     this.deps.reader.forget(held.cursor);
     this.deps.fetcher.remove(held.cursor);

@@ -65,11 +65,13 @@ export class GroupOffsets {
     return starts.map(({ offset }, i) => ({ offset, end: isEnding ? (ends[i] ?? 0) : Infinity }));
   }
 
-  /** Next offsets to read; what is in hand counts as processed. */
+  /** Next offsets to read; what is in hand counts as processed, unless it is done side by side. */
   handedOutSoFar(): OffsetToCommit[] {
-    const held = this.deps.holdings().all();
-    return held.flatMap(({ topic, partition, cursor }) => {
-      return cursor === undefined ? [] : { topic, partition, offset: cursor.position };
+    const holdings = this.deps.holdings();
+    return holdings.all().flatMap((held) => {
+      const { topic, partition } = held;
+      const offset = holdings.isWorking ? holdings.processed(held) : held.cursor?.position;
+      return offset === undefined ? [] : { topic, partition, offset };
     });
   }
 

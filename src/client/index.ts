@@ -26,12 +26,18 @@ export type { Abortable } from './abort.js';
 export { Admin } from './admin.js';
 export type { AppendedRecords, ConditionalAppend } from './conditional-append.js';
 export { Consumer, type ConsumerOptions, type StartAt } from './consumer.js';
-export { GroupConsumer, type GroupConsumerOptions } from './group-consumer.js';
+export {
+  GroupConsumer,
+  type GroupConsumerOptions,
+  type RecordHandler,
+  type RunOptions,
+} from './group-consumer.js';
 export type * from './group-types.js';
 export type { ClientHooks, FetchEvent, LeaderChangeEvent, RetryEvent } from './hooks.js';
 export type { ProducerOptions, SendSummary } from './producer-options.js';
 export { Producer } from './producer.js';
 export type { UndecodablePolicy } from './record-coding.js';
+export type { WorkContext } from './keyed-work.js';
 export type * from './records.js';
 export type { RetryBudgetOptions } from './retry-budget.js';
 export {

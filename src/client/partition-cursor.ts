@@ -32,6 +32,8 @@ export class PartitionCursor implements TopicPartition {
   highWatermark = -1;
   logStartOffset = -1;
   isPaused = false;
+  /** Whoever reads it has enough of it for now; kept apart from what the application paused. */
+  isResting = false;
   /** Rises whenever what was fetched ahead is forgotten. */
   generation = 0;
   failure: BrokerError | undefined;
@@ -55,7 +57,12 @@ export class PartitionCursor implements TopicPartition {
     this.silentSinceMs = nowMs;
   }
 
+  /** Nothing of it is to be handed out at the moment. */
+  get isQuiet(): boolean {
+    return this.isPaused || this.isResting;
+  }
+
   get wantsData(): boolean {
-    return !this.isPaused && this.failure === undefined && this.nextFetch < this.end;
+    return !this.isQuiet && this.failure === undefined && this.nextFetch < this.end;
   }
 }

@@ -54,7 +54,7 @@ export class RecordReader<K, V> {
           await this.fetcher.changed();
           continue;
         }
-        if (!current.cursor.isPaused) return true;
+        if (!current.cursor.isQuiet) return true;
         // Paused amid a batch: its rest is read again after the pause.
         this.fetcher.seek(current.cursor, current.cursor.position);
       }
@@ -78,7 +78,7 @@ export class RecordReader<K, V> {
   get open(): CurrentBatch | undefined {
     const { current } = this;
     const { isHalted, isClosed } = this.fetcher;
-    const isOpen = current?.cursor.isPaused === false && !isHalted && !isClosed;
+    const isOpen = current?.cursor.isQuiet === false && !isHalted && !isClosed;
     return isOpen ? current : undefined;
   }
 
