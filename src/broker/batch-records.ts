@@ -1,5 +1,6 @@
 import type { Crc32c } from '../base/crc32c.js';
 import { BrokerError } from '../model/errors.js';
+import { LIMITS } from '../model/limits.js';
 import { COMPRESSION_CODES, type Compression } from '../model/record-batch.js';
 import {
   codecOfBatch,
@@ -20,8 +21,9 @@ function unsupported(): BrokerError {
 }
 
 /**
- * A batch and its records; a promise only where they are compressed. Undefined if they do not unfold:
- * they are as unreadable on every replica. Rejects with UNSUPPORTED if it is this broker's fault.
+ * A batch and its records; a promise only where they are compressed. Undefined if they do not unfold,
+ * or to more than could be sent uncompressed: every replica leaves such a batch alone. Rejects with
+ * UNSUPPORTED if it is this broker's fault.
  */
 export function openBatch(
   batch: Uint8Array,
@@ -31,7 +33,8 @@ export function openBatch(
   const packed = recordsOfBatch(batch);
   if (code === COMPRESSION_CODES.none || packed.header.recordsCount === 0) return packed;
   return codecs.decompress(code, packed.records).then(
-    (records) => recordsOfBatch(batch, records),
+    (records) =>
+      records.length > LIMITS.compactedRecordsBytesMax ? undefined : recordsOfBatch(batch, records),
     (thrown: unknown) => {
       const error = BrokerError.from(thrown);
       if (error.code === 'CORRUPT_BATCH') return undefined;
@@ -40,7 +43,10 @@ export function openBatch(
   );
 }
 
-/** The batch with what is left of its records, by its own codec where that makes them smaller. */
+/**
+ * The batch with what is left of its records, by its own codec where that makes them smaller, or by
+ * gzip where this platform can read the codec and not write it.
+ */
 export async function closeBatch(
   batch: Uint8Array,
   rest: { readonly count: number; readonly bytes: Uint8Array },
@@ -49,12 +55,14 @@ export async function closeBatch(
   const { codecs, crc32c } = options;
   const codec = compressionOf(codecOfBatch(batch));
   if (codec === 'none' || rest.count === 0) return rebuildBatch(batch, rest, { crc32c });
-  const compressed = await codecs.compress(codec, rest.bytes).catch((thrown: unknown) => {
-    const error = BrokerError.from(thrown);
-    // Some platforms can read what they cannot write.
-    if (error.code === 'UNSUPPORTED') return undefined;
-    throw error;
-  });
+  const compressed = await codecs.compress(codec, rest.bytes).then(
+    (bytes) => ({ codec: COMPRESSION_CODES[codec], bytes }),
+    async (thrown: unknown) => {
+      if (BrokerError.from(thrown).code !== 'UNSUPPORTED') throw thrown;
+      const bytes = await codecs.compress('gzip', rest.bytes);
+      return { codec: COMPRESSION_CODES.gzip, bytes };
+    },
+  );
   return rebuildBatch(batch, rest, { compressed, crc32c });
 }
 

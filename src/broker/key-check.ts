@@ -1,4 +1,5 @@
 import { BrokerError } from '../model/errors.js';
+import { LIMITS } from '../model/limits.js';
 import { BATCH_HEADER_BYTES, type RecordBatchHeader } from '../model/record-batch.js';
 import { MalformedBytesError } from '../base/bytes.js';
 import {
@@ -69,7 +70,8 @@ export class KeyCheck {
       if (!this.mustOpen(pending) || pending.batch === undefined) return undefined;
       const batch = await openBatch(pending.batch, this.deps.codecs);
       if (batch === undefined) {
-        return new BrokerError('INVALID_BATCH', 'invalid record batch: its records do not unfold');
+        const text = `invalid record batch: its records do not unfold, or to more than ${LIMITS.compactedRecordsBytesMax} bytes`;
+        return new BrokerError('INVALID_BATCH', text);
       }
       return keyErrorOf(batch);
     } catch (error) {

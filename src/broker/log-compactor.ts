@@ -1,8 +1,8 @@
 import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
 import type { Crc32c } from '../base/crc32c.js';
 import type { RaftGroup } from '../host/raft-group.js';
-import { logIndex, offset, type LogIndex, type Offset } from '../model/ids.js';
-import type { LogEntry, RewrittenPayload } from '../model/log-entry.js';
+import { logIndex, offset, term, type LogIndex, type Offset } from '../model/ids.js';
+import type { EntryId, LogEntry, RewrittenPayload } from '../model/log-entry.js';
 import { readBatchHeader } from '../model/record-batch.js';
 import type { CompactionBounds } from '../partition/command.js';
 import {
@@ -23,7 +23,7 @@ import type { Lane } from './log-truncator.js';
 
 const MIB = 1024 * 1024;
 /** Keys of one stretch: what does not fit waits for the next round over the log. */
-export const KEY_TABLE_LIMITS: KeyTableLimits = { bytesMax: 128 * MIB, recordsMax: 4_000_000 };
+export const KEY_TABLE_LIMITS: KeyTableLimits = { bytesMax: 64 * MIB, recordsMax: 4_000_000 };
 /** Read and looked through in one go, while nothing else runs on this thread. */
 const SLICE_BYTES = 256 * 1024;
 /** Rewritten at once: the replica's own writes wait that long. */
@@ -40,6 +40,8 @@ export interface Compacted extends CompactionBounds {
   readonly bytes: number;
   /** The first tombstone below `to`. */
   readonly firstTombstone: Offset | undefined;
+  /** The last entry that was looked at: what is remembered is true of a log that has it. */
+  readonly last: EntryId;
 }
 
 const NOTHING: Compacted = {
@@ -47,6 +49,7 @@ const NOTHING: Compacted = {
   tombstonesBelow: offset(0),
   bytes: 0,
   firstTombstone: undefined,
+  last: { term: term(0), index: logIndex(0) },
 };
 
 export interface LogCompactorDeps {
@@ -93,11 +96,26 @@ export class LogCompactor {
     if (this.done !== undefined) return this.done;
     const { life } = this;
     const note = await this.deps.group.note();
-    const found = (note && decodeCompacted(note)) ?? NOTHING;
+    const noted = note && decodeCompacted(note);
+    const found = noted !== undefined && (await this.holds(noted.last)) ? noted : NOTHING;
     if (this.life !== life) return NOTHING;
     // A pass may have ended meanwhile, and knows better.
     this.done ??= found;
     return this.done;
+  }
+
+  /**
+   * Whether the log is still the one that had this entry, or begins after it. A relaxed topic's log may
+   * have lost its end in a power cut, and been given another.
+   */
+  private async holds(last: EntryId): Promise<boolean> {
+    const { group } = this.deps;
+    const status = group.status();
+    if (status === undefined || last.index > status.last.index) return false;
+    if (last.index < group.firstIndex()) return true;
+    const range = { first: last.index, next: logIndex(last.index + 1) };
+    const [entry] = await group.read(range, 1);
+    return entry?.term === last.term;
   }
 
   /** Starts a pass if there is something to do and none is under way. */
@@ -156,7 +174,8 @@ export class LogCompactor {
       );
       await pass.flush();
       if (this.isOver(life)) return;
-      done = { to, tombstonesBelow, bytes: pass.bytes, firstTombstone: pass.firstTombstone };
+      const { bytes, firstTombstone } = pass;
+      done = { to, tombstonesBelow, bytes, firstTombstone, last: pass.last ?? done.last };
       await this.deps.group.saveNote(encodeCompacted(done));
       if (this.isOver(life)) return;
       this.done = done;
@@ -242,6 +261,7 @@ class Pass {
   bytes = 0;
   reclaimedBytes = 0;
   firstTombstone: Offset | undefined;
+  last: EntryId | undefined;
   private readonly step: CompactionStep;
   private readonly deps: Pick<LogCompactorDeps, 'group' | 'codecs' | 'crc32c'>;
   private pending: RewrittenPayload[] = [];
@@ -260,6 +280,7 @@ class Pass {
     this.firstTombstone ??= result?.firstTombstone;
     const rest = result?.rest;
     const payload = rest && (await closeBatch(entry.payload, rest, this.deps));
+    this.last = { term: entry.term, index: entry.index };
     this.bytes += payload?.length ?? entry.payload.length;
     if (this.pending.length > 0) this.spanBytes += entry.payload.length;
     if (payload !== undefined) {
@@ -283,13 +304,17 @@ class Pass {
   }
 }
 
-/* version u8 = 1, to v, tombstonesBelow v, bytes v, first tombstone plus one v (0: none). */
+/*
+ * version u8 = 1, to v, tombstonesBelow v, bytes v, first tombstone plus one v (0: none), last.term v,
+ * last.index v.
+ */
 const VERSION = 1;
 
 export function encodeCompacted(done: Compacted): Uint8Array {
   const { to, tombstonesBelow, bytes, firstTombstone } = done;
   const w = new ByteWriter(40).u8(VERSION).uvarint(to).uvarint(tombstonesBelow).uvarint(bytes);
-  return w.uvarint(firstTombstone === undefined ? 0 : firstTombstone + 1).finish();
+  w.uvarint(firstTombstone === undefined ? 0 : firstTombstone + 1);
+  return w.uvarint(done.last.term).uvarint(done.last.index).finish();
 }
 
 /** Undefined if it cannot be read: the work is done once more. */
@@ -300,9 +325,10 @@ export function decodeCompacted(note: Uint8Array): Compacted | undefined {
     const bounds = { to: offset(r.uvarint()), tombstonesBelow: offset(r.uvarint()) };
     const bytes = r.uvarint();
     const tombstone = r.uvarint();
+    const last = { term: term(r.uvarint()), index: logIndex(r.uvarint()) };
     r.end();
     const firstTombstone = tombstone === 0 ? undefined : offset(tombstone - 1);
-    return { ...bounds, bytes, firstTombstone };
+    return { ...bounds, bytes, firstTombstone, last };
   } catch (error) {
     if (error instanceof MalformedBytesError) return undefined;
     throw error;

@@ -19,6 +19,8 @@ export const LIMITS = {
   batchBytesMax: 8 * MIB,
   batchBytesDefault: 1 * MIB,
   recordsPerBatchMax: 1_000_000,
+  /** What the records of one batch in a compacted topic unfold to: they may be stored so. */
+  compactedRecordsBytesMax: 12 * MIB,
   recordHeadersMax: 1_000,
 
   /** Largest message between a client and a broker, and between two brokers. */
@@ -94,6 +96,15 @@ export function checkLimits(limits: Readonly<Record<keyof typeof LIMITS, number>
   invariant(
     limits.batchBytesMax + MIB <= limits.peerMessageBytesMax,
     'a batch fits a peer message',
+  );
+  invariant(
+    limits.compactedRecordsBytesMax + MIB <= limits.clientMessageBytesMax &&
+      limits.compactedRecordsBytesMax + MIB <= limits.peerMessageBytesMax,
+    'a batch that was decompressed fits a message',
+  );
+  invariant(
+    limits.batchBytesMax <= limits.compactedRecordsBytesMax,
+    'a batch that was never compressed may be rewritten',
   );
   invariant(
     limits.batchBytesMax + MIB <= limits.peerBulkQueueBytesMax,

@@ -157,16 +157,15 @@ export function rebuildBatch(
   batch: Uint8Array,
   rest: { readonly count: number; readonly bytes: Uint8Array },
   options: {
-    /** The same records by the batch's own codec, where that is worth it. */
-    readonly compressed?: Uint8Array | undefined;
+    /** The same records compressed: taken if that makes them smaller. */
+    readonly compressed?: { readonly codec: number; readonly bytes: Uint8Array } | undefined;
     readonly crc32c: Crc32c;
   },
 ): Uint8Array {
   const { compressed, crc32c } = options;
-  const isSmaller = compressed !== undefined && compressed.length < rest.bytes.length;
-  const codec = isSmaller ? codecOfBatch(batch) : 0;
-  const bytes = isSmaller ? compressed : rest.bytes;
-  return withRecords(batch, { count: rest.count, codec, bytes }, crc32c);
+  const isSmaller = compressed !== undefined && compressed.bytes.length < rest.bytes.length;
+  const stored = isSmaller ? compressed : { codec: 0, bytes: rest.bytes };
+  return withRecords(batch, { count: rest.count, ...stored }, crc32c);
 }
 
 /** The first record without a key; undefined: all have one. Throws MalformedBytesError. */

@@ -3,7 +3,14 @@ import { gzipSync } from 'node:zlib';
 import { crc32c } from '../../../src/base/crc32c.js';
 import { decodeCompacted, encodeCompacted } from '../../../src/broker/log-compactor.js';
 import { topicSettings, type TopicSettings } from '../../../src/metadata/topic-config.js';
-import { brokerId, offset, type Offset, type RaftGroupId } from '../../../src/model/ids.js';
+import {
+  brokerId,
+  logIndex,
+  offset,
+  term,
+  type Offset,
+  type RaftGroupId,
+} from '../../../src/model/ids.js';
 import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
 import { splitBatches, decodeRecords } from '../../../src/model/record.js';
 import { decodePartitionCommand, type CompactionBounds } from '../../../src/partition/command.js';
@@ -243,6 +250,17 @@ describe('compaction of a partition', () => {
     await pass(3_000);
     expect(decodeCompacted(group.savedNote)?.to).to.equal(2);
     expect(group.rewrites, 'nothing was left to write').to.equal(rewrites);
+    // A note about another log, or a longer one, is none.
+    const noted = decodeCompacted(group.savedNote)!;
+    for (const last of [
+      { term: term(9), index: noted.last.index },
+      { term: group.term, index: logIndex(group.last + 1) },
+    ]) {
+      group.savedNote = encodeCompacted({ ...noted, bytes: 1, last });
+      group.fence();
+      await pass(3_000);
+      expect(decodeCompacted(group.savedNote)).to.deep.equal(noted);
+    }
   });
 
   it('tells others how far it has come', async () => {
@@ -355,10 +373,8 @@ describe('compaction of a partition', () => {
 
   it('writes and reads what it remembers', () => {
     const done = {
-      to: offset(9),
-      tombstonesBelow: offset(3),
-      bytes: 77,
-      firstTombstone: offset(0),
+      ...{ to: offset(9), tombstonesBelow: offset(3), bytes: 77, firstTombstone: offset(0) },
+      last: { term: term(2), index: logIndex(12) },
     };
     expect(decodeCompacted(encodeCompacted(done))).to.deep.equal(done);
     const none = { ...done, firstTombstone: undefined };

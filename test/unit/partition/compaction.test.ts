@@ -135,7 +135,7 @@ function compact(
       const { rest } = compactBatch(opened(batch), step);
       if (rest === undefined) continue;
       const packed = codecOfBatch(batch) !== 0 && rest.count > 0;
-      const compressed = packed ? gzipSync(rest.bytes) : undefined;
+      const compressed = packed ? { codec: 1, bytes: gzipSync(rest.bytes) } : undefined;
       log[at] = rebuildBatch(batch, rest, { compressed, crc32c });
     }
     done = end;
