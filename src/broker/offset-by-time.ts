@@ -67,8 +67,10 @@ function highestInBatch(
   batch: Uint8Array,
   from: Offset,
 ): TimedOffset | undefined {
+  if (header.recordsCount === 0) return undefined;
   const unread = { offset: Math.max(header.baseOffset, from), timestampMs: header.maxTimestamp };
-  if ((header.attributes & (ATTRIBUTE_LOG_APPEND_TIME | ATTRIBUTE_CODEC_MASK)) !== 0) return unread;
+  if ((header.attributes & ATTRIBUTE_CODEC_MASK) !== 0) return unread;
+  if (isWhole(header) && (header.attributes & ATTRIBUTE_LOG_APPEND_TIME) !== 0) return unread;
   const records = new RecordReader(header, batch.subarray(BATCH_HEADER_BYTES));
   let highest: TimedOffset | undefined;
   try {
@@ -83,16 +85,19 @@ function highestInBatch(
   return highest;
 }
 
+/** Compaction has taken none of its records: it may leave any of them, or none. */
+function isWhole(header: RecordBatchHeader): boolean {
+  return header.recordsCount === header.lastOffsetDelta + 1;
+}
+
 function findInBatch(
   header: RecordBatchHeader,
   batch: Uint8Array,
   at: { readonly timestamp: number; readonly from: Offset },
 ): TimedOffset | undefined {
-  // Compaction may have left none of its records, or not the first.
   if (header.recordsCount === 0) return undefined;
   const first = Math.max(header.baseOffset, at.from);
-  const isWhole = header.recordsCount === header.lastOffsetDelta + 1;
-  if (isWhole && (header.attributes & ATTRIBUTE_LOG_APPEND_TIME) !== 0) {
+  if (isWhole(header) && (header.attributes & ATTRIBUTE_LOG_APPEND_TIME) !== 0) {
     return { offset: first, timestampMs: header.maxTimestamp };
   }
   const unread = { offset: first, timestampMs: Math.max(header.baseTimestamp, at.timestamp) };

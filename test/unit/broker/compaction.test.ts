@@ -369,6 +369,12 @@ describe('compaction of a partition', () => {
       options,
     );
     expect(found.offset).to.equal(4);
+    const highest = await fixture.floor.host.listOffset(
+      group.id,
+      { kind: 'maxTimestamp' },
+      options,
+    );
+    expect(highest.offset).to.equal(5);
   });
 
   it('writes and reads what it remembers', () => {

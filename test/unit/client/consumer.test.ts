@@ -2,8 +2,11 @@ import { expect } from 'chai';
 import { crc32c } from '../../../src/base/crc32c.js';
 import type { Consumer, ConsumerOptions } from '../../../src/client/consumer.js';
 import type { ConsumedBatch } from '../../../src/client/index.js';
+import { concatBytes } from '../../../src/base/bytes.js';
 import { BrokerError } from '../../../src/model/errors.js';
 import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
+import { RecordReader } from '../../../src/model/record.js';
+import { rebuildBatch, recordsOfBatch } from '../../../src/partition/compaction.js';
 import { setup, type Setup } from './client-setup.js';
 import type { FakeCluster } from './fake-cluster.js';
 
@@ -326,6 +329,37 @@ describe('consumer', () => {
     expect(error).to.be.instanceOf(BrokerError).with.property('code', 'DATA_DAMAGED');
     expect((error as Error).message).to.contain('records 3 to 5 are missing');
     expect(got).to.deep.equal(['a', 'b', 'c']);
+  });
+
+  it('goes over the holes that compaction leaves in batches, also where nothing is left of one', async () => {
+    const s = setup();
+    putLetters(s.cluster);
+    const { batches } = s.cluster.partition();
+    /** All but the records at these places. */
+    const without = (batch: Uint8Array, ...gone: number[]): Uint8Array => {
+      const { header, records } = recordsOfBatch(batch);
+      const reader = new RecordReader(header, records);
+      const kept: Uint8Array[] = [];
+      for (let at = 0; reader.next() !== undefined; at += 1) {
+        const { first, next } = reader.extent;
+        if (!gone.includes(at)) kept.push(records.subarray(first, next));
+      }
+      return rebuildBatch(batch, { count: kept.length, bytes: concatBytes(kept) }, { crc32c });
+    };
+    batches[0] = without(batches[0]!, 0);
+    batches[1] = without(batches[1]!, 0);
+    batches[2] = without(batches[2]!, 0, 1, 2);
+    batches[3] = without(batches[3]!, 1);
+    const last = batches.length - 1;
+    batches[last] = without(batches[last]!, 0, 1, 2, 3, 4);
+    const offsets: number[] = [];
+    const consumer = s.client.consumer({ topic: 'events', stopAtEnd: true });
+    const reading = (async () => {
+      for await (const r of consumer) offsets.push(r.offset);
+    })();
+    await s.world.until(reading);
+    expect(offsets).to.deep.equal([2, 6, 8, 9, 10, 11, 12, 13, 14]);
+    expect(consumer.position(at0), 'also behind a batch of which nothing is left').to.equal(20);
   });
 
   it('never hands out bytes that fail their checksum', async () => {

@@ -59,7 +59,7 @@ export class FakePartition {
     const last = this.batches.at(-1);
     if (last === undefined) return 0;
     const header = readBatchHeader(last);
-    return header.baseOffset + header.recordsCount;
+    return header.baseOffset + header.lastOffsetDelta + 1;
   }
 
   /** Values in the log, in order. */
