@@ -20,6 +20,7 @@ const mocha = (name: string, ...globs: string[]): Step => ({
 
 const STEPS: readonly Step[] = [
   { name: 'generated types are fresh', command: ['tsx', 'scripts/gen-proto.ts', '--check'] },
+  { name: 'reference is complete', command: ['tsx', 'scripts/docs.ts', '--check'] },
   { name: 'build', command: ['tsx', 'scripts/build.ts'] },
   { name: 'pure build', command: ['tsc', '-p', 'tsconfig.pure.json'] },
   { name: 'types of tests and scripts', command: ['tsc', '-p', 'tsconfig.test.json'] },

@@ -43,11 +43,16 @@ export class Admin {
   private readonly view: ClusterView;
   private readonly timeoutMs: number;
 
+  /** @internal */
   constructor(view: ClusterView, options: { readonly timeoutMs?: number | undefined } = {}) {
     this.view = view;
     this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   }
 
+  /**
+   * Brokers, topics and leaders: of the given topics, or of all. Linearizable unless told otherwise: it has
+   * everything acknowledged before the call.
+   */
   async metadata(
     options: {
       readonly topics?: readonly string[] | undefined;
@@ -58,6 +63,7 @@ export class Admin {
     return await this.read('getMetadata', { topics, linearizable }, signal);
   }
 
+  /** Brokers, and the members of the metadata group. */
   async describeCluster({ signal }: Abortable = {}): Promise<ClusterDescription> {
     return await this.read('describeCluster', {}, signal);
   }
@@ -80,6 +86,10 @@ export class Admin {
     }
   }
 
+  /**
+   * Deletes a topic with all its records. Resolves once that is decided; brokers that are down delete
+   * theirs when they are back. UNKNOWN_TOPIC if there is none.
+   */
   async deleteTopic(topic: string, { signal }: Abortable = {}): Promise<void> {
     const doubt = new Doubt();
     try {
@@ -107,6 +117,7 @@ export class Admin {
     return grown;
   }
 
+  /** Settings, and every partition from its leader. UNKNOWN_TOPIC if there is none. */
   async describeTopic(topic: string, { signal }: Abortable = {}): Promise<TopicDescription> {
     return await this.read('describeTopic', { topic }, signal);
   }
@@ -118,6 +129,10 @@ export class Admin {
     return altered;
   }
 
+  /**
+   * Offsets of partitions by place or time, each answered by itself. Linearizable unless told otherwise:
+   * leaders confirm that they lead.
+   */
   async listOffsets(
     queries: readonly OffsetQuery[],
     options: { readonly linearizable?: boolean | undefined } & Abortable = {},
@@ -225,6 +240,10 @@ export class Admin {
     return await this.read('transferLeadership', { partition, toBroker }, signal);
   }
 
+  /**
+   * Moves a partition's replicas to exactly these brokers, the preferred leader first. Resolves once that is
+   * decided; copying goes on behind it.
+   */
   async moveReplicas(
     at: TopicPartition,
     replicas: readonly number[],

@@ -13,6 +13,7 @@ import { mustAnswerAll } from './unanswered.js';
 
 export type { StartAt } from './offset-lookup.js';
 
+/** What to read, from where, and how. */
 export interface ConsumerOptions<K = Uint8Array, V = Uint8Array>
   extends ReadOptions, Deserializers<K, V> {
   /** All partitions of this topic, unless `partitions` says which. */
@@ -42,6 +43,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
   private assignments = 0;
   private unfollow: Cancel | undefined;
 
+  /** @internal */
   constructor(options: ConsumerOptions<K, V>, deps: ConsumerDeps) {
     const settings = readSettingsOf(options);
     super(settings, options, deps);
@@ -56,6 +58,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
     await abortable(options.signal, async () => await this.begun());
   }
 
+  /** Record by record, until the signal is aborted or the consumer is closed. */
   async *records({ signal }: Abortable = {}): AsyncGenerator<
     ConsumedRecord<K, V>,
     void,
@@ -77,6 +80,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
     }
   }
 
+  /** Batch by batch: far cheaper per record. */
   async *batches({ signal }: Abortable = {}): AsyncGenerator<ConsumedBatch<K, V>, void, undefined> {
     const unlisten = onAbort(signal, () => this.fetcher.wake());
     try {
@@ -90,6 +94,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
     }
   }
 
+  /** Partitions that are read. */
   assignment(): TopicPartition[] {
     return this.fetcher.all().map(keyOf);
   }

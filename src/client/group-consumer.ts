@@ -66,6 +66,7 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
   private readonly timers: Cancel[] = [];
   private readonly onAbort = (): void => void this.close().catch(() => undefined);
 
+  /** @internal */
   constructor(options: GroupConsumerOptions<K, V>, deps: ConsumerDeps) {
     const settings = settingsOf(options);
     super(settings, options, deps, {

@@ -6,6 +6,7 @@ import { readSettingsOf, type ReadOptions, type ReadSettings } from './read-opti
 import type { Deserializers } from './record-coding.js';
 import type { TopicPartition } from './types.js';
 
+/** Which group to join, what to read, and how long to wait for whom. Times in ms. */
 export interface GroupConsumerOptions<K = Uint8Array, V = Uint8Array>
   extends ReadOptions, Deserializers<K, V> {
   /** Members of one group share the partitions of what they subscribe to. */

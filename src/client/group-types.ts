@@ -14,12 +14,14 @@ export interface TopicPartitions {
 /** How partitions are shared out among the members of a group: ours, or one that the brokers were given. */
 export type Assignor = 'uniform' | 'range' | 'rack' | (string & Record<never, never>);
 
+/** Which topics a member reads. */
 export interface Subscription {
   readonly topics: readonly string[];
   /** RE2 syntax, matching whole names; empty: none. */
   readonly pattern: string;
 }
 
+/** @internal */
 export interface JoinRequest {
   readonly kind: 'join';
   readonly sequence: number;
@@ -37,6 +39,7 @@ export interface JoinRequest {
   readonly rebalanceTimeoutMs: number;
 }
 
+/** @internal */
 export interface HeartbeatRequest {
   readonly kind: 'heartbeat';
   readonly sequence: number;
@@ -47,14 +50,17 @@ export interface HeartbeatRequest {
   readonly owned: readonly TopicPartitions[] | undefined;
 }
 
+/** @internal */
 export interface LeaveRequest {
   readonly kind: 'leave';
   readonly sequence: number;
   readonly isTemporary: boolean;
 }
 
+/** @internal */
 export type MemberRequest = JoinRequest | HeartbeatRequest | LeaveRequest;
 
+/** @internal */
 export interface MemberAssignment {
   /** Rises with every assignment on one stream. */
   readonly version: number;
@@ -65,6 +71,7 @@ export interface MemberAssignment {
   readonly targetEpoch: number;
 }
 
+/** @internal */
 export interface MemberResponse {
   /** Of the request this answers; 0: pushed. */
   readonly sequence: number;
@@ -74,8 +81,10 @@ export interface MemberResponse {
   readonly heartbeatIntervalMs: number;
 }
 
+/** empty: no members; assigning: a new target is being computed; reconciling: members are on their way to it. */
 export type GroupState = 'empty' | 'assigning' | 'reconciling' | 'stable' | 'unknown';
 
+/** A group in a list. */
 export interface GroupSummary {
   readonly group: string;
   readonly state: GroupState;
@@ -84,10 +93,12 @@ export interface GroupSummary {
   readonly committedPartitions: number;
 }
 
+/** A member, what it holds and what it is to hold. */
 export interface GroupMemberDescription {
   readonly memberId: string;
   readonly instanceId: string;
   readonly clientId: string;
+  /** Address it last connected from. */
   readonly clientHost: string;
   readonly rack: string;
   readonly memberEpoch: number;
@@ -95,14 +106,19 @@ export interface GroupMemberDescription {
   readonly assignor: string;
   readonly sessionTimeoutMs: number;
   readonly rebalanceTimeoutMs: number;
+  /** What it holds and may hold. */
   readonly assigned: readonly TopicPartitions[];
+  /** What it was told to release and has not yet. */
   readonly revoking: readonly TopicPartitions[];
+  /** What it is to hold in the end. */
   readonly target: readonly TopicPartitions[];
+  /** Its stream is open. */
   readonly isConnected: boolean;
   /** A static member that left for a while. */
   readonly isAway: boolean;
 }
 
+/** A partition that a group reads or has committed offsets of, and how far behind the group is. */
 export interface GroupPartition extends TopicPartition {
   readonly topicId: string;
   /** Undefined: none committed. */
@@ -110,17 +126,20 @@ export interface GroupPartition extends TopicPartition {
   readonly metadata: string;
   /** Undefined: never. */
   readonly commitTimeMs: number | undefined;
+  /** Undefined: not known. */
   readonly logStartOffset: number | undefined;
+  /** Undefined: not known. */
   readonly highWatermark: number | undefined;
   /** Records that the group has yet to read. */
   readonly lagRecords: number | undefined;
-  /** Age of the oldest of them. */
+  /** Age of the oldest of them, in ms; 0: none. */
   readonly lagMs: number | undefined;
   /** Undefined: nobody holds it. */
   readonly memberId: string | undefined;
   readonly error: BrokerError | undefined;
 }
 
+/** A group with its members and partitions. */
 export interface GroupDescription {
   readonly group: string;
   readonly state: GroupState;
@@ -131,6 +150,7 @@ export interface GroupDescription {
   readonly partitions: readonly GroupPartition[];
   /** Undefined: never. */
   readonly lastCommitTimeMs: number | undefined;
+  /** Broker that coordinates it. */
   readonly coordinator: number | undefined;
 }
 
@@ -150,19 +170,26 @@ export interface TopicSelection {
   readonly partitions?: readonly number[] | undefined;
 }
 
+/** What a reset made of a partition's committed offset, or would. */
 export interface ResetOffset extends TopicPartition {
   readonly previousOffset: number | undefined;
   readonly offset: number | undefined;
   readonly error: BrokerError | undefined;
 }
 
-/** Who commits: only for members of a group that has some. */
+/**
+ * Who commits: only for members of a group that has some.
+ * @internal
+ */
 export interface MemberIdentity {
   readonly memberId: string;
   readonly memberEpoch: number;
 }
 
-/** The Groups service, method by method. */
+/**
+ * The Groups service, method by method.
+ * @internal
+ */
 export interface GroupMethods {
   listGroups: {
     request: { readonly prefix: string; readonly after: string };

@@ -15,6 +15,7 @@ export type RetryEvent = {
   | { readonly kind: 'call'; readonly method: keyof ClusterMethods }
 );
 
+/** A partition has another leader. */
 export interface LeaderChangeEvent extends TopicPartition {
   readonly brokerId: number;
   readonly leaderEpoch: number;
@@ -36,10 +37,13 @@ export interface FetchEvent extends TopicPartition {
  * it has to be quick. What it throws, or rejects with, is dropped.
  */
 export interface ClientHooks {
+  /** Something failed, and will be tried again. */
   readonly onRetry?: ((event: RetryEvent) => unknown) | undefined;
+  /** A leader became known. */
   readonly onLeaderChange?: ((event: LeaderChangeEvent) => unknown) | undefined;
   /** A batch was acknowledged, or given up. */
   readonly onProduce?: ((report: BatchReport) => unknown) | undefined;
+  /** Records of a partition came. */
   readonly onFetch?: ((event: FetchEvent) => unknown) | undefined;
 }
 

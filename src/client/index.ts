@@ -1,3 +1,8 @@
+/**
+ * The client: producers, consumers, groups and administration. `millrace` is the same.
+ * @module client
+ */
+
 import { crc32c as portableCrc32c, type Crc32c } from '../base/crc32c.js';
 import { BrokerError } from '../model/errors.js';
 import type { World } from '../ports/world.js';
@@ -18,7 +23,14 @@ import type { RetryBudgetOptions } from './retry-budget.js';
 import { systemWorld } from './system-world.js';
 import type { BrokerAddress } from './types.js';
 
-export { BrokerError, ERRORS, type ErrorCode, type LeaderHint } from '../model/errors.js';
+export {
+  BrokerError,
+  ERRORS,
+  type ErrorCode,
+  type ErrorFacts,
+  type LeaderHint,
+} from '../model/errors.js';
+export type { Crc32c } from '../base/crc32c.js';
 export type { Compression } from '../model/record-batch.js';
 export type { RecordHeader, StoredRecord } from '../model/record.js';
 export type { BatchReport, RecordMetadata } from './accumulator.js';
@@ -39,6 +51,7 @@ export { Producer } from './producer.js';
 export type { UndecodablePolicy } from './record-coding.js';
 export type { WorkContext } from './keyed-work.js';
 export type * from './records.js';
+export type { OutOfRangePolicy, ReadFrom } from './read-options.js';
 export type { RetryBudgetOptions } from './retry-budget.js';
 export {
   bytesSerde,
@@ -51,6 +64,7 @@ export {
 export { Tracing, type TracingApi, type TracingSpan } from './tracing.js';
 export type * from './types.js';
 
+/** How to reach a cluster, and how patient to be. */
 export interface ClientOptions {
   /** Brokers to ask first: 'host:port', comma-separated or as a list. */
   readonly bootstrap: string | readonly string[];
@@ -67,8 +81,12 @@ export interface ClientOptions {
   readonly hooks?: ClientHooks | undefined;
   /** A faster CRC-32C than the portable one, such as @node-rs/crc32's. */
   readonly crc32c?: Crc32c | undefined;
-  /** For tests and simulations. */
+  /**
+   * For tests and simulations.
+   * @internal
+   */
   readonly world?: World | undefined;
+  /** @internal */
   readonly transport?: ClientTransport | undefined;
 }
 
@@ -81,6 +99,7 @@ interface Closable {
  * it is first used. Closing it closes everything made from it.
  */
 export class MillraceClient {
+  /** Topics, offsets, groups and brokers. */
   readonly admin: Admin;
   private readonly deps: {
     readonly transport: ClientTransport;
@@ -100,17 +119,21 @@ export class MillraceClient {
     this.admin = new Admin(view, { timeoutMs: options.timeoutMs });
   }
 
+  /** A producer of records with keys and values of these types, by the serdes in its options. */
   producer<K = RecordData, V = RecordData>(
     options: ProducerOptions<K, V> & NeededSerializers<K, V>,
   ): Producer<K, V>;
+  /** A producer of bytes and strings. */
   producer(): Producer;
   producer<K, V>(options: ProducerOptions<K, V> = {}): Producer<K, V> {
     return this.keep(() => new Producer(options, this.deps));
   }
 
+  /** Reads the partitions it is told to; its serdes say what keys and values are. */
   consumer<K = Uint8Array, V = Uint8Array>(
     options: ConsumerOptions<K, V> & NeededDeserializers<K, V>,
   ): Consumer<K, V>;
+  /** Reads nothing until partitions are assigned. */
   consumer(): Consumer;
   consumer<K, V>(options: ConsumerOptions<K, V> = {}): Consumer<K, V> {
     return this.keep((closed) => new Consumer(options, { ...this.deps, closed }));

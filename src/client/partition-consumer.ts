@@ -51,6 +51,7 @@ export abstract class PartitionConsumer<K, V> implements AsyncIterable<ConsumedR
   /** The same, batch by batch: far cheaper per record. */
   abstract batches(options?: Abortable): AsyncGenerator<ConsumedBatch<K, V>, void, undefined>;
 
+  /** As `records()`. */
   [Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord<K, V>, void, undefined> {
     return this.records();
   }
@@ -66,6 +67,7 @@ export abstract class PartitionConsumer<K, V> implements AsyncIterable<ConsumedR
     for (const at of partitions) this.fetcher.pause(this.mustGet(at));
   }
 
+  /** Hands out these (or all) partitions again, from where they were paused. */
   resume(partitions: readonly TopicPartition[] = this.assignment()): void {
     for (const at of partitions) this.fetcher.resume(this.mustGet(at));
   }

@@ -7,6 +7,7 @@ import type { Serializers } from './record-coding.js';
 import type { RecordData } from './records.js';
 import type { Acks } from './types.js';
 
+/** How a producer batches, waits and tries again. Times in ms. */
 export interface ProducerOptions<K = RecordData, V = RecordData> extends Serializers<K, V> {
   /** When a record counts as delivered. Default: quorum. */
   readonly acks?: Acks | undefined;
@@ -31,6 +32,7 @@ export interface ProducerOptions<K = RecordData, V = RecordData> extends Seriali
   readonly onBatch?: ((report: BatchReport) => void) | undefined;
 }
 
+/** What became of many records that were all delivered. */
 export interface SendSummary {
   readonly records: number;
   /** Offsets of the first and the last record per partition. */

@@ -70,6 +70,7 @@ export class Producer<K = RecordData, V = RecordData> {
   private bytesThisTurn = 0;
   private isClosing = false;
 
+  /** @internal */
   constructor(options: ProducerOptions<K, V>, deps: ProducerDeps) {
     this.deps = deps;
     this.encode = encoderOf(options);

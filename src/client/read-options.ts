@@ -2,7 +2,9 @@ import { LIMITS } from '../model/limits.js';
 import { checkArgument } from './check-argument.js';
 import type { NearestOptions } from './nearest-replicas.js';
 
+/** What becomes of a reader whose offset is not there: it fails, or goes on at one of the ends. */
 export type OutOfRangePolicy = 'error' | 'beginning' | 'end';
+/** Whom a consumer reads from. */
 export type ReadFrom = 'leader' | 'nearest';
 
 /** What all consumers can be told. */

@@ -2,6 +2,7 @@ import type { World } from '../ports/world.js';
 import { backoffMs, type Backoff } from './backoff.js';
 import { checkArgument } from './check-argument.js';
 
+/** How often a client may try again, all in all. */
 export interface RetryBudgetOptions {
   /** Retries per second that go on for as long as it takes. Default: 100. */
   readonly perSecond?: number | undefined;

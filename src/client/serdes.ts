@@ -3,6 +3,7 @@ import type { RecordHeader } from '../model/record.js';
 
 /** Makes bytes of a key or a value. Never given an absent one. What it throws fails the record. */
 export interface Serializer<T> {
+  /** Throws on what it cannot take. */
   readonly serialize: (data: T, topic: string) => Uint8Array;
 }
 
@@ -11,6 +12,7 @@ export interface Serializer<T> {
  * Never given an absent one. Throws on bytes that it can make nothing of.
  */
 export interface Deserializer<T> {
+  /** Throws on what it can make nothing of. */
   readonly deserialize: (bytes: Uint8Array, topic: string, headers: readonly RecordHeader[]) => T;
 }
 

@@ -40,6 +40,7 @@ export class StartError extends Error {
   override readonly name = 'StartError';
 }
 
+/** Where a broker listens. */
 export interface BrokerPorts {
   readonly clientPort: number;
   readonly peerPort: number;

@@ -72,6 +72,7 @@ export const ERRORS = {
   { readonly grpc: number; readonly retriable: boolean; readonly outcome: 'none' | 'unknown' }
 >;
 
+/** Every `code` of a BrokerError. */
 export type ErrorCode = keyof typeof ERRORS;
 
 export function isErrorCode(text: string): text is ErrorCode {
@@ -86,6 +87,7 @@ export interface LeaderHint {
   readonly term: number;
 }
 
+/** What an error knows beside its code; more than is named here. */
 export interface ErrorFacts {
   readonly leader?: LeaderHint | undefined;
   readonly retryAfterMs?: number | undefined;
@@ -118,6 +120,7 @@ export class BrokerError extends Error {
     this.facts = facts;
   }
 
+  /** The same request may succeed later. */
   get retriable(): boolean {
     return ERRORS[this.code].retriable;
   }

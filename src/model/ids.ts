@@ -31,6 +31,7 @@ export const METADATA_GROUP = raftGroupId(0);
 /** Terms stay below this: a batch header has 31 bits for the leader epoch. */
 export const TERM_LIMIT = 0x8000_0000;
 
+/** A partition of a topic, by its number from 0. */
 export interface TopicPartition {
   readonly topic: string;
   readonly partition: number;

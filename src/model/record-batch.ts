@@ -20,6 +20,7 @@ const CRC_COVERS_FROM = 21;
 const MAGIC = 2;
 
 export const COMPRESSION_CODES = { none: 0, gzip: 1, snappy: 2, lz4: 3, zstd: 4 } as const;
+/** How the records of a batch are compressed. */
 export type Compression = keyof typeof COMPRESSION_CODES;
 
 export const ATTRIBUTE_CODEC_MASK = 0x07;

@@ -18,6 +18,7 @@ import {
  *   | headerCount | per header: keyLength | key (UTF-8) | valueLength (-1: null) | value
  */
 
+/** A header of a record; keys may repeat. */
 export interface RecordHeader {
   readonly key: string;
   /** Undefined: a null value. */

@@ -1,8 +1,14 @@
+/**
+ * A cluster of real brokers in the process of a test.
+ * @module testing
+ */
+
 import { planOf, type TestClusterOptions } from './options.js';
 import { TestCluster } from './test-cluster.js';
 
 export { BrokerError } from '../model/errors.js';
 export { TEST_SETTINGS, type TestBrokerSettings, type TestClusterOptions } from './options.js';
+export type { BrokerPorts } from '../main/start-broker.js';
 export type { TestClock } from './test-clock.js';
 export type { TestClientOptions, TestCluster } from './test-cluster.js';
 

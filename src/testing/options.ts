@@ -28,6 +28,7 @@ const OWN_KEYS = [
 /** Settings of a broker (`src/config/schema.ts` has them all) that are a test's to choose. */
 export type TestBrokerSettings = Partial<Omit<BrokerConfig, (typeof OWN_KEYS)[number]>>;
 
+/** How many brokers, and with what settings. */
 export interface TestClusterOptions {
   /** How many, with the ids 1, 2, … Default: 3. */
   readonly brokers?: number | undefined;

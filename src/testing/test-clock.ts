@@ -36,6 +36,7 @@ export class TestClock {
     return this.passedMs + (since === undefined ? 0 : performance.now() - since);
   }
 
+  /** Whether it stands. */
   get isHeld(): boolean {
     return this.runningSinceMs === undefined;
   }
@@ -67,7 +68,10 @@ export class TestClock {
     this.rearm();
   }
 
-  /** For one life of one broker, or for one client; its wall clock goes wrong by `skewMs()`. */
+  /**
+   * For one life of one broker, or for one client; its wall clock goes wrong by `skewMs()`.
+   * @internal
+   */
   world(skewMs: () => number = () => 0): TestWorld {
     const world = new TestWorld(this, skewMs, () => this.worlds.delete(world));
     this.worlds.add(world);

@@ -76,6 +76,7 @@ export class TestCluster implements AsyncDisposable {
     return this.brokers.map(({ id }) => id);
   }
 
+  /** Ascending; those that were neither killed nor stopped. */
   get runningBrokerIds(): readonly number[] {
     return this.brokers.filter(({ isRunning }) => isRunning).map(({ id }) => id);
   }
@@ -226,6 +227,7 @@ export class TestCluster implements AsyncDisposable {
     return this.closing;
   }
 
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

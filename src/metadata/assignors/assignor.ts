@@ -1,6 +1,7 @@
 import type { TopicId } from '../../model/ids.js';
 import type { Slot } from '../consumer-group.js';
 
+/** A member of the group. */
 export interface AssignorMember {
   readonly memberId: string;
   /** Empty: not a static member. */
@@ -13,6 +14,7 @@ export interface AssignorMember {
   readonly current: readonly Slot[];
 }
 
+/** A topic that somebody subscribes to. */
 export interface AssignorTopic {
   readonly id: TopicId;
   readonly partitions: number;
@@ -20,6 +22,7 @@ export interface AssignorTopic {
   racksOf(partition: number): ReadonlySet<string>;
 }
 
+/** Who is there, and what there is to share out. */
 export interface AssignorInput {
   /** Ascending by member id. */
   readonly members: readonly AssignorMember[];
@@ -43,5 +46,6 @@ export interface Assignor {
   readonly name: string;
   /** It asks in which racks replicas are, so that moved replicas and new racks call for a new target. */
   readonly usesRacks?: boolean;
+  /** Who holds what from now on. */
   assign(input: AssignorInput): Assignment;
 }
