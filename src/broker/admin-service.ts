@@ -4,7 +4,8 @@ import { hexOf } from '../base/bytes.js';
 import { findPartition } from '../metadata/decide.js';
 import type { MetadataImage, PartitionImage, TopicImage } from '../metadata/image.js';
 import { topicNameProblem } from '../metadata/names.js';
-import { effectiveTopicConfig } from '../metadata/topic-config.js';
+import { effectiveTopicConfig, topicSettings, type TopicConfig } from '../metadata/topic-config.js';
+import { durabilityPromise } from '../model/durability.js';
 import { BrokerError } from '../model/errors.js';
 import {
   logIndex,
@@ -147,15 +148,17 @@ export class ClusterAdmin implements AdminService {
     await this.#follow(index, deadline);
     const image = this.#deps.view.image();
     const created = image.topicsById.get(id);
+    const risk = riskOf(created?.config ?? config);
     if (created === undefined) {
       const count = partitions ?? 1;
-      return { topicId: id, partitions: count, replicationFactor: replicationFactor ?? 0 };
+      return { topicId: id, partitions: count, replicationFactor: replicationFactor ?? 0, ...risk };
     }
     if (!request.noWait) await this.#untilLed(created, index, deadline);
     return {
       topicId: id,
       partitions: created.partitions.length,
       replicationFactor: created.partitions[0]?.replicas.length ?? 0,
+      ...risk,
     };
   }
 
@@ -206,6 +209,7 @@ export class ClusterAdmin implements AdminService {
       effectiveConfig: effectiveTopicConfig(found.config),
       configVersion: found.configVersion,
       configHistory: found.configHistory,
+      durabilityPromise: durabilityPromise(found.settings.durability),
       partitions: found.partitions.map(({ partition, groupId, replicas }) => ({
         partition,
         groupId,
@@ -223,7 +227,7 @@ export class ClusterAdmin implements AdminService {
       deadline.remainingMs(),
     );
     await this.#follow(index, deadline);
-    return altered;
+    return { ...altered, ...riskOf(altered.config) };
   }
 
   async moveReplicas(request: MoveReplicasRequest, options: CallOptions): Promise<void> {
@@ -454,4 +458,9 @@ function brokersOf(image: MetadataImage): BrokerDescription[] {
   return [...image.brokers.values()]
     .sort((a, b) => a.id - b.id)
     .map(({ id, address, rack, isFenced }) => ({ id, address, rack, isFenced }));
+}
+
+function riskOf(config: TopicConfig): { readonly risk?: string } {
+  const { durability } = topicSettings(config);
+  return durability.kind === 'fsync' ? {} : { risk: durabilityPromise(durability) };
 }

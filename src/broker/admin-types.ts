@@ -80,6 +80,8 @@ export interface CreateTopicResult {
   readonly topicId: TopicId;
   readonly partitions: number;
   readonly replicationFactor: number;
+  /** What the settings put at risk, in words; absent: nothing that is acknowledged. */
+  readonly risk?: string;
 }
 
 export interface AddPartitionsRequest {
@@ -135,6 +137,8 @@ export interface DescribeTopicResult {
   readonly effectiveConfig: ReadonlyMap<string, string>;
   readonly configVersion: LogIndex;
   readonly configHistory: readonly ConfigChange[];
+  /** What an acknowledgement promises and what not, in words. */
+  readonly durabilityPromise: string;
   readonly partitions: readonly PartitionDescription[];
 }
 
@@ -150,6 +154,8 @@ export interface AlterTopicRequest {
 export interface AlterTopicResult {
   readonly config: ReadonlyMap<string, string>;
   readonly configVersion: LogIndex;
+  /** As of a topic just created. */
+  readonly risk?: string;
 }
 
 export type OffsetAt =

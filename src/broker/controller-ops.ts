@@ -134,7 +134,7 @@ export const CONTROLLER_OPS = {
       unset: listOf(text),
       expectedVersion: maybe(uint<LogIndex>()),
     }),
-    record<Changed & AlterTopicResult>({
+    record<Changed & Omit<AlterTopicResult, 'risk'>>({
       index: uint<LogIndex>(),
       config: stringMap,
       configVersion: uint<LogIndex>(),

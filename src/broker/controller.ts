@@ -206,7 +206,7 @@ export class Controller implements ControllerHandlers {
     readonly set: ReadonlyMap<string, string>;
     readonly unset: readonly string[];
     readonly expectedVersion?: LogIndex | undefined;
-  }): Promise<Changed & AlterTopicResult> {
+  }): Promise<Changed & Omit<AlterTopicResult, 'risk'>> {
     const decision = decideAlterTopic(this.#deps.state, wanted);
     const { index } = await this.#carryOut(this.#mustLead(), decision);
     const topic = this.#deps.state.topicsByName.get(wanted.topic);

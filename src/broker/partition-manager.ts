@@ -70,8 +70,9 @@ export class PartitionManager implements PartitionHost {
       const log = this.deps.log.child({ raftGroup: groupId, topic, partition });
       const replica = new PartitionReplica(spec, settings, { ...this.deps, log });
       this.replicas.set(groupId, replica);
+      const { durability } = settings;
       try {
-        replica.attach(await this.multiRaft.open(spec, replica, { preferredLeader }));
+        replica.attach(await this.multiRaft.open(spec, replica, { preferredLeader, durability }));
       } catch (error) {
         this.replicas.delete(groupId);
         replica.stop(BrokerError.from(error));

@@ -124,6 +124,7 @@ export class PartitionReplica implements RaftGroupOwner {
   /** The group is open; it may have called back before. */
   attach(group: RaftGroup): void {
     this.raftGroup = group;
+    group.setDurability(this.settings.durability);
     this.logReader = new LogReader(this.machine, group);
     this.truncator = new LogTruncator(group, this.machine, {
       log: this.deps.log,
@@ -149,6 +150,7 @@ export class PartitionReplica implements RaftGroupOwner {
 
   configure(settings: TopicSettings): void {
     this.settings = settings;
+    this.raftGroup?.setDurability(settings.durability);
   }
 
   get group(): RaftGroup | undefined {

@@ -286,10 +286,12 @@ export class Admin {
     const info = topics.find((t) => t.topic === request.topic && t.error === undefined);
     if (info === undefined || info.partitions.length !== (request.partitions ?? 1))
       return undefined;
+    const { durabilityPromise } = await this.describeTopic(request.topic, { signal });
     return {
       topicId: info.topicId,
       partitions: info.partitions.length,
       replicationFactor: info.partitions[0]?.replicas.length ?? 0,
+      ...(info.config['durability'] === 'unsafe-quorum-memory' && { risk: durabilityPromise }),
     };
   }
 }

@@ -2,6 +2,8 @@ import type { BrokerConnection } from '../rpc/channel.js';
 import type { CommittedOffset__Output } from '../rpc/gen/millrace/broker/v1/CommittedOffset.js';
 import type { Broker__Output } from '../rpc/gen/millrace/broker/v1/Broker.js';
 import type { DescribeClusterResponse__Output } from '../rpc/gen/millrace/broker/v1/DescribeClusterResponse.js';
+import type { AlterTopicResponse__Output } from '../rpc/gen/millrace/broker/v1/AlterTopicResponse.js';
+import type { CreateTopicResponse__Output } from '../rpc/gen/millrace/broker/v1/CreateTopicResponse.js';
 import type { DescribeTopicResponse__Output } from '../rpc/gen/millrace/broker/v1/DescribeTopicResponse.js';
 import type { GetMetadataResponse__Output } from '../rpc/gen/millrace/broker/v1/GetMetadataResponse.js';
 import type { OffsetQuery as WireOffsetQuery } from '../rpc/gen/millrace/broker/v1/OffsetQuery.js';
@@ -68,7 +70,10 @@ export const CLUSTER_CALLS: ClusterCallTable = {
         noWait: request.wait === false,
         timeoutMs: uint32(request.timeoutMs, 'timeoutMs'),
       };
-      return await runner.run((deadline, done) => cluster.createTopic(wire, { deadline }, done));
+      const created = await runner.run<CreateTopicResponse__Output>((deadline, done) =>
+        cluster.createTopic(wire, { deadline }, done),
+      );
+      return withRisk(created);
     },
   },
   deleteTopic: {
@@ -102,7 +107,10 @@ export const CLUSTER_CALLS: ClusterCallTable = {
     call: async ({ cluster }, { topic, set, unset, expectedVersion: at }, runner) => {
       const expected = at === undefined ? {} : { expectedVersion: int64(at, 'expectedVersion') };
       const wire = { topic, set: { ...set }, unset: [...(unset ?? [])], ...expected };
-      return await runner.run((deadline, done) => cluster.alterTopic(wire, { deadline }, done));
+      const altered = await runner.run<AlterTopicResponse__Output>((deadline, done) =>
+        cluster.alterTopic(wire, { deadline }, done),
+      );
+      return withRisk(altered);
     },
   },
   listOffsets: {
@@ -270,12 +278,21 @@ function clusterOf(wire: DescribeClusterResponse__Output): ClusterDescription {
   };
 }
 
+/** Whoever sees a risk is to see it, and who does not, nothing. */
+function withRisk<T extends { readonly risk: string }>(
+  wire: T,
+): Omit<T, 'risk'> & { readonly risk?: string } {
+  const { risk, ...rest } = wire;
+  return risk === '' ? rest : { ...rest, risk };
+}
+
 function topicOf(wire: DescribeTopicResponse__Output): TopicDescription {
   return {
     topic: wire.topic,
     topicId: wire.topicId,
     config: wire.config,
     effectiveConfig: wire.effectiveConfig,
+    durabilityPromise: wire.durabilityPromise,
     configVersion: wire.configVersion,
     configHistory: wire.configHistory.map(({ version, previousVersion, timeMs, keys }) => ({
       ...{ version, previousVersion, timeMs },

@@ -117,6 +117,8 @@ export interface CreatedTopic {
   readonly topicId: string;
   readonly partitions: number;
   readonly replicationFactor: number;
+  /** What its settings put at risk, in words; absent: nothing that is acknowledged. */
+  readonly risk?: string;
 }
 
 /** More partitions for a topic. */
@@ -177,6 +179,8 @@ export interface TopicDescription {
   readonly configVersion: number;
   /** The last 16 changes, oldest first. */
   readonly configHistory: readonly ConfigChange[];
+  /** What an acknowledgement of this topic promises and what not, in words. */
+  readonly durabilityPromise: string;
   readonly partitions: readonly PartitionDescription[];
 }
 
@@ -201,6 +205,8 @@ export interface ConfigChange {
 export interface AlteredTopic {
   readonly config: Readonly<Record<string, string>>;
   readonly configVersion: number;
+  /** What the settings put at risk from now on, in words; absent: nothing that is acknowledged. */
+  readonly risk?: string;
 }
 
 /** What to change in a topic's settings. */

@@ -12,6 +12,9 @@ export interface HostMetrics {
   readonly electionsWon: Counter;
   readonly fencings: Counter;
   readonly stopped: Counter;
+  readonly tailsLost: Counter;
+  readonly recoveries: Counter;
+  readonly logsGivenUp: Counter;
   readonly entriesApplied: Counter;
   readonly messagesSent: Counter;
   readonly messagesDropped: Counter;
@@ -39,6 +42,18 @@ export function hostMetrics(metrics: Metrics): HostMetrics {
     stopped: metrics.counter(
       'raft_replicas_stopped_total',
       'Replicas stopped for good by a bug; they come back with a restart.',
+    ),
+    tailsLost: metrics.counter(
+      'raft_unsafe_tails_lost_total',
+      'Replicas with unsafe durability found after their machine went down.',
+    ),
+    recoveries: metrics.counter(
+      'raft_unsafe_recoveries_total',
+      'Leaderships begun although acknowledged records may be lost, after a power cut of a majority.',
+    ),
+    logsGivenUp: metrics.counter(
+      'raft_unsafe_logs_given_up_total',
+      'Replicas that gave up committed entries which a recovery went on without.',
     ),
     entriesApplied: metrics.counter('raft_entries_applied_total', 'Entries applied.'),
     messagesSent: metrics.counter('raft_messages_sent_total', 'Raft messages given to peers.'),

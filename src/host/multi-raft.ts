@@ -1,5 +1,6 @@
 import { invariant } from '../base/assert.js';
 import { Slots } from '../base/slots.js';
+import { FSYNC } from '../model/durability.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId } from '../model/ids.js';
 import type { BrokerStore, ReplicaSpec } from '../ports/log-store.js';
@@ -106,7 +107,7 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
   async open(
     spec: ReplicaSpec,
     owner: RaftGroupOwner,
-    options: { readonly preferredLeader?: BrokerId | undefined } = {},
+    options: Parameters<MultiRaft['open']>[2] = {},
   ): Promise<RaftGroup> {
     const id = spec.groupId;
     let ending = this.#ending.get(id);
@@ -120,6 +121,7 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
       spec,
       owner,
       preferredLeader: options.preferredLeader,
+      durability: options.durability ?? FSYNC,
       log: this.#log,
     });
     this.#replicas.set(id, replica);

@@ -1,4 +1,5 @@
 import { InvariantError, invariant } from '../base/assert.js';
+import type { Durability } from '../model/durability.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId, Term } from '../model/ids.js';
 import {
@@ -62,6 +63,9 @@ export class RaftGroupDriver {
   #term: Term;
   #leaderReadyTerm: Term | undefined;
   #stallHandledMs = 0;
+  #durability: Durability['kind'] = 'fsync';
+  /** The first entry of the present term that was applied. */
+  #ownTermFrom: { readonly term: Term; readonly index: LogIndex } | undefined;
 
   constructor(host: DriverHost<RaftGroupDriver>, start: DriverStart) {
     this.id = start.id;
@@ -221,6 +225,13 @@ export class RaftGroupDriver {
     });
   }
 
+  /** A store opens with `fsync`; from the next write on. */
+  setDurability(durability: Durability): void {
+    if (durability.kind === 'fsync' && this.#durability === 'fsync') return;
+    this.#durability = durability.kind;
+    this.#store.setDurability(durability).catch((error: unknown) => this.fail(error));
+  }
+
   propose(
     proposal: { readonly kind: 'batch' | 'command'; readonly payload: Uint8Array },
     observer: ProposalObserver,
@@ -284,7 +295,7 @@ export class RaftGroupDriver {
   }
 
   #roleChanged(change: RoleChange): void {
-    const { role, term, leader } = change;
+    const { role, term, leader, mayHaveLost } = change;
     const before = { role: this.#role, term: this.#term };
     const won = role === 'leader' && (before.role !== 'leader' || before.term !== term);
     this.#role = role;
@@ -297,7 +308,13 @@ export class RaftGroupDriver {
     }
     if (leader !== undefined && leader !== this.#host.self) this.#waiters.transferEnded(leader);
     const fields = { role, term, leader, last: this.#node.status().last.index };
-    if (role === 'leader') this.#log.info(fields, 'became leader');
+    if (mayHaveLost === true) {
+      this.#host.metrics.recoveries.add(1);
+      this.#log.error(
+        fields,
+        'leads by recovery: a majority lost unsynced entries, acknowledged records may be lost',
+      );
+    } else if (role === 'leader') this.#log.info(fields, 'became leader');
     else if (role === 'follower' && leader !== undefined)
       this.#log.info(fields, 'follows a leader');
     else this.#log.debug(fields, 'has no leader');
@@ -375,6 +392,9 @@ export class RaftGroupDriver {
   #applyOne(entry: LogEntry): void {
     this.#entries.advance(entry);
     const result = this.#owner.machine.apply(entry);
+    if (entry.term === this.#term && this.#ownTermFrom?.term !== entry.term) {
+      this.#ownTermFrom = { term: entry.term, index: entry.index };
+    }
     if (entry.kind === 'membership') {
       const membership = decodeMembership(entry.payload);
       this.#memberships.applied(entry.index, membership);
@@ -425,6 +445,7 @@ export class RaftGroupDriver {
     if (last > this.#node.status().durable) {
       throw new BrokerError('THROTTLED', 'the entries are not durable here yet');
     }
+    this.#assertMayBecomeSnapshot();
     const id = await this.#reader.idAt(last);
     const membership = this.#memberships.at(last);
     const meta = await this.#reader.fencing(this.#store.truncatePrefix(id, state, membership));
@@ -435,6 +456,18 @@ export class RaftGroupDriver {
       this.#node.step({ kind: 'prefixMoved', snapshot: meta });
       this.#host.markDirty(this);
     });
+  }
+
+  /**
+   * A snapshot is never taken back, so that no recovery after a power cut may go on without what it
+   * covers: this log must end in the present term, or another that lost the proof could seem longer.
+   */
+  #assertMayBecomeSnapshot(): void {
+    if (this.#durability === 'fsync') return;
+    const { term, durable } = this.#node.status();
+    const from = this.#ownTermFrom;
+    if (from?.term === term && from.index <= durable) return;
+    throw new BrokerError('THROTTLED', 'no entry of the present term is durable here yet');
   }
 
   // The end.

@@ -1,3 +1,4 @@
+import type { Durability } from '../model/durability.js';
 import type { BrokerId, LogIndex, RaftGroupId, Term } from '../model/ids.js';
 import type { EntryId, IndexRange, LogEntry, RewrittenPayload } from '../model/log-entry.js';
 import type { Membership } from '../model/membership.js';
@@ -80,6 +81,8 @@ export interface RaftGroup {
   saveNote(note: Uint8Array): Promise<void>;
   note(): Promise<Uint8Array | undefined>;
   sizeBytes(): Promise<number>;
+  /** When entries count as this replica's own, from the next write on and in every later life. */
+  setDurability(durability: Durability): void;
 }
 
 /** All Raft groups of this broker. */
@@ -92,7 +95,11 @@ export interface MultiRaft {
   open(
     spec: ReplicaSpec,
     owner: RaftGroupOwner,
-    options?: { readonly preferredLeader?: BrokerId | undefined },
+    options?: {
+      readonly preferredLeader?: BrokerId | undefined;
+      /** `fsync` if left out. */
+      readonly durability?: Durability | undefined;
+    },
   ): Promise<RaftGroup>;
   /** Stops the group; its data stays. Idempotent. */
   close(groupId: RaftGroupId): Promise<void>;

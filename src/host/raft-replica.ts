@@ -1,5 +1,6 @@
 import { InvariantError, invariant } from '../base/assert.js';
 import type { Slots } from '../base/slots.js';
+import { sameDurability, type Durability } from '../model/durability.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId } from '../model/ids.js';
 import { logIndex } from '../model/ids.js';
@@ -8,6 +9,7 @@ import type { Membership } from '../model/membership.js';
 import type { BrokerStore, LoadedReplica, LogStore, ReplicaSpec } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { Cancel } from '../ports/world.js';
+import { CommitConflictError } from '../raft/commit-conflict.js';
 import type { RaftStatus } from '../raft/io.js';
 import type { PreVoteRequest } from '../raft/message.js';
 import type { CreateRaftNode } from '../raft/raft-node.js';
@@ -38,6 +40,7 @@ export interface ReplicaOptions {
   readonly owner: RaftGroupOwner;
   /** Who should lead, where that is known. */
   readonly preferredLeader: BrokerId | undefined;
+  readonly durability: Durability;
   readonly log: Logger;
 }
 
@@ -56,6 +59,9 @@ export class RaftReplica implements RaftGroup {
   readonly #owner: RaftGroupOwner;
   readonly #preferredLeader: BrokerId | undefined;
   readonly #log: Logger;
+  #durability: Durability;
+  /** Entries were written here without a sync, in this life or an earlier one. */
+  #wasUnsynced = false;
   #driver: RaftGroupDriver | undefined;
   #isClosing = false;
   #closed: Promise<void> | undefined;
@@ -73,6 +79,7 @@ export class RaftReplica implements RaftGroup {
     this.#spec = spec;
     this.#owner = options.owner;
     this.#preferredLeader = options.preferredLeader;
+    this.#durability = options.durability;
     this.#log = log.child({ raftGroup: spec.groupId });
   }
 
@@ -167,6 +174,8 @@ export class RaftReplica implements RaftGroup {
       failed: (error, isBug) => this.#driverFailed(driver, store, error, isBug),
     });
     this.#logOpened(loaded, applied);
+    this.#wasUnsynced ||= loaded.wasUnsynced === true;
+    this.#applyDurability(driver);
     this.#owner.applied(applied);
     this.#driver = driver;
     this.#isToldFenced = false;
@@ -221,7 +230,13 @@ export class RaftReplica implements RaftGroup {
   #logOpened(loaded: LoadedReplica, applied: LogIndex): void {
     const { last, hardState } = loaded.raft;
     const fields = { last: last.index, term: hardState.term, applied };
-    if (loaded.verdict.kind === 'damaged') {
+    if (loaded.verdict.kind === 'tailLost') {
+      this.#host.metrics.tailsLost.add(1);
+      this.#log.error(
+        { ...fields, reason: loaded.verdict.reason },
+        'the replica may have lost acknowledged entries: its peers will repair it',
+      );
+    } else if (loaded.verdict.kind === 'damaged') {
       this.#log.warn(
         { ...fields, reason: loaded.verdict.reason },
         'the replica was damaged and emptied: its peers will rebuild it',
@@ -233,7 +248,8 @@ export class RaftReplica implements RaftGroup {
 
   #verifyLater(driver: RaftGroupDriver, loaded: LoadedReplica): void {
     const { verifyBytesPerSecondMax } = this.#host.tuning;
-    if (verifyBytesPerSecondMax === 0 || loaded.verdict.kind !== 'sound') return;
+    const { kind } = loaded.verdict;
+    if (verifyBytesPerSecondMax === 0 || (kind !== 'sound' && kind !== 'tailLost')) return;
     if (loaded.wasCleanlyClosed === true) return;
     this.#host.verifySlots
       .run(() => driver.upkeep.verify(verifyBytesPerSecondMax))
@@ -247,8 +263,26 @@ export class RaftReplica implements RaftGroup {
     const ranMs = this.#host.world.clock.monotonicMs() - this.#openedMs;
     if (ranMs >= this.#host.tuning.reopenForgiveMs) this.#failures = 0;
     // The next life opens the store that this one must have let go of.
-    this.#busy = this.#closeStore(store).then(() => this.#fence(error, isBug));
+    if (error instanceof CommitConflictError && this.#wasUnsynced) {
+      this.#busy = this.#giveUp(store, error).then(() => this.#fence(error, false));
+    } else {
+      this.#busy = this.#closeStore(store).then(() => this.#fence(error, isBug));
+    }
     this.#tellFenced(error);
+  }
+
+  /** Never rejects: what was not noted is noted when the leader contradicts the next life. */
+  async #giveUp(store: LogStore, error: CommitConflictError): Promise<void> {
+    this.#host.metrics.logsGivenUp.add(1);
+    const message =
+      'the group went on without committed entries that are here: this log is set aside';
+    this.#log.error({ ...error.facts }, message);
+    try {
+      await store.giveUp();
+    } catch (failure) {
+      this.#log.warn({ error: failure }, 'could not give the log up');
+    }
+    await this.#closeStore(store);
   }
 
   #fence(error: unknown, isBug: boolean): void {
@@ -293,6 +327,18 @@ export class RaftReplica implements RaftGroup {
   }
 
   // RaftGroup.
+
+  setDurability(durability: Durability): void {
+    if (sameDurability(durability, this.#durability)) return;
+    this.#durability = durability;
+    if (this.#driver !== undefined) this.#applyDurability(this.#driver);
+  }
+
+  /** Before anything else is written in this life, or between two writes of it. */
+  #applyDurability(driver: RaftGroupDriver): void {
+    if (this.#durability.kind !== 'fsync') this.#wasUnsynced = true;
+    driver.setDurability(this.#durability);
+  }
 
   status(): RaftStatus | undefined {
     return this.#driver?.status();

@@ -1,3 +1,4 @@
+import { DURABILITY_KINDS, FSYNC, type Durability } from '../model/durability.js';
 import { LIMITS } from '../model/limits.js';
 
 /** What a topic's partitions are run with: its own settings over the defaults. */
@@ -13,6 +14,8 @@ export interface TopicSettings {
   /** Undefined: the log is not compacted. */
   readonly compaction: CompactionSettings | undefined;
   readonly maxBatchBytes: number;
+  /** When an entry counts as held by a replica; see durabilityPromise in model/durability.ts. */
+  readonly durability: Durability;
   /** Whose clock the records' timestamps are from: the producer's or the leader's. */
   readonly timestampType: 'create' | 'append';
 }
@@ -83,6 +86,14 @@ const cleanupPolicy: ConfigKey['parse'] = (text) => {
     : { ok: false, problem: 'must be delete, compact, or compact,delete' };
 };
 
+/** How much of an unsafe topic may wait for the disk, per replica. */
+const FLUSH_MS = { first: 10, fallback: 200, last: 10_000 } as const;
+const FLUSH_BYTES = {
+  first: 64 * 1024,
+  fallback: 8 * 1024 * 1024,
+  last: 256 * 1024 * 1024,
+} as const;
+
 const DAY_MS = 24 * 3_600_000;
 const RETENTION_MS_DEFAULT = 7 * 24 * 3_600_000;
 
@@ -95,6 +106,7 @@ const KEYS: ReadonlyMap<string, ConfigKey> = new Map<string, ConfigKey>([
       parse: integerBetween(0, Number.MAX_SAFE_INTEGER, 'milliseconds'),
     },
   ],
+  ['durability', { fallback: 'fsync', parse: oneOf(...DURABILITY_KINDS) }],
   [
     'max.batch.bytes',
     {
@@ -139,6 +151,20 @@ const KEYS: ReadonlyMap<string, ConfigKey> = new Map<string, ConfigKey>([
     },
   ],
   ['timestamp.type', { fallback: 'create', parse: oneOf('create', 'append') }],
+  [
+    'unsafe.flush.bytes',
+    {
+      fallback: String(FLUSH_BYTES.fallback),
+      parse: integerBetween(FLUSH_BYTES.first, FLUSH_BYTES.last, 'bytes'),
+    },
+  ],
+  [
+    'unsafe.flush.ms',
+    {
+      fallback: String(FLUSH_MS.fallback),
+      parse: integerBetween(FLUSH_MS.first, FLUSH_MS.last, 'milliseconds'),
+    },
+  ],
 ]);
 
 /** Every key a topic may set, ascending. */
@@ -180,6 +206,14 @@ export function topicSettings(config: TopicConfig): TopicSettings {
         }
       : undefined,
     maxBatchBytes: Number(text('max.batch.bytes')),
+    durability:
+      text('durability') === 'unsafe-quorum-memory'
+        ? {
+            kind: 'unsafe-quorum-memory',
+            flushMs: Number(text('unsafe.flush.ms')),
+            flushBytes: Number(text('unsafe.flush.bytes')),
+          }
+        : FSYNC,
     timestampType: text('timestamp.type') === 'append' ? 'append' : 'create',
   };
 }

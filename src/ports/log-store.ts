@@ -1,3 +1,4 @@
+import type { Durability } from '../model/durability.js';
 import type { BrokerId, Incarnation, LogIndex, RaftGroupId, TopicId } from '../model/ids.js';
 import type { EntryId, IndexRange, LogEntry, RewrittenPayload } from '../model/log-entry.js';
 import type { Membership } from '../model/membership.js';
@@ -18,13 +19,18 @@ export interface Checkpoint {
 /**
  * What opening a store found. `sound`: everything up to the watermark is there and whole (what lies
  * above it, the last writes before a crash, is kept). `damaged`: it is not; the store was emptied,
- * what it held is set aside beside it, and hardState.needsRepair is durably true.
+ * what it held is set aside beside it, and hardState.needsRepair is durably true. `tailLost`: it was
+ * written to without syncs when its machine went down, so that nobody knows how far it had come; what
+ * is left is whole and was kept, raft.lostTail and hardState.needsRepair are durably true.
  */
 export interface LoadedReplica {
   readonly verdict:
-    { readonly kind: 'empty' | 'sound' } | { readonly kind: 'damaged'; readonly reason: string };
+    | { readonly kind: 'empty' | 'sound' }
+    | { readonly kind: 'damaged' | 'tailLost'; readonly reason: string };
   /** The last life ended with close(): what was whole then still is. If absent, nobody knows. */
   readonly wasCleanlyClosed?: boolean;
+  /** Entries were once written here without a sync. If absent, never. */
+  readonly wasUnsynced?: boolean;
   /** Everything a Raft core starts from, except who it is and its jitter's seed. */
   readonly raft: Omit<RaftInit, 'self' | 'seed' | 'applied'>;
   readonly snapshot: Snapshot | undefined;
@@ -40,7 +46,11 @@ export interface LoadedReplica {
  * {@link StoreDamagedError} and fences the store.
  */
 export interface LogStore {
-  /** Resolves once the write, and every earlier one, is durable. */
+  /**
+   * Resolves once the write, and every earlier one, is durable: on a disk; with durability
+   * `unsafe-quorum-memory`, entries need to be with the operating system only. Hard state, snapshots
+   * and checkpoints always go to the disk, and never before the entries that they stand on.
+   */
   persist(write: Persist, installState?: Uint8Array): Promise<void>;
   /**
    * Entries from range.first on, up to range.next or bytesMax, whichever comes first, but at least
@@ -70,6 +80,16 @@ export interface LogStore {
   saveNote(note: Uint8Array): Promise<void>;
   /** What was saved last; undefined if nothing was, or if it cannot be read any more. */
   note(): Promise<Uint8Array | undefined>;
+  /**
+   * For every write given from now on; a store opens with `fsync`. Resolves once it is in force: with
+   * `fsync`, everything given before is on the disk then.
+   */
+  setDurability(durability: Durability): Promise<void>;
+  /**
+   * What this log holds as committed is not what the group agreed on after a power cut took entries
+   * from a majority: the next opening sets it aside, as a damaged one. Durable when it resolves.
+   */
+  giveUp(): Promise<void>;
   /**
    * Reads and verifies everything stored, at most `bytesPerSecondMax`; rejects as read does.
    * Resolves with the number of entries verified.

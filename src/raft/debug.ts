@@ -72,7 +72,7 @@ function describeContent(m: Message): string {
       return `${m.kind} lastLog=${describeId(m.lastLog)}${flag(m.isTransfer, 'transfer')}`;
     case 'preVoteResponse':
     case 'voteResponse':
-      return `${m.kind} ${m.granted ? 'granted' : 'refused'}${flag(m.damaged, 'damaged')}`;
+      return `${m.kind} ${m.granted ? 'granted' : 'refused'}${flag(m.damaged, m.lostTail === true ? 'lostTail' : 'damaged')}`;
     case 'appendRequest': {
       const tail = `commit=${m.commit}${target(m.repairTarget)}`;
       return `${m.kind} prev=${describeId(m.prev)} ${tail} ${describeEntries(m.entries)}`;
@@ -116,7 +116,8 @@ export function describePersist(persist: Persist): string {
 }
 
 export function describeRole(change: RoleChange): string {
-  return `${change.role} t${change.term} leader=${change.leader ?? '-'}`;
+  const { role, term, leader, mayHaveLost } = change;
+  return `${role} t${term} leader=${leader ?? '-'}${flag(mayHaveLost === true, 'mayHaveLost')}`;
 }
 
 /** The parts of a Ready that hold something, joined by semicolons. */

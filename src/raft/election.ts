@@ -3,7 +3,7 @@ import type { EntryId } from '../model/log-entry.js';
 import { votersOf } from './conf-change.js';
 import { ElectionTimer } from './election-timer.js';
 import type { PreVoteRequest, TimeoutNow, VoteRequest, VoteResponse } from './message.js';
-import { voteResult, type Vote } from './quorum.js';
+import { isAfterLoss, recoveryResult, voteResult, type Vote, type VoteResult } from './quorum.js';
 import { covers } from './raft-log.js';
 import type { Replica } from './replica.js';
 
@@ -93,7 +93,7 @@ export class Election {
     replica.role = 'preCandidate';
     replica.leader = undefined;
     this.clearVotes();
-    this.votes.set(replica.self, 'granted');
+    this.voteForSelf();
     for (const to of this.others()) {
       replica.sendUnconditionally({
         kind: 'preVoteRequest',
@@ -112,7 +112,7 @@ export class Election {
     const { replica } = this;
     if (replica.role !== 'candidate' || this.votes.has(replica.self)) return;
     if (!replica.isHardStateDurable) return;
-    this.votes.set(replica.self, 'granted');
+    this.voteForSelf();
     this.conclude();
   }
 
@@ -143,7 +143,7 @@ export class Election {
       term: replica.term,
       incarnation: replica.incarnation,
       granted,
-      damaged: replica.needsRepair,
+      ...this.ownDamage(),
     });
   }
 
@@ -154,15 +154,16 @@ export class Election {
     // A grant names the term it was asked for; that of another campaign is void.
     if (m.granted && m.term !== replica.term + (isPre ? 1 : 0)) return;
     const before = this.votes.get(m.from);
-    if (before === 'granted' || (before === 'damaged' && !m.granted)) return;
-    this.votes.set(m.from, !m.granted ? 'refused' : m.damaged ? 'damaged' : 'granted');
+    const isDamagedGrant = before === 'damaged' || before === 'lostTail';
+    if (before === 'granted' || (isDamagedGrant && !m.granted)) return;
+    this.votes.set(m.from, voteIn(m));
     this.conclude();
   }
 
   /** The leader hands over (thesis §3.10): campaign at once, without pre-vote. */
   onTimeoutNow(m: TimeoutNow): void {
     const { replica } = this;
-    if (!replica.mayCampaign || replica.term + 1 >= TERM_LIMIT) return;
+    if (!replica.mayCampaign || replica.needsRepair || replica.term + 1 >= TERM_LIMIT) return;
     if (replica.role === 'leader' || (replica.leader ?? m.from) !== m.from) return;
     this.requestVotes(true);
   }
@@ -196,7 +197,7 @@ export class Election {
 
   private conclude(): void {
     const { replica } = this;
-    switch (voteResult(replica.log.membership, (id) => this.votes.get(id))) {
+    switch (this.result()) {
       case 'pending':
         return;
       case 'lost':
@@ -206,8 +207,34 @@ export class Election {
         return;
       case 'won':
         if (replica.role === 'preCandidate') this.requestVotes(false);
-        else this.transitions.becomeLeader();
+        else this.win();
     }
+  }
+
+  private result(): VoteResult {
+    const { membership } = this.replica.log;
+    const voteOf = (id: BrokerId): Vote | undefined => this.votes.get(id);
+    return this.replica.needsRepair
+      ? recoveryResult(membership, voteOf)
+      : voteResult(membership, voteOf);
+  }
+
+  /** A log that covers what is left of all others is whole by definition. */
+  private win(): void {
+    const { replica } = this;
+    replica.mayHaveLost = isAfterLoss(replica.log.membership, (id) => this.votes.get(id));
+    if (replica.needsRepair) replica.endRepair();
+    this.transitions.becomeLeader();
+  }
+
+  private voteForSelf(): void {
+    const { replica } = this;
+    this.votes.set(replica.self, replica.needsRepair ? 'lostTail' : 'granted');
+  }
+
+  private ownDamage(): Pick<VoteResponse, 'damaged' | 'lostTail'> {
+    const { needsRepair: damaged, lostTail } = this.replica;
+    return lostTail ? { damaged, lostTail } : { damaged };
   }
 
   private answerPreVote(m: PreVoteRequest): boolean {
@@ -224,7 +251,7 @@ export class Election {
       term: granted ? m.term : replica.term,
       incarnation: replica.incarnation,
       granted,
-      damaged: replica.needsRepair,
+      ...this.ownDamage(),
     });
     if (!granted && isTermGood) this.takeTurnOf(m.from);
     return granted;
@@ -295,14 +322,20 @@ export class Election {
     return leader === undefined && (votedFor === undefined || votedFor === candidate);
   }
 
-  /** A damaged log can only say what it once held. */
+  /** A damaged log can only say what it once held; one that lost its end, what is left. */
   private isLogGood(m: { readonly lastLog: EntryId }): boolean {
     const { replica } = this;
-    if (replica.needsRepair) return covers(m.lastLog, replica.watermark);
+    if (replica.needsRepair && !replica.lostTail) return covers(m.lastLog, replica.watermark);
     return replica.log.isCoveredBy(m.lastLog);
   }
 
   private others(): readonly BrokerId[] {
     return votersOf(this.replica.log.membership).filter((id) => id !== this.replica.self);
   }
+}
+
+function voteIn(m: VoteResponse): Vote {
+  if (!m.granted) return 'refused';
+  if (m.lostTail === true) return 'lostTail';
+  return m.damaged ? 'damaged' : 'granted';
 }

@@ -38,6 +38,11 @@ export interface RaftInit {
   readonly applied: LogIndex;
   /** What a damaged log is known to have held: candidates must cover it. Zeros if intact. */
   readonly watermark: EntryId;
+  /**
+   * The log needs repair because it lost its unsynced end to a power cut; what is left of it is whole, so
+   * that it may be compared with others'.
+   */
+  readonly lostTail?: boolean;
   /** Seeds election jitter. */
   readonly seed: number;
   /**
@@ -134,6 +139,11 @@ export interface RoleChange {
   readonly role: Role;
   readonly term: Term;
   readonly leader: BrokerId | undefined;
+  /**
+   * Elected by everybody, after a majority had lost the unsynced ends of their logs: what was committed
+   * there and on no log that is left is lost.
+   */
+  readonly mayHaveLost?: true;
 }
 
 /**
@@ -145,7 +155,7 @@ export interface Ready {
   readonly persists: readonly Persist[];
   readonly messages: readonly Message[];
   /**
-   * Newly committed, to be applied and then reported with `applied`. A quorum has them durably; this
+   * Newly committed, to be applied and then reported with `applied`. A quorum has persisted them; this
    * replica's own disk may still be at work, so a checkpoint waits until it has caught up.
    */
   readonly committed: IndexRange | undefined;

@@ -32,6 +32,11 @@ export interface VoteResponse extends MessageBase {
    * and counts only when every voter has answered and at least one intact member granted.
    */
   readonly damaged: boolean;
+  /**
+   * Damaged in that it lost its unsynced end: its grant says that the candidate's log covers what is
+   * left of its own, and counts as little by itself.
+   */
+  readonly lostTail?: true;
 }
 
 export interface AppendRequest extends MessageBase {

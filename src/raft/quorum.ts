@@ -29,9 +29,10 @@ export function quorumValue(m: Membership, valueOf: (id: BrokerId) => number): n
 
 /**
  * What one voter answered. `damaged`: granted, but its log is damaged, so that the grant counts only
- * together with everybody's (CORRECTNESS.md 26).
+ * together with everybody's (CORRECTNESS.md 26). `lostTail`: so it is, by a power cut that took its
+ * unsynced end.
  */
-export type Vote = 'granted' | 'damaged' | 'refused';
+export type Vote = 'granted' | 'damaged' | 'lostTail' | 'refused';
 export type VoteResult = 'won' | 'lost' | 'pending';
 
 /**
@@ -45,6 +46,26 @@ export function voteResult(m: Membership, voteOf: (id: BrokerId) => Vote | undef
   );
   if (byMajority !== 'pending') return byMajority;
   return isUnanimous(m, voteOf) ? 'won' : 'pending';
+}
+
+/**
+ * An election in which the candidate's own log lost its unsynced end: only everybody's grant wins, so
+ * that no log that is left has more (CORRECTNESS.md 27).
+ */
+export function recoveryResult(
+  m: Membership,
+  voteOf: (id: BrokerId) => Vote | undefined,
+): VoteResult {
+  const votes = [...m.voters, ...m.votersOutgoing].map(voteOf);
+  if (votes.includes('refused')) return 'lost';
+  return votes.includes(undefined) ? 'pending' : 'won';
+}
+
+/** Whether an election was won without a majority of intact logs, some having lost their ends. */
+export function isAfterLoss(m: Membership, voteOf: (id: BrokerId) => Vote | undefined): boolean {
+  const votes = [...m.voters, ...m.votersOutgoing].map(voteOf);
+  if (!votes.includes('lostTail')) return false;
+  return both(majorityResult(m.voters, voteOf), majorityResult(m.votersOutgoing, voteOf)) !== 'won';
 }
 
 function majorityResult(
@@ -74,7 +95,7 @@ function isUnanimous(m: Membership, voteOf: (id: BrokerId) => Vote | undefined):
   for (const voters of [m.voters, m.votersOutgoing]) {
     for (const id of voters) {
       const vote = voteOf(id);
-      if (vote !== 'granted' && vote !== 'damaged') return false;
+      if (vote === undefined || vote === 'refused') return false;
       if (vote === 'granted') isAnyIntact = true;
     }
   }

@@ -335,7 +335,8 @@ export class RaftCore implements RaftNode {
   }
 
   private roleNow(): RoleChange {
-    const { role, term, leader } = this.replica;
+    const { role, term, leader, mayHaveLost } = this.replica;
+    if (role === 'leader' && mayHaveLost) return { role, term, leader, mayHaveLost };
     return { role, term, leader };
   }
 

@@ -40,7 +40,10 @@ export class Replica {
   effects: Effects = noEffects();
   /** Messages refused because no correct peer sends them. */
   implausibleCount = 0;
+  /** Elected into the present term although committed entries may be lost. */
+  mayHaveLost = false;
 
+  private isTailLost: boolean;
   private hardState: HardState;
   private isHardStateDirty = false;
   /** The ticket that wrote the hard state last. */
@@ -67,6 +70,7 @@ export class Replica {
     this.watermark = init.watermark;
     this.rankSalt = init.rankSalt ?? 0;
     this.hardState = init.hardState;
+    this.isTailLost = init.lostTail ?? false;
   }
 
   get term(): Term {
@@ -81,9 +85,16 @@ export class Replica {
   get isHardStateDurable(): boolean {
     return !this.isHardStateDirty && this.hardStateTicket <= this.doneTicket;
   }
-  /** A damaged or non-voting replica never asks for votes (CORRECTNESS.md 26). */
+  /** Needs repair, and what it has is the sound beginning of what it had. */
+  get lostTail(): boolean {
+    return this.needsRepair && this.isTailLost;
+  }
+  /**
+   * A damaged or non-voting replica never asks for votes (CORRECTNESS.md 26); one that lost only its
+   * unsynced end does, and needs everybody's (27).
+   */
   get mayCampaign(): boolean {
-    return !this.needsRepair && this.log.mayBeVoter(this.self);
+    return (!this.needsRepair || this.isTailLost) && this.log.mayBeVoter(this.self);
   }
   hasPersist(): boolean {
     return this.isHardStateDirty || this.log.hasUnstaged;
@@ -100,6 +111,7 @@ export class Replica {
     invariant(term < TERM_LIMIT, 'terms stay below the limit', { term });
     // What was promised for the old term and has not left yet interests nobody any more.
     this.held = [];
+    this.mayHaveLost = false;
     this.write({ term, votedFor: undefined, needsRepair: this.needsRepair });
   }
 
@@ -115,6 +127,7 @@ export class Replica {
 
   endRepair(): void {
     invariant(this.needsRepair, 'only a damaged replica is repaired');
+    this.isTailLost = false;
     this.write({ ...this.hardState, needsRepair: false });
   }
 

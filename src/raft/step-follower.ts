@@ -1,5 +1,6 @@
 import { invariant } from '../base/assert.js';
 import { logIndex, term as toTerm, type BrokerId, type LogIndex, type Term } from '../model/ids.js';
+import { mustAgree } from './commit-conflict.js';
 import type { EntryId, LogEntry } from '../model/log-entry.js';
 import type { SnapshotMeta } from './io.js';
 import type { AppendRequest, AppendResponse, HeartbeatRequest } from './message.js';
@@ -36,7 +37,7 @@ export class Follower {
     this.noteRepairTarget(m.repairTarget);
     const { prev, entries } = aboveSnapshot(m, log.snapshot.last);
     if (!log.holds(prev)) {
-      invariant(prev.index > log.commit, 'committed entries are the same everywhere', {
+      mustAgree(prev.index > log.commit, 'committed entries are the same everywhere', {
         prev,
         commit: log.commit,
       });
@@ -109,6 +110,10 @@ export class Follower {
     const first = entries[fresh];
     invariant(first !== undefined, 'the entry found is there');
     if (first.index <= log.lastIndex) {
+      mustAgree(first.index > log.commit, 'committed entries stay', {
+        first: first.index,
+        commit: log.commit,
+      });
       invariant(first.index > this.verified, 'one leader never contradicts itself', {
         first: first.index,
         verified: this.verified,
@@ -173,5 +178,10 @@ function aboveSnapshot(
 ): { readonly prev: EntryId; readonly entries: readonly LogEntry[] } {
   if (m.prev.index >= last.index) return m;
   const covered = Math.min(m.entries.length, last.index - m.prev.index);
+  const same = m.entries[last.index - m.prev.index - 1];
+  mustAgree((same?.term ?? last.term) === last.term, 'a snapshot is of committed entries', {
+    snapshot: last,
+    leaders: same?.term,
+  });
   return { prev: last, entries: m.entries.slice(covered) };
 }

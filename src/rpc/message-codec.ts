@@ -16,7 +16,13 @@ import { ENTRY_KIND_CODES, entryKindOf, type EntryId, type LogEntry } from '../m
 import { decodeMembership, encodeMembership } from '../model/membership.js';
 import { isWholeBatch } from '../model/record-batch.js';
 import type { PeerMessage, SnapshotHeader } from '../ports/transport.js';
-import type { AppendRequest, AppendResponse, Message, MessageBase } from '../raft/message.js';
+import type {
+  AppendRequest,
+  AppendResponse,
+  Message,
+  MessageBase,
+  VoteResponse,
+} from '../raft/message.js';
 
 /*
  * Raft messages between brokers. All integers big-endian; v = unsigned LEB128 of at most 53 bits.
@@ -25,8 +31,8 @@ import type { AppendRequest, AppendResponse, Message, MessageBase } from '../raf
  *   message    kind u8, group v, term v, incarnation v, then by kind:
  *     1 preVoteRequest      lastTerm v, lastIndex v
  *     2 voteRequest         lastTerm v, lastIndex v, isTransfer bool
- *     3 preVoteResponse     granted bool, damaged bool
- *     4 voteResponse        granted bool, damaged bool
+ *     3 preVoteResponse     granted bool, damaged u8 (0 no, 1 yes, 2 it lost its unsynced end)
+ *     4 voteResponse        granted bool, damaged u8
  *     5 appendRequest       prevTerm v, prevIndex v, commit v, repairTarget o, count v, entries
  *     6 appendResponse      prevIndex v, repairing bool, ok bool, match v | hintTerm v, hintIndex v
  *     7 heartbeatRequest    commit v, readRound v, repairTarget o
@@ -133,7 +139,7 @@ function encodeBody(w: ByteWriter, message: Message): void {
       return;
     case 'preVoteResponse':
     case 'voteResponse':
-      w.bool(message.granted).bool(message.damaged);
+      w.bool(message.granted).u8(message.lostTail === true ? 2 : message.damaged ? 1 : 0);
       return;
     case 'appendRequest':
       writeId(w, message.prev);
@@ -174,9 +180,9 @@ function decodeBody(r: ByteReader, kind: number, base: MessageBase): Message {
     case KIND.voteRequest:
       return { kind: 'voteRequest', ...base, lastLog: readId(r), isTransfer: r.bool() };
     case KIND.preVoteResponse:
-      return { kind: 'preVoteResponse', ...base, granted: r.bool(), damaged: r.bool() };
+      return { kind: 'preVoteResponse', ...base, granted: r.bool(), ...readDamage(r) };
     case KIND.voteResponse:
-      return { kind: 'voteResponse', ...base, granted: r.bool(), damaged: r.bool() };
+      return { kind: 'voteResponse', ...base, granted: r.bool(), ...readDamage(r) };
     case KIND.appendRequest:
       return decodeAppend(r, base);
     case KIND.appendResponse:
@@ -193,6 +199,12 @@ function decodeBody(r: ByteReader, kind: number, base: MessageBase): Message {
     default:
       throw new MalformedBytesError(`message kind ${kind}`);
   }
+}
+
+function readDamage(r: ByteReader): Pick<VoteResponse, 'damaged' | 'lostTail'> {
+  const code = r.u8();
+  if (code > 2) throw new MalformedBytesError(`damage ${code}`);
+  return code === 2 ? { damaged: true, lostTail: true } : { damaged: code === 1 };
 }
 
 function decodeAppend(r: ByteReader, base: MessageBase): AppendRequest {

@@ -12,6 +12,26 @@ export async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
+/** Makes the files right inside that have this ending durable, and their names; what vanishes meanwhile is not missed. */
+export async function syncFiles(directory: string, ending: string): Promise<void> {
+  const names = (await namesIn(directory)).filter((name) => name.endsWith(ending));
+  await Promise.all(names.map((name) => syncFile(path.join(directory, name))));
+  await syncDirectory(directory);
+}
+
+async function syncFile(file: string): Promise<void> {
+  try {
+    const handle = await open(file, 'r');
+    try {
+      await handle.datasync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+  }
+}
+
 /** Replaces a file durably: after a crash there is the old content or the new, never a mixture. */
 export async function writeFileDurably(file: string, parts: readonly Uint8Array[]): Promise<void> {
   const temporary = `${file}.${randomBytes(4).toString('hex')}.tmp`;

@@ -111,11 +111,12 @@ export async function replaceGeneration(
   const db = await createGeneration(context, id, { meta: snapshot.meta, snapshot }, by.share);
   try {
     await by.oldIsFree();
-    const { hardState, lost } = record.facts;
+    const { hardState, lost, isTailLost } = record.facts;
     await context.stateFile.update(record, {
       generation: id.generation,
       hardState: { ...hardState, needsRepair },
       lost: needsRepair ? lost : NOTHING_LOST,
+      isTailLost: needsRepair && isTailLost,
       snapshot: { last: snapshot.meta.last, chain: snapshot.meta.chain },
     });
     return db;

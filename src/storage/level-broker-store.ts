@@ -14,6 +14,7 @@ import type {
   ReplicaSpec,
 } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
+import { bootMarkOf, readBootMark } from './boot-mark.js';
 import { loadIdentity, storeIdentity } from './broker-identity.js';
 import { syncDirectory } from './durable-files.js';
 import { replicaDirectory } from './generation.js';
@@ -40,6 +41,8 @@ export interface LevelBrokerStoreOptions {
   /** With less free on the volume, damaged logs that were set aside are given up. 256 MiB. */
   readonly freeBytesMin?: number;
   readonly log?: Logger;
+  /** Whoever simulates a power cut says which boot this is; the system's own is read otherwise. */
+  readonly bootId?: string;
   /** Told once when the state file cannot be written any more: the broker must end. */
   readonly onVolumeFailure?: (error: unknown) => void;
 }
@@ -126,6 +129,7 @@ export class LevelBrokerStore implements BrokerStore {
           freeBytesMin: options.freeBytesMin ?? FREE_BYTES_MIN_DEFAULT,
           log: options.log,
         }),
+        bootMark: options.bootId === undefined ? await readBootMark() : bootMarkOf(options.bootId),
         openings: new Slots(OPENINGS_AT_ONCE),
       };
       const store = new LevelBrokerStore(directory, context, lock, identity);

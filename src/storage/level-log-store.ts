@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { invariant } from '../base/assert.js';
 import { deferred } from '../base/deferred.js';
+import type { Durability } from '../model/durability.js';
 import { logIndex, type LogIndex } from '../model/ids.js';
 import type {
   EntryId,
@@ -21,7 +22,7 @@ import {
 } from '../ports/log-store.js';
 import type { HardState, Persist, SnapshotMeta } from '../raft/io.js';
 import { batchBytes, buildBatch } from './batch-builder.js';
-import { directoryBytes, readFileIfThere, writeFileDurably } from './durable-files.js';
+import { directoryBytes, readFileIfThere, syncFiles, writeFileDurably } from './durable-files.js';
 import {
   checkpointFile,
   databaseDirectory,
@@ -32,7 +33,8 @@ import {
   snapshotFile,
 } from './generation.js';
 import { Fence } from './fence.js';
-import type { LevelDb } from './level-db.js';
+import { LazySync } from './lazy-sync.js';
+import type { LevelDb, LevelOperation } from './level-db.js';
 import { LogMap, tailOf, type LogTail } from './log-map.js';
 import { LogReader } from './log-reader.js';
 import { LogRewriter } from './log-rewriter.js';
@@ -48,6 +50,7 @@ import {
   encodeNote,
   encodeSnapshot,
 } from './state-files.js';
+import { UNKNOWN_BOOT } from './boot-mark.js';
 import type { StoreContext } from './store-context.js';
 import { WriteQueue, type WriteJob } from './write-queue.js';
 
@@ -91,6 +94,7 @@ export class LevelLogStore implements LogStore {
   private prefixTurn: Promise<unknown> = Promise.resolve();
   private rewriteTurn: Promise<unknown> = Promise.resolve();
   private readonly fencing: Fence;
+  private readonly lazySync: LazySync;
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -102,6 +106,17 @@ export class LevelLogStore implements LogStore {
     this.context = context;
     this.record = record;
     this.fencing = new Fence(context, record);
+    this.lazySync = new LazySync({
+      sync: () => this.syncWritten(),
+      mark: (mayBeUnsynced) =>
+        context.stateFile.update(
+          record,
+          mayBeUnsynced
+            ? { unsyncedBoot: context.bootMark, wasUnsynced: true }
+            : { unsyncedBoot: 0 },
+        ),
+      onError: (error) => this.syncFailed(error),
+    });
     this.db = opened.db;
     this.map = opened.map;
     this.reader = new LogReader(opened.db, opened.map, context.crc32c);
@@ -192,6 +207,7 @@ export class LevelLogStore implements LogStore {
       last: this.map.tail.last.index,
     });
     if (checkpoint.index < this.map.snapshot.last.index) return;
+    await this.guarded(this.lazySync.drain());
     const parts = encodeCheckpoint(checkpoint, this.context.crc32c);
     await this.reading(() => writeFileDurably(checkpointFile(this.directory()), parts));
   }
@@ -217,6 +233,15 @@ export class LevelLogStore implements LogStore {
     this.assertUsable();
     const file = await this.reading(() => readFileIfThere(noteFile(this.directory())));
     return file && decodeNote(file, this.context.crc32c);
+  }
+
+  setDurability(durability: Durability): Promise<void> {
+    const bounds = durability.kind === 'fsync' ? undefined : durability;
+    return this.giveAlone(() => this.lazySync.setBounds(bounds));
+  }
+
+  async giveUp(): Promise<void> {
+    await this.context.stateFile.update(this.record, { isGivenUp: true });
   }
 
   async verifyAll(pace: ScrubPace): Promise<number> {
@@ -306,10 +331,11 @@ export class LevelLogStore implements LogStore {
   }
 
   private setNeedsRepair(needsRepair: boolean): Promise<void> {
-    const { hardState, lost } = this.record.facts;
+    const { hardState, lost, isTailLost } = this.record.facts;
     return this.context.stateFile.update(this.record, {
       hardState: { ...hardState, needsRepair },
       lost: needsRepair ? lost : NOTHING_LOST,
+      isTailLost: needsRepair && isTailLost,
     });
   }
 
@@ -359,7 +385,7 @@ export class LevelLogStore implements LogStore {
     const operations = buildBatch(jobs, this.map, { oldLast, ...this.context });
     const { tail } = this.map;
     const isLogWritten = tail.last.index !== lowered || lowered !== oldLast;
-    if (operations.length > 0) await this.db.write(operations, { sync: isLogWritten });
+    if (isLogWritten) await this.writeLog(operations, lowered !== oldLast);
     this.readableNext = tail.last.index + 1;
     if (isLogWritten) this.noteWatermark(tail);
     if (this.replacing === 0) this.pendingFrom = tail.last.index + 1;
@@ -367,6 +393,35 @@ export class LevelLogStore implements LogStore {
       await job.hardState;
       await job.afterwards?.();
     }
+  }
+
+  /** What replaces entries is always synced: what it replaces must not come back after a power cut. */
+  private async writeLog(operations: LevelOperation[], replaces: boolean): Promise<void> {
+    if (replaces) {
+      await this.db.write(operations, { sync: true });
+      return;
+    }
+    let bytes = 0;
+    for (const operation of operations) {
+      if (operation.type === 'put') bytes += operation.key.length + operation.value.length;
+    }
+    await this.lazySync.write(bytes, (sync) => this.db.write(operations, { sync }));
+  }
+
+  /**
+   * LevelDB syncs the write-ahead log that it writes to, and not the one before, of which the table
+   * may not be finished yet: so all of them are synced here, beside whatever is being written. What
+   * has none any more is in a table, which LevelDB has synced.
+   */
+  private async syncWritten(): Promise<void> {
+    await syncFiles(databaseDirectory(this.directory()), '.log');
+  }
+
+  /** What was to be synced may be gone although the machine runs on. */
+  private syncFailed(error: unknown): void {
+    const noted = this.context.stateFile.update(this.record, { unsyncedBoot: UNKNOWN_BOOT });
+    noted.catch(() => undefined);
+    this.fence(error);
   }
 
   /** Before entries above `prev` go: from here on the log vouches for `prev` only. */
@@ -403,6 +458,7 @@ export class LevelLogStore implements LogStore {
     await this.settled();
     const before = this.map.snapshot;
     if (last.index <= before.last.index) return before;
+    await this.guarded(this.lazySync.drain());
     invariant(this.map.termAt(last.index) === last.term, 'a snapshot ends at an entry', { last });
     const { directory, generation } = this.current();
     const meta = await this.reading(async () => {
@@ -449,6 +505,8 @@ export class LevelLogStore implements LogStore {
 
   private async install(snapshot: Snapshot, needsRepair: boolean): Promise<void> {
     const old = this.directory();
+    // Nothing of the old generation is to be synced once its files are gone.
+    await this.lazySync.drain();
     const db = await replaceGeneration(this.context, this.record, {
       snapshot,
       needsRepair,
@@ -536,12 +594,15 @@ export class LevelLogStore implements LogStore {
       await this.running;
       await this.readers.gone();
       await this.cleaner.stopped();
+      if (!this.fencing.isUp) await this.lazySync.settle();
+      this.lazySync.stop();
       await this.fencing.settled();
       await this.db.close();
       if (!this.fencing.isUp) {
         await this.context.stateFile.update(this.record, { isCleanlyClosed: true });
       }
     } finally {
+      this.lazySync.stop();
       this.onClosed();
     }
   }

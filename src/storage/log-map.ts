@@ -110,13 +110,20 @@ export interface GenerationIdentity {
   readonly groupId: RaftGroupId;
   readonly generation: number;
   readonly incarnation: Incarnation;
+  /** The life before, of a log that went on after it had lost its tail: the state file may not know yet. */
+  readonly was?: Incarnation;
 }
 
-/* Identity value: sealed 'MRid', version u8 = 1, group id u64, generation u64, incarnation u64. */
+/*
+ * Identity value: sealed 'MRid', version u8 = 1, group id u64, generation u64, incarnation u64; with a
+ * life before, version u8 = 2 and its incarnation u64 behind.
+ */
 const IDENTITY_MAGIC = 0x4d526964;
 
 export function encodeGenerationIdentity(id: GenerationIdentity, crc32c: Crc32c): Uint8Array {
-  const w = new ByteWriter(32).u8(1).u64(id.groupId).u64(id.generation).u64(id.incarnation);
+  const w = new ByteWriter(40).u8(id.was === undefined ? 1 : 2);
+  w.u64(id.groupId).u64(id.generation).u64(id.incarnation);
+  if (id.was !== undefined) w.u64(id.was);
   return seal(IDENTITY_MAGIC, w.finish(), crc32c);
 }
 
@@ -126,11 +133,14 @@ export function decodeGenerationIdentity(
   crc32c: Crc32c,
 ): GenerationIdentity | undefined {
   const body = unseal(IDENTITY_MAGIC, bytes, crc32c);
-  if (body?.length !== 25 || body[0] !== 1) return undefined;
+  const version = body?.[0];
+  if (body === undefined || (version !== 1 && version !== 2)) return undefined;
+  if (body.length !== (version === 1 ? 25 : 33)) return undefined;
   const r = new ByteReader(body.subarray(1));
-  return {
+  const id = {
     groupId: raftGroupId(r.u64()),
     generation: r.u64(),
     incarnation: incarnation(r.u64()),
   };
+  return version === 1 ? id : { ...id, was: incarnation(r.u64()) };
 }

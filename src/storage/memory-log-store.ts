@@ -236,6 +236,17 @@ export class MemoryLogStore implements LogStore {
     return Promise.resolve(this.replica.note);
   }
 
+  /** Memory is all there is, whatever the mode. */
+  async setDurability(): Promise<void> {
+    this.assertUsable();
+    await Promise.resolve();
+  }
+
+  async giveUp(): Promise<void> {
+    this.replica.isDamaged = true;
+    await Promise.resolve();
+  }
+
   async verifyAll(options: {
     readonly bytesPerSecondMax: number;
     readonly signal?: AbortSignal;

@@ -49,6 +49,17 @@ export interface ReplicaFacts {
   readonly isCleanlyClosed: boolean;
   /** A read found damage: the next opening verifies the whole log. */
   readonly isSuspect: boolean;
+  /**
+   * Entries may have been written without a sync while the machine ran under this mark
+   * (boot-mark.ts); 0: everything written is on the disk.
+   */
+  readonly unsyncedBoot: number;
+  /** Needs repair because it lost unsynced entries, and what is left of it is whole. */
+  readonly isTailLost: boolean;
+  /** Entries were once written without a sync. */
+  readonly wasUnsynced: boolean;
+  /** The group went on without what this log held as committed: to be set aside. */
+  readonly isGivenUp: boolean;
 }
 
 const ZERO_ID: EntryId = { term: term(0), index: logIndex(0) };
@@ -70,6 +81,10 @@ export const FREE_FACTS: ReplicaFacts = {
   openingAttempts: 0,
   isCleanlyClosed: true,
   isSuspect: false,
+  unsyncedBoot: 0,
+  isTailLost: false,
+  wasUnsynced: false,
+  isGivenUp: false,
 };
 
 /** The last entry known to be durable in one generation of a log. */
@@ -90,7 +105,8 @@ export interface Sequenced<T> {
  * 4 needsRepair, 5 cleanly closed, 6 suspect), groupId u64, partition u32, topicId 16 bytes (zeros
  * if none), topic (string), bootstrap membership (bytes), incarnation u64, generation u64,
  * term u64, vote u64, lost.term u64, lost.index u64, snapshot.term u64, snapshot.index u64,
- * snapshot.chain u64, openingAttempts u32, zeros up to the CRC.
+ * snapshot.chain u64, openingAttempts u32, unsyncedBoot u64, more flags u8 (bit 0 tail lost, 1 given
+ * up, 2 was unsynced), zeros up to the CRC. What was added at the end reads as zeros in older files.
  */
 export function encodeFacts(facts: Sequenced<ReplicaFacts>, crc32c: Crc32c): Uint8Array {
   const { value } = facts;
@@ -108,7 +124,8 @@ export function encodeFacts(facts: Sequenced<ReplicaFacts>, crc32c: Crc32c): Uin
   w.u64(hardState.term).u64(hardState.votedFor ?? 0);
   w.u64(lost.term).u64(lost.index);
   w.u64(snapshot.last.term).u64(snapshot.last.index).u64(snapshot.chain);
-  w.u32(value.openingAttempts);
+  w.u32(value.openingAttempts).u64(value.unsyncedBoot);
+  w.u8((value.isTailLost ? 1 : 0) | (value.isGivenUp ? 2 : 0) | (value.wasUnsynced ? 4 : 0));
   return sealSlot(FACTS_MAGIC, w, crc32c);
 }
 
@@ -127,6 +144,11 @@ export function decodeFacts(slot: Uint8Array, crc32c: Crc32c): Sequenced<Replica
     const generation = r.u64();
     const currentTerm = term(r.u64());
     const vote = brokerId(r.u64());
+    const lost = readId(r);
+    const snapshot = { last: readId(r), chain: r.u64() };
+    const openingAttempts = r.u32();
+    const unsyncedBoot = r.u64();
+    const more = r.u8();
     return {
       use,
       spec: {
@@ -143,11 +165,15 @@ export function decodeFacts(slot: Uint8Array, crc32c: Crc32c): Sequenced<Replica
         votedFor: (flags & 8) === 0 ? undefined : vote,
         needsRepair: (flags & 16) !== 0,
       },
-      lost: readId(r),
-      snapshot: { last: readId(r), chain: r.u64() },
-      openingAttempts: r.u32(),
+      lost,
+      snapshot,
+      openingAttempts,
       isCleanlyClosed: (flags & 32) !== 0,
       isSuspect: (flags & 64) !== 0,
+      unsyncedBoot,
+      isTailLost: (more & 1) !== 0,
+      isGivenUp: (more & 2) !== 0,
+      wasUnsynced: (more & 4) !== 0,
     };
   });
 }

@@ -6,6 +6,7 @@ import type { EntryId } from '../model/log-entry.js';
 import { StoreDamagedError, type Checkpoint, type LoadedReplica } from '../ports/log-store.js';
 import type { Snapshot } from '../ports/log-store.js';
 import type { SnapshotMeta } from '../raft/io.js';
+import { mayHaveLostUnsynced } from './boot-mark.js';
 import { directoryBytes, errorCode, namesIn, readFileIfThere } from './durable-files.js';
 import { decodeStoredEntry, entryKey, IDENTITY_KEY, type StoredEntry } from './entry-codec.js';
 import { checkChain, getEntry, scanEntries, scanEntriesDown } from './entry-scan.js';
@@ -14,6 +15,7 @@ import {
   createGeneration,
   databaseDirectory,
   generationDirectory,
+  noteFile,
   replicaDirectory,
   snapshotFile,
 } from './generation.js';
@@ -25,6 +27,7 @@ import { setAside } from './set-aside.js';
 import type { ReplicaRecord } from './state-file.js';
 import { decodeCheckpoint, decodeSnapshot } from './state-files.js';
 import type { StoreContext } from './store-context.js';
+import { continueAs, dropAbove, soundEnd } from './torn-tail.js';
 
 /** Beyond what LevelDB's write-ahead log holds. */
 const TAIL_VERIFY_SLACK_BYTES = 1024 * 1024;
@@ -63,14 +66,20 @@ export async function openReplica(
   const attempts = record.facts.openingAttempts;
   const verifyWhole = attempts > 0 || record.facts.isSuspect;
   const wasCleanlyClosed = record.facts.isCleanlyClosed;
+  const isInDoubt = mayHaveLostUnsynced(record.facts.unsyncedBoot, context.bootMark);
   await stateFile.update(record, { openingAttempts: attempts + 1, isCleanlyClosed: false });
   try {
     if (attempts >= 2) throw new StoreDamagedError('the broker died twice while opening it');
-    const sound = await openSound(context, record, { share: options.share, verifyWhole });
+    if (record.facts.isGivenUp) throw new StoreDamagedError('its group went on without it');
+    const { share } = options;
+    const sound = await openSound(context, record, { share, verifyWhole, isInDoubt });
+    if (isInDoubt) await goOnAfterLoss(context, record, sound, options.newIncarnation);
     const { hardState } = record.facts;
     await stateFile.update(record, {
       openingAttempts: 0,
       isSuspect: false,
+      // An opening leaves nothing in the write-ahead log: what was there is in a table, and synced.
+      unsyncedBoot: 0,
       // Entries of a term prove that it began; a crash may have come between the two writes. No
       // vote was cast in it, since that would have been durable first.
       hardState:
@@ -79,7 +88,10 @@ export async function openReplica(
           : hardState,
     });
     const opened = await loadedFrom(context, record, sound);
-    return { ...opened, loaded: { ...opened.loaded, wasCleanlyClosed } };
+    const { loaded } = opened;
+    if (!isInDoubt) return { ...opened, loaded: { ...loaded, wasCleanlyClosed } };
+    const reason = `the machine went down while entries were not synced; it ends at ${loaded.raft.last.index}`;
+    return { ...opened, loaded: { ...loaded, verdict: { kind: 'tailLost', reason } } };
   } catch (error) {
     if (!isDamage(error)) {
       // Its write-ahead log may be gone by now, and with it the measure of what is to be verified.
@@ -114,7 +126,11 @@ async function openFirst(
 async function openSound(
   context: StoreContext,
   record: ReplicaRecord,
-  options: { readonly share: MemoryShare; readonly verifyWhole: boolean },
+  options: {
+    readonly share: MemoryShare;
+    readonly verifyWhole: boolean;
+    readonly isInDoubt: boolean;
+  },
 ): Promise<Sound> {
   const { crc32c } = context;
   const directory = generationDirectory(context.replicasDirectory, {
@@ -128,18 +144,24 @@ async function openSound(
   const unsettledBytes = await directoryBytes(database, '.log');
   const db = await LevelDb.open(database, { createIfMissing: false, ...options.share });
   try {
-    await checkTextLog(database);
+    const { isInDoubt } = options;
+    // What was not synced may be torn: LevelDB says so, and the log ends before it.
+    if (!isInDoubt) await checkTextLog(database);
     await checkIdentity(context, record, db);
-    const map = await loadMap(context, db, snapshot?.meta ?? emptyMeta(record));
-    await checkWatermark(context, record, db, map);
+    const meta = snapshot?.meta ?? emptyMeta(record);
     const bytes = options.verifyWhole ? Infinity : unsettledBytes + TAIL_VERIFY_SLACK_BYTES;
+    if (isInDoubt) await dropAbove(db, await soundEnd(db, meta, { crc32c, bytesMin: bytes }));
+    const map = await loadMap(context, db, meta);
+    await checkWatermark(context, record, db, { map, isInDoubt });
     await verifyTail(context, db, map, bytes);
     const file = await readFileIfThere(checkpointFile(directory));
     const checkpoint = file && decodeCheckpoint(file, crc32c);
-    if (checkpoint !== undefined && checkpoint.index > map.tail.last.index) {
+    const isBeyond = checkpoint !== undefined && checkpoint.index > map.tail.last.index;
+    if (isBeyond && !isInDoubt) {
       throw new StoreDamagedError(`the log ends below its checkpoint at ${checkpoint.index}`);
     }
-    const isUsable = checkpoint !== undefined && checkpoint.index >= map.snapshot.last.index;
+    const isUsable =
+      checkpoint !== undefined && !isBeyond && checkpoint.index >= map.snapshot.last.index;
     return { db, map, snapshot, checkpoint: isUsable ? checkpoint : undefined };
   } catch (error) {
     await db.close();
@@ -187,11 +209,8 @@ async function checkIdentity(
   const bytes = await db.get(IDENTITY_KEY);
   const id = bytes && decodeGenerationIdentity(bytes, context.crc32c);
   if (id === undefined) throw new StoreDamagedError('its identity is missing or damaged');
-  if (
-    id.groupId !== spec.groupId ||
-    id.generation !== generation ||
-    id.incarnation !== incarnation
-  ) {
+  const isOfThisLife = id.incarnation === incarnation || id.was === incarnation;
+  if (id.groupId !== spec.groupId || id.generation !== generation || !isOfThisLife) {
     throw new StoreDamagedError('it belongs to another replica, or to an earlier life of this one');
   }
 }
@@ -266,12 +285,13 @@ async function checkWatermark(
   context: StoreContext,
   record: ReplicaRecord,
   db: LevelDb,
-  map: LogMap,
+  { map, isInDoubt }: { readonly map: LogMap; readonly isInDoubt: boolean },
 ): Promise<void> {
   const mark = currentWatermark(record);
   if (mark === undefined || mark.last.index <= map.snapshot.last.index) return;
   const { index } = mark.last;
   if (map.tail.last.index < index) {
+    if (isInDoubt) return;
     throw new StoreDamagedError(`it ends at ${map.tail.last.index}, but held ${index}`);
   }
   const range = { first: index, next: logIndex(index + 1) };
@@ -308,6 +328,43 @@ function currentWatermark(record: ReplicaRecord): ReplicaRecord['watermark'] | u
   const isCurrent =
     watermark.generation === facts.generation && watermark.incarnation === facts.incarnation;
   return isCurrent ? watermark : undefined;
+}
+
+/**
+ * A log that may have lost unsynced entries goes on under a new incarnation, so that its leader asks
+ * anew what it holds, and in need of repair: what it acknowledged, nobody knows. Once the database says
+ * so, a crash before the state file does leaves it as much in doubt as before.
+ */
+async function goOnAfterLoss(
+  context: StoreContext,
+  record: ReplicaRecord,
+  { db, map }: Sound,
+  newIncarnation: () => Incarnation,
+): Promise<void> {
+  const { stateFile, crc32c } = context;
+  const { facts } = record;
+  const { generation, hardState } = facts;
+  const held = currentWatermark(record)?.last ?? facts.snapshot.last;
+  const incarnation = newIncarnation();
+  const { groupId } = facts.spec;
+  const { last, chain } = map.tail;
+  context.log?.error(
+    { raftGroup: groupId, last: last.index, acknowledged: held.index },
+    'replica may have lost entries that were not synced when its machine went down',
+  );
+  // It may tell of entries that are lost.
+  await rm(noteFile(generationDirectory(context.replicasDirectory, { groupId, generation })), {
+    force: true,
+  });
+  await continueAs(db, { groupId, generation, incarnation, was: facts.incarnation }, crc32c);
+  stateFile.writeWatermark(record, { generation, incarnation, last, chain });
+  await stateFile.update(record, {
+    incarnation,
+    // One that was emptied before holds too little to speak for what it once held.
+    isTailLost: !hardState.needsRepair || facts.isTailLost,
+    hardState: { ...hardState, needsRepair: true },
+    lost: later(facts.lost, later(held, facts.snapshot.last)),
+  });
 }
 
 async function loadedFrom(
@@ -356,6 +413,7 @@ function loadedOf(
   const { facts } = record;
   return {
     verdict: found.verdict,
+    wasUnsynced: facts.wasUnsynced,
     raft: {
       incarnation: facts.incarnation,
       hardState: facts.hardState,
@@ -365,6 +423,7 @@ function loadedOf(
       last: map.tail.last,
       lastTimeMs: map.tail.timeMs,
       watermark: facts.lost,
+      lostTail: facts.isTailLost,
     },
     snapshot: found.snapshot,
     checkpoint: found.checkpoint,
@@ -398,6 +457,9 @@ async function startOver(
       snapshot: { last: meta.last, chain: meta.chain },
       openingAttempts: 0,
       isSuspect: false,
+      unsyncedBoot: 0,
+      isTailLost: false,
+      isGivenUp: false,
     });
     await setAside(context, old);
   } catch (error) {

@@ -16,6 +16,8 @@ export interface StoreContext {
   /** LevelDB compacts on one thread for the whole process: manual compactions take turns. */
   readonly compactions: Slots;
   readonly room: Room;
+  /** Which boot of which machine this is (boot-mark.ts). */
+  readonly bootMark: number;
   /** Replicas opened at once. */
   readonly openings: Slots;
 }

@@ -1,4 +1,5 @@
 import { deferred, type Deferred } from '../base/deferred.js';
+import type { Durability } from '../model/durability.js';
 import type { RaftGroupId } from '../model/ids.js';
 import type { EntryId, IndexRange, LogEntry, RewrittenPayload } from '../model/log-entry.js';
 import type { Membership } from '../model/membership.js';
@@ -143,6 +144,14 @@ class FaultyLogStore implements LogStore {
 
   async note(): Promise<Uint8Array | undefined> {
     return await this.writes.read(() => this.inner.note());
+  }
+
+  setDurability(durability: Durability): Promise<void> {
+    return this.writes.write(() => this.inner.setDurability(durability));
+  }
+
+  giveUp(): Promise<void> {
+    return this.inner.giveUp();
   }
 
   async verifyAll(options: {

@@ -39,6 +39,7 @@ export class Disk {
   snapshot: SnapshotMeta;
   entries: LogEntry[] = [];
   watermark: EntryId = ZERO;
+  lostTail = false;
 
   constructor(membership: Membership) {
     this.snapshot = { last: ZERO, chain: 0, timeMs: 0, membership };
@@ -51,6 +52,7 @@ export class Disk {
 
   write(persist: Persist): void {
     if (persist.hardState !== undefined) this.hardState = persist.hardState;
+    if (persist.hardState?.needsRepair === false) this.lostTail = false;
     if (persist.install !== undefined) {
       this.snapshot = persist.install;
       this.entries = [];
@@ -72,6 +74,16 @@ export class Disk {
       this.watermark = this.last;
     this.entries = [];
     this.snapshot = { last: ZERO, chain: 0, timeMs: 0, membership: this.snapshot.membership };
+    this.hardState = { ...this.hardState, needsRepair: true };
+    this.lostTail = false;
+    this.incarnation++;
+  }
+
+  /** A power cut took what was not synced: everything above an index. */
+  loseTail(keep: number): void {
+    if (covers(this.last, this.watermark)) this.watermark = this.last;
+    this.entries = this.entries.filter((e) => e.index <= keep);
+    this.lostTail = !this.hardState.needsRepair || this.lostTail;
     this.hardState = { ...this.hardState, needsRepair: true };
     this.incarnation++;
   }
@@ -103,6 +115,7 @@ export class Disk {
       lastTimeMs: this.entries.at(-1)?.timeMs ?? this.snapshot.timeMs,
       applied: this.snapshot.last.index,
       watermark: this.watermark,
+      lostTail: this.lostTail,
       seed,
     };
   }
@@ -272,6 +285,10 @@ export class RaftNet {
     if (!member.isUp || !member.node.hasReady()) return false;
     const ready = member.node.ready();
     this.options.onReady?.(member, ready);
+    if (ready.roleChange?.mayHaveLost === true) {
+      const { last } = member.node.status();
+      for (const at of this.canonical.keys()) if (at >= last.index) this.canonical.delete(at);
+    }
     for (const persist of ready.persists) member.writes.push(persist);
     for (const message of ready.messages) this.send(message);
     for (const { peer } of ready.snapshotsToSend) {

@@ -187,6 +187,13 @@ class RaftScript {
       member.disk.damage();
       return undefined;
     },
+    /** `lose-tail 1 keep=2`: the end of its log was not synced when its machine lost power. */
+    'lose-tail': ({ words, options }) => {
+      const member = this.net.get(Number(words[0]));
+      if (member.isUp) throw new Error('crash it first');
+      member.disk.loseTail(Number(options.get('keep') ?? 0));
+      return undefined;
+    },
     isolate: ({ words }) => {
       this.net.isolate(...words.map(Number));
       return undefined;

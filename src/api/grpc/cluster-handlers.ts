@@ -52,8 +52,8 @@ export function clusterHandlers(context: ApiContext): ClusterHandlers {
     ),
     AlterTopic: unary(context, async (wire, { services, deadlineMs }) => {
       const request = alterTopicFrom(wire);
-      const { config, configVersion } = await services.admin.alterTopic(request, { deadlineMs });
-      return { config: Object.fromEntries(config), configVersion };
+      const { config, ...altered } = await services.admin.alterTopic(request, { deadlineMs });
+      return { config: Object.fromEntries(config), ...altered };
     }),
     ListOffsets: unary(context, async (wire, { services, deadlineMs }) => {
       const request = { queries: offsetQueriesFrom(wire), linearizable: wire.linearizable };

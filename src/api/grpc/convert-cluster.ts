@@ -210,6 +210,7 @@ export function topicDescriptionToWire(result: DescribeTopicResult): DescribeTop
     topicId: result.topicId,
     config: Object.fromEntries(result.config),
     effectiveConfig: Object.fromEntries(result.effectiveConfig),
+    durabilityPromise: result.durabilityPromise,
     partitions: result.partitions.map(partitionToWire),
     configVersion: result.configVersion,
     configHistory: result.configHistory.map(({ version, previous, timeMs, keys }) => ({

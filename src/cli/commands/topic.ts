@@ -61,6 +61,7 @@ function createCommand(io: Io): Command {
         await withClient(io, options, async (client, out) => {
           const request = { topic, partitions, replicationFactor, config, wait };
           const created = await client.admin.createTopic(request);
+          if (created.risk !== undefined) out.note(`warning: ${created.risk}`);
           out.result({ topic, ...created }, () => [
             `created ${topic}: ${created.partitions} partition(s), ${created.replicationFactor} replica(s) each`,
           ]);
@@ -140,6 +141,7 @@ function describe(topic: TopicDescription): string[] {
   return [
     `${topic.topic}  id ${topic.topicId}  ${grouped(records)} records  settings at version ${topic.configVersion}`,
     ...settings.map((s) => `  ${s}`),
+    `durability: ${topic.durabilityPromise}`,
     ...table(
       ['PARTITION', 'LEADER', 'TERM', 'REPLICAS', 'IN SYNC', 'START', 'END', 'SIZE', 'PROBLEM'],
       topic.partitions.map((p) => [
@@ -218,6 +220,7 @@ function alterCommand(io: Io): Command {
               ? undefined
               : await admin.addPartitions({ topic, partitions, wait });
           if (grown !== undefined) out.note(KEYS_MOVE);
+          if (altered?.risk !== undefined) out.note(`warning: ${altered.risk}`);
           out.result({ topic, ...altered, partitions: grown?.partitions }, () => [
             ...(altered === undefined
               ? []

@@ -63,6 +63,10 @@ const FACTS: ReplicaFacts = {
   openingAttempts: 1,
   isCleanlyClosed: true,
   isSuspect: true,
+  unsyncedBoot: 0,
+  isTailLost: false,
+  wasUnsynced: false,
+  isGivenUp: false,
 };
 const META = {
   last: id(7, 900),

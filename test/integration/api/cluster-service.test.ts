@@ -85,6 +85,7 @@ describe('client API: cluster', () => {
         topicId: TOPIC_ID,
         config: new Map(),
         effectiveConfig: new Map([['max.batch.bytes', '1']]),
+        durabilityPromise: 'as safe as disks',
         configVersion: logIndex(7),
         configHistory: [
           {

@@ -23,6 +23,7 @@ import type {
 import type { MetadataImage, TopicImage } from '../../../src/metadata/image.js';
 import { topicSettings, type TopicSettings } from '../../../src/metadata/topic-config.js';
 import { BrokerError } from '../../../src/model/errors.js';
+import { FSYNC, type Durability } from '../../../src/model/durability.js';
 import {
   brokerId,
   logIndex,
@@ -115,6 +116,7 @@ export class FakeGroup implements RaftGroup {
   rewrites = 0;
   savedNote: Uint8Array | undefined;
   base: { index: LogIndex; state: Uint8Array } | undefined;
+  durability: Durability = FSYNC;
   peers: readonly PeerStatus[] = [];
   /** What readBarrier does. */
   barrier: () => Promise<void> = () => Promise.resolve();
@@ -128,6 +130,10 @@ export class FakeGroup implements RaftGroup {
     this.id = id;
     this.owner = owner;
     this.world = world;
+  }
+
+  setDurability(durability: Durability): void {
+    this.durability = durability;
   }
 
   get last(): LogIndex {

@@ -45,6 +45,10 @@ describe('topic settings', () => {
     ['retention.records', '-1', '-1'],
     ['max.batch.bytes', '1024', '1024'],
     ['timestamp.type', 'append', 'append'],
+    ['durability', 'fsync', 'fsync'],
+    ['durability', 'unsafe-quorum-memory', 'unsafe-quorum-memory'],
+    ['unsafe.flush.ms', '010', '10'],
+    ['unsafe.flush.bytes', '268435456', '268435456'],
   ];
   for (const [key, text, value] of accepted) {
     it(`take ${key}=${text}`, () => {
@@ -71,10 +75,15 @@ describe('topic settings', () => {
     ['min.compaction.lag.ms', '-1', /milliseconds from 0/],
     ['max.compaction.lag.ms', '0', /milliseconds from 1 .* or -1 for no limit/],
     ['delete.retention.ms', 'day', /delete\.retention\.ms/],
+    ['durability', 'quorum-memory', /must be one of fsync, unsafe-quorum-memory/],
+    ['unsafe.flush.ms', '9', /milliseconds from 10 to 10000/],
+    ['unsafe.flush.ms', '10001', /milliseconds from 10 to 10000/],
+    ['unsafe.flush.bytes', '65535', /bytes from 65536 to 268435456/],
+    ['unsafe.flush.bytes', '-1', /bytes from 65536 to 268435456/],
     [
       '__proto__',
       '1',
-      /unknown topic setting "__proto__"; known are cleanup\.policy, delete\.retention\.ms, max\.batch\.bytes/,
+      /unknown topic setting "__proto__"; known are cleanup\.policy, delete\.retention\.ms, durability, max\.batch\.bytes/,
     ],
   ];
   for (const [key, text, problem] of refused) {
@@ -92,6 +101,7 @@ describe('topic settings', () => {
       deletes: true,
       compaction: undefined,
       maxBatchBytes: 1_048_576,
+      durability: { kind: 'fsync' },
       timestampType: 'create',
     });
     expect(effectiveTopicConfig(new Map()).get('retention.bytes')).to.equal('-1');
@@ -115,5 +125,18 @@ describe('topic settings', () => {
       ok: true,
       value: '0.25',
     });
+  });
+
+  it('let a topic put its syncs off within bounds', () => {
+    const config = new Map([['durability', 'unsafe-quorum-memory']]);
+    expect(topicSettings(config).durability).to.eql({
+      kind: 'unsafe-quorum-memory',
+      flushMs: 200,
+      flushBytes: 8_388_608,
+    });
+    config.set('unsafe.flush.ms', '10').set('unsafe.flush.bytes', '65536');
+    expect(topicSettings(config).durability).to.include({ flushMs: 10, flushBytes: 65_536 });
+    config.delete('durability');
+    expect(topicSettings(config).durability).to.eql({ kind: 'fsync' });
   });
 });

@@ -130,6 +130,16 @@ class MemoryLogStore implements LogStore {
     });
   }
 
+  setDurability(): Promise<void> {
+    return this.#next(() => undefined);
+  }
+
+  giveUp(): Promise<void> {
+    return this.#next(() => {
+      this.#disk.isDamaged = true;
+    });
+  }
+
   truncatePrefix(last: EntryId, state: Uint8Array, membership: Membership): Promise<SnapshotMeta> {
     return this.#next(() => {
       const disk = this.#disk;

@@ -5,9 +5,11 @@ import type { Long } from '@grpc/proto-loader';
 export interface AlterTopicResponse {
   'config'?: ({[key: string]: string});
   'configVersion'?: (number | string | Long);
+  'risk'?: (string);
 }
 
 export interface AlterTopicResponse__Output {
   'config': ({[key: string]: string});
   'configVersion': (number);
+  'risk': (string);
 }

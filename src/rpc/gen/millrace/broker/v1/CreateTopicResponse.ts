@@ -5,10 +5,12 @@ export interface CreateTopicResponse {
   'topicId'?: (string);
   'partitions'?: (number);
   'replicationFactor'?: (number);
+  'risk'?: (string);
 }
 
 export interface CreateTopicResponse__Output {
   'topicId': (string);
   'partitions': (number);
   'replicationFactor': (number);
+  'risk': (string);
 }

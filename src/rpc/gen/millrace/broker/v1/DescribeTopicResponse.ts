@@ -12,6 +12,7 @@ export interface DescribeTopicResponse {
   'partitions'?: (_millrace_broker_v1_PartitionDescription)[];
   'configVersion'?: (number | string | Long);
   'configHistory'?: (_millrace_broker_v1_ConfigChange)[];
+  'durabilityPromise'?: (string);
 }
 
 export interface DescribeTopicResponse__Output {
@@ -22,4 +23,5 @@ export interface DescribeTopicResponse__Output {
   'partitions': (_millrace_broker_v1_PartitionDescription__Output)[];
   'configVersion': (number);
   'configHistory': (_millrace_broker_v1_ConfigChange__Output)[];
+  'durabilityPromise': (string);
 }
