@@ -16,6 +16,12 @@ const TOPIC = 'events';
 const SHORT_TOPIC = 'short';
 /** A topic to which everyone compares and appends. */
 const COUNTER_TOPIC = 'counter';
+/** A topic that puts its syncs off: it may lose what it acknowledged, so that it has no history. */
+const UNSAFE_TOPIC = 'unsafe';
+const UNSAFE = new Map([
+  ['durability', 'unsafe-quorum-memory'],
+  ['unsafe.flush.ms', '500'],
+]);
 /** Records that a limit leaves standing, as they were written together with some that count. */
 const LIMIT_SLACK = 100;
 
@@ -70,6 +76,7 @@ export class BrokerLoad {
       { topic: TOPIC, partitions: count, config: new Map() },
       { topic: SHORT_TOPIC, partitions: 1, config: new Map([limit]) },
       { topic: COUNTER_TOPIC, partitions: 1, config: new Map() },
+      ...(world.options.lazySync ? [{ topic: UNSAFE_TOPIC, partitions: 1, config: UNSAFE }] : []),
     ];
   }
 
@@ -88,6 +95,12 @@ export class BrokerLoad {
     this.producers.push(
       new SimProducer(short, prng.fork(), { name: 's', period: period * 2, inFlightMax: 5 }),
     );
+    if (options.lazySync) {
+      const unsafe = this.context([`${UNSAFE_TOPIC}/0`], this.unheard);
+      this.producers.push(
+        new SimProducer(unsafe, prng.fork(), { name: 'u', period, inFlightMax: 5 }),
+      );
+    }
     this.trimmed = new TrimmedReader(short, prng.fork(), `${SHORT_TOPIC}/0`);
     this.offsets = ['g1', 'g2'].map((g) => new OffsetClient(context, prng.fork(), g, ms(150)));
     this.side = [new TopicClient(context, prng.fork(), ms(400)), ...this.offsets];

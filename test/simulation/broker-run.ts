@@ -153,7 +153,8 @@ export class BrokerRun implements AppFaults {
     const { faults, brokers } = this.options;
     const ids = this.cluster.brokers.map((broker) => broker.id);
     // With five brokers a partition has three replicas: any three brokers may miss two of them.
-    if (faults.has('membership') || faults.has('damage') || brokers !== 3) return new Set(ids);
+    const needsAll = faults.has('membership') || faults.has('damage') || this.options.lazySync;
+    if (needsAll || brokers !== 3) return new Set(ids);
     const core = new Set(ids);
     if (this.prng.chance(0.5)) core.delete(this.prng.pick(ids));
     return core;

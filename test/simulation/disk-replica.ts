@@ -1,5 +1,6 @@
 import { invariant } from '../../src/base/assert.js';
 import type { Prng } from '../../src/base/prng.js';
+import type { Durability } from '../../src/model/durability.js';
 import type { Incarnation, LogIndex, Term } from '../../src/model/ids.js';
 import {
   entryBytes,
@@ -20,6 +21,7 @@ import {
 } from '../../src/ports/log-store.js';
 import type { HardState, Persist, SnapshotMeta } from '../../src/raft/io.js';
 import { LogImage, type ChainedEntry } from './log-image.js';
+import { drawFlush, UnsyncedTail } from './unsynced-tail.js';
 import { ms, type Micros, type Scheduler, type SimEvent, type SimProcess } from './world.js';
 
 /** How a disk behaves; drawn once a seed, and made good for the liveness phase. */
@@ -63,6 +65,7 @@ type Operation =
     }
   | { readonly kind: 'truncate'; readonly meta: SnapshotMeta; readonly state: Uint8Array }
   | { readonly kind: 'checkpoint'; readonly checkpoint: Checkpoint }
+  | { readonly kind: 'durability'; readonly flushMax: Micros | undefined }
   | { readonly kind: 'rewrite'; readonly payloads: readonly RewrittenPayload[] }
   | { readonly kind: 'note'; readonly note: Uint8Array };
 
@@ -83,6 +86,7 @@ export class ReplicaDisk {
   hardState: HardState = { term: 0 as Term, votedFor: undefined, needsRepair: false };
   snapshot: Snapshot | undefined;
   checkpoint: Checkpoint | undefined;
+  readonly tail = new UnsyncedTail();
   note: Uint8Array | undefined;
   /** What the log held before it was found damaged; zeros while it is whole. */
   lostWatermark: EntryId = NO_ENTRY;
@@ -132,6 +136,9 @@ export class ReplicaDisk {
       case 'checkpoint':
         this.checkpoint = operation.checkpoint;
         break;
+      case 'durability':
+        this.tail.flushMax = operation.flushMax;
+        break;
       case 'rewrite':
         this.log.rewrite(operation.payloads);
         break;
@@ -144,7 +151,9 @@ export class ReplicaDisk {
   commitHardState(write: Persist): void {
     if (write.hardState === undefined) return;
     this.hardState = write.hardState;
-    if (!write.hardState.needsRepair) this.lostWatermark = NO_ENTRY;
+    if (write.hardState.needsRepair) return;
+    this.lostWatermark = NO_ENTRY;
+    this.tail.isLost = false;
   }
 
   /** The process that had this open is gone. */
@@ -152,13 +161,19 @@ export class ReplicaDisk {
     this.open?.crash(kind);
     // The file outside the log is exact after a killed process, and up to 100 ms old after a cut.
     this.watermarkAtCrash = kind === 'process' ? this.log.last : this.syncedWatermark;
+    if (kind === 'process') return;
+    const before = this.log.copy();
+    this.tail.cutPower(this.log, this.prng);
+    if (this.tail.isInDoubt) this.lost = before;
   }
 
   private commitLog(operation: Extract<Operation, { kind: 'persist' }>): void {
     const { append, install } = operation.write;
+    if (append !== undefined) this.tail.lowered(append.prev.index);
     if (append !== undefined) this.log.replaceAfter(append.prev.index, operation.linked);
     if (install === undefined) return;
     this.log.resetTo(install.last, install.chain);
+    this.tail.lowered(install.last.index);
     this.snapshot = { meta: install, state: operation.installState ?? new Uint8Array() };
     this.checkpoint = undefined;
     this.note = undefined;
@@ -270,6 +285,16 @@ export class SimLogStore implements LogStore {
     return this.afterDelay(() => this.disk.note);
   }
 
+  setDurability(durability: Durability): Promise<void> {
+    const flushMax = durability.kind === 'fsync' ? undefined : ms(durability.flushMs);
+    return this.enqueue({ kind: 'durability', flushMax });
+  }
+
+  giveUp(): Promise<void> {
+    this.disk.tail.isGivenUp = true;
+    return Promise.resolve();
+  }
+
   verifyAll(options: { readonly signal?: AbortSignal }): Promise<number> {
     return this.afterDelay(() => {
       options.signal?.throwIfAborted();
@@ -287,6 +312,7 @@ export class SimLogStore implements LogStore {
 
   async close(): Promise<void> {
     if (this.batch !== undefined) await new Promise<void>((resolve) => this.idle.push(resolve));
+    if (this.fence === undefined) this.disk.tail.settled(this.disk.log);
     this.fence ??= new StoreFencedError('closed');
     if (this.disk.open === this) this.disk.open = undefined;
   }
@@ -327,6 +353,10 @@ export class SimLogStore implements LogStore {
   }
 
   private startSync(): void {
+    if (this.isLazyBatch()) {
+      this.endLazily();
+      return;
+    }
     this.phase = 'syncing';
     const { scheduler, prng } = this.disk;
     const { syncMax, slowSyncChance, slowSyncMax } = this.options();
@@ -337,7 +367,7 @@ export class SimLogStore implements LogStore {
 
   private endSync(): void {
     const batch = this.batch ?? [];
-    const { scheduler, prng, spec } = this.disk;
+    const { prng, tail } = this.disk;
     const { syncErrorChance } = this.options();
     const mayFail = syncErrorChance > 0 || this.disk.failsNextSync;
     const hasFailed = mayFail && (this.disk.failsNextSync || prng.chance(syncErrorChance));
@@ -345,6 +375,49 @@ export class SimLogStore implements LogStore {
     if (!hasFailed || prng.chance(0.5)) {
       for (const { operation } of batch) this.disk.commit(operation);
     }
+    // Entries that came with a hard state are synced later all the same; a snapshot waits for them.
+    const isStrict = batch.some(({ operation: { kind } }) => kind !== 'persist' && kind !== 'note');
+    if (!hasFailed && (isStrict || !tail.isLazy)) tail.settled(this.disk.log);
+    else if (!hasFailed) this.flushLater();
+    this.endBatch(batch, hasFailed);
+  }
+
+  /** Entries that only follow what is there: reported once the operating system has them. */
+  private isLazyBatch(): boolean {
+    if (!this.disk.tail.isLazy) return false;
+    let last: number = this.disk.log.last.index;
+    return (this.batch ?? []).every(({ operation }) => {
+      if (operation.kind !== 'persist') return false;
+      const { hardState, append, install } = operation.write;
+      const follows = (append?.prev.index ?? last) === last;
+      last += append?.entries.length ?? 0;
+      return hardState === undefined && install === undefined && follows;
+    });
+  }
+
+  private endLazily(): void {
+    const batch = this.batch ?? [];
+    for (const { operation } of batch) this.disk.commit(operation);
+    this.flushLater();
+    this.endBatch(batch, false);
+  }
+
+  private flushLater(): void {
+    const { scheduler, prng, tail } = this.disk;
+    tail.wrote();
+    scheduler.schedule(drawFlush(prng, tail.flushMax ?? 0), undefined, () => {
+      if (this.fence !== undefined) return;
+      const { index, term } = this.disk.log.last;
+      const delay = prng.int(this.options().syncMax + 1);
+      scheduler.schedule(delay, undefined, () => {
+        const isStillThere = this.fence === undefined && this.disk.log.termAt(index) === term;
+        if (isStillThere) this.disk.tail.synced(index);
+      });
+    });
+  }
+
+  private endBatch(batch: readonly Queued[], hasFailed: boolean): void {
+    const { scheduler, spec } = this.disk;
     this.batch = undefined;
     this.phaseEvent = undefined;
     scheduler.hash.add(11, this.disk.broker, spec.groupId, this.disk.log.last.index);
@@ -436,8 +509,12 @@ export class SimLogStore implements LogStore {
 
 /** What opening a replica's disk finds. A damaged one is emptied and remembers what it held. */
 export function loadReplica(disk: ReplicaDisk): LoadedReplica {
-  const wasDamaged = disk.isDamaged;
+  const wasDamaged = disk.isDamaged || disk.tail.isGivenUp;
+  const isInDoubt = disk.tail.isInDoubt && !wasDamaged;
   if (wasDamaged) emptyDamaged(disk);
+  else if (isInDoubt) goOnAfterLoss(disk);
+  disk.tail.settled(disk.log);
+  disk.tail.flushMax = undefined;
   const { log } = disk;
   const isFresh = log.last.index === 0 && disk.hardState.term === 0;
   const snapshot: SnapshotMeta = disk.snapshot?.meta ?? {
@@ -464,7 +541,10 @@ export function loadReplica(disk: ReplicaDisk): LoadedReplica {
   return {
     verdict: wasDamaged
       ? { kind: 'damaged', reason: 'damaged by the simulator' }
-      : { kind: isFresh ? 'empty' : 'sound' },
+      : isInDoubt
+        ? { kind: 'tailLost', reason: 'cut by the simulator' }
+        : { kind: isFresh ? 'empty' : 'sound' },
+    wasUnsynced: disk.tail.wasUnsynced,
     raft: {
       incarnation: disk.incarnation,
       hardState: disk.hardState,
@@ -475,15 +555,29 @@ export function loadReplica(disk: ReplicaDisk): LoadedReplica {
       last: log.last,
       lastTimeMs: log.items[log.items.length - 1]?.entry.timeMs ?? snapshot.timeMs,
       watermark: disk.lostWatermark,
+      lostTail: disk.tail.isLost,
     },
     snapshot: disk.snapshot,
     checkpoint: isUsable ? checkpoint : undefined,
   };
 }
 
+/** As in production: a new incarnation, in need of repair, with what is left. */
+function goOnAfterLoss(disk: ReplicaDisk): void {
+  const { tail, hardState } = disk;
+  tail.isInDoubt = false;
+  tail.isLost = !hardState.needsRepair || tail.isLost;
+  disk.note = undefined;
+  disk.incarnation = (disk.prng.u32() + 1) as Incarnation;
+  disk.hardState = { ...hardState, needsRepair: true };
+}
+
 /** Empties a damaged log, durably: hard state stays, what it held is remembered. */
 function emptyDamaged(disk: ReplicaDisk): void {
   disk.isDamaged = false;
+  disk.tail.isInDoubt = false;
+  disk.tail.isLost = false;
+  disk.tail.isGivenUp = false;
   disk.lost = disk.log.copy();
   // A log damaged again before it was repaired still owes what it held at first.
   if (!disk.hardState.needsRepair) disk.lostWatermark = disk.watermarkAtCrash;

@@ -45,6 +45,10 @@ export class GroupOracle {
   /** Chain hash by (term, index): one content per identity, and one past. */
   private readonly chains = new Map<number, number>();
   private readonly stateDigests = new Map<string, number>();
+  /** What power cuts of majorities took back, where entries are not synced at once; see lose(). */
+  readonly losses: { readonly term: number; readonly kept: number }[] = [];
+  /** Chains of what was committed and lost: replicas that still have it may know it as committed. */
+  private readonly lostChains = new Set<number>();
 
   constructor(group: number, diskOf: DiskOf) {
     this.group = group;
@@ -92,10 +96,14 @@ export class GroupOracle {
   }
 
   /** I4: a new leader holds everything that earlier terms committed. */
-  beginsReign(broker: number, term: number, log: LogImage): void {
+  beginsReign(broker: number, term: number, log: LogImage, membership: Membership): void {
     let index = this.committed.length;
     while (index > 0 && (this.committed[index - 1]?.seenInTerm ?? 0) >= term) index -= 1;
     const facts = { group: this.group, broker, term };
+    if (index >= log.base.index && log.chainAt(index) !== this.chainAt(index)) {
+      this.lose(log, term, membership, facts);
+      return;
+    }
     this.mustHold(log, index, 'I4', 'a leader lacks what an earlier term committed', facts);
   }
 
@@ -116,6 +124,7 @@ export class GroupOracle {
   /** I5: whoever counts an index as committed holds what was committed there. */
   commits(broker: number, log: LogImage, to: number): void {
     const facts = { group: this.group, broker, to, known: this.committed.length };
+    if (this.isLost(log.chainAt(to))) return;
     must(to <= this.committed.length, 'I5', 'commits what no leader committed', facts);
     this.mustHold(log, to, 'I5', 'commits another entry than was committed before', facts);
   }
@@ -125,12 +134,14 @@ export class GroupOracle {
     const known = this.committed[entry.index - 1];
     const previous = this.chainAt(entry.index - 1);
     const facts = { group: this.group, broker, index: entry.index, term: entry.term };
+    if (this.isLost(this.chains.get(idKey(entry)))) return;
     must(known !== undefined && previous !== undefined, 'I19', 'applies uncommitted', facts);
     must(chainOf(previous, entry) === known.chain, 'I5', 'applies another entry', facts);
   }
 
   /** I7: what is acknowledged to a proposer stands in the committed log. */
   acknowledges(id: EntryId): void {
+    if (this.isLost(this.chains.get(idKey(id)))) return;
     const known = this.committed[id.index - 1];
     must(known?.entry.term === id.term, 'I7', 'acknowledges what is not committed', {
       group: this.group,
@@ -155,6 +166,7 @@ export class GroupOracle {
   snapshots(broker: number, meta: SnapshotMeta): void {
     const { last } = meta;
     const facts = { group: this.group, broker, index: last.index, term: last.term };
+    if (this.isLost(meta.chain)) return;
     must(last.index <= this.committed.length, 'I17', 'a snapshot of uncommitted entries', facts);
     must(this.chainAt(last.index) === meta.chain, 'I17', 'a snapshot of another log', facts);
   }
@@ -169,7 +181,12 @@ export class GroupOracle {
         this.votesFor(message.from, message.term, message.from, disk);
         // A request held back until its vote was durable may outlive the campaign: it cannot win.
         if (self.isCandidate) this.mustBeDurableClaim(disk, message.lastLog, facts);
-        must(!disk.hardState.needsRepair, 'I22', 'a damaged replica campaigns', facts);
+        must(
+          !disk.hardState.needsRepair || disk.tail.isLost,
+          'I22',
+          'a damaged replica campaigns',
+          facts,
+        );
         break;
       case 'voteResponse':
         if (!message.granted) break;
@@ -188,6 +205,7 @@ export class GroupOracle {
       case 'appendRequest':
       case 'heartbeatRequest':
         must(this.leaders.get(message.term) === message.from, 'I1', 'only a leader leads', facts);
+        if (this.losses.some((loss) => message.term < loss.term)) break;
         must(message.commit <= this.committed.length, 'I5', 'announces a false commit', facts);
         break;
       case 'preVoteRequest':
@@ -208,6 +226,41 @@ export class GroupOracle {
       durable,
       onDisk: disk.log.last.index,
     });
+  }
+
+  private isLost(chain: number | undefined): boolean {
+    return chain !== undefined && this.lostChains.has(chain);
+  }
+
+  /**
+   * I28: acknowledged entries may be lost only where a power cut took the unsynced ends of so many logs
+   * that no majority is intact; the killing of processes never does that. What the new leader shares
+   * with the committed log is the truth from now on.
+   */
+  private lose(log: LogImage, term: number, membership: Membership, facts: Facts): void {
+    const all = [...membership.voters, ...membership.votersOutgoing];
+    const isUnsafe = all.some((id) => this.diskOf(id)?.tail.wasUnsynced === true);
+    must(isUnsafe, 'I4', 'a leader lacks what an earlier term committed', facts);
+    for (const voters of [membership.voters, membership.votersOutgoing]) {
+      const intact = voters.filter((id) => this.diskOf(id)?.hardState.needsRepair === false);
+      const isCut = voters.some((id) => this.diskOf(id)?.tail.isLost === true);
+      if (isCut && 2 * intact.length <= voters.length) {
+        this.takeBack(log, term, facts);
+        return;
+      }
+    }
+    must(false, 'I28', 'a leader lacks what an intact majority acknowledged', facts);
+  }
+
+  private takeBack(log: LogImage, term: number, facts: Facts): void {
+    let kept = this.committed.length;
+    while (kept > log.base.index && log.chainAt(kept) !== this.chainAt(kept)) kept -= 1;
+    must(log.chainAt(kept) === this.chainAt(kept), 'I28', 'what a snapshot covers is lost', facts);
+    for (const { chain } of this.committed.splice(kept)) this.lostChains.add(chain);
+    for (const name of this.stateDigests.keys()) {
+      if (Number(name.slice(name.indexOf(' '))) > kept) this.stateDigests.delete(name);
+    }
+    this.losses.push({ term, kept });
   }
 
   private votesFor(voter: number, term: number, candidate: number, disk: ReplicaDisk): void {

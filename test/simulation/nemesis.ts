@@ -75,9 +75,14 @@ export class Nemesis<A extends App> {
       case 'powerCut':
         this.kill(victim.id, kind === 'kill' ? 'process' : 'power');
         break;
-      case 'killAll':
-        for (const broker of alive) this.kill(broker.id, prng.chance(0.5) ? 'process' : 'power');
+      case 'killAll': {
+        // The mains fail: the fault that a topic which puts its syncs off does not promise to bear.
+        const isBlackout = cluster.options.lazySync && prng.chance(0.5);
+        for (const broker of alive) {
+          this.kill(broker.id, isBlackout || prng.chance(0.5) ? 'power' : 'process');
+        }
         break;
+      }
       case 'restart':
         cluster.stop(victim.id);
         this.later(() => this.revive(victim.id));

@@ -25,6 +25,7 @@ export class PartitionOracle {
   private start = 0;
   /** Log starts by the index of the entry they were seen after. */
   private readonly starts: number[] = [];
+  private losses = 0;
 
   constructor(oracle: GroupOracle) {
     this.oracle = oracle;
@@ -44,6 +45,8 @@ export class PartitionOracle {
   /** I7: an acknowledged batch is committed, at the offset and with the bytes it was acked for. */
   acknowledged(batch: Uint8Array, baseOffset: number): void {
     this.scan();
+    // The answer may have been on its way while a power cut took what it speaks of.
+    if (this.losses > 0) return;
     const known = this.batches.get(baseOffset);
     const facts = { group: this.oracle.group, baseOffset, highWatermark: this.next };
     must(known !== undefined, 'I7', 'acks a batch that is not committed', facts);
@@ -53,6 +56,7 @@ export class PartitionOracle {
   /** I24: the latest leader knows every producer that the log knows. */
   forgets(batch: Uint8Array): void {
     this.scan();
+    if (this.losses > 0) return;
     const { producerId, producerEpoch } = readBatchHeader(batch);
     must(!this.sequences.has(`${producerId} ${producerEpoch}`), 'I24', 'a producer is forgotten', {
       group: this.oracle.group,
@@ -79,6 +83,8 @@ export class PartitionOracle {
 
   /** I20: a log start rises from entry to entry, stays within the log, and is one on all replicas. */
   starting(broker: number, at: { index: number; logStart: number; end: number }): void {
+    // Who has not heard of a loss yet goes on as before.
+    if (this.oracle.losses.length > 0) return;
     const { index, logStart, end } = at;
     const facts = { group: this.oracle.group, broker, index, logStart, end };
     const known = this.starts[index];
@@ -97,6 +103,7 @@ export class PartitionOracle {
   /** I20: "out of range" is said only of what is not there. */
   refusesAsOutOfRange(offset: number): void {
     this.scan();
+    if (this.losses > 0) return;
     must(offset < this.start || offset > this.next, 'I20', 'what is there is out of range', {
       ...{ group: this.oracle.group, offset, start: this.start, committed: this.next },
     });
@@ -104,7 +111,17 @@ export class PartitionOracle {
 
   /** Takes in what was committed since the last look; I24 and dense offsets on the way. */
   private scan(): void {
-    const { committed } = this.oracle;
+    const { committed, losses } = this.oracle;
+    if (losses.length > this.losses) {
+      this.losses = losses.length;
+      this.batches.clear();
+      this.sequences.clear();
+      this.next = 0;
+      this.scanned = 0;
+      const kept = Math.min(...losses.map((loss) => loss.kept));
+      this.starts.length = Math.min(this.starts.length, kept + 1);
+      this.start = this.starts.reduce((highest, start) => Math.max(highest, start), 0);
+    }
     for (; this.scanned < committed.length; this.scanned += 1) {
       const entry = committed[this.scanned]?.entry;
       if (entry?.kind !== 'batch') continue;

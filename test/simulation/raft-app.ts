@@ -1,5 +1,6 @@
 import type { MultiRaft, RaftGroup, RaftGroupOwner } from '../../src/host/raft-group.js';
 import { createMultiRaft } from '../../src/host/multi-raft.js';
+import { FSYNC, type Durability } from '../../src/model/durability.js';
 import { brokerId, type LogIndex, type RaftGroupId } from '../../src/model/ids.js';
 import type { ReplicaSpec } from '../../src/ports/log-store.js';
 import type { App, Boot } from './cluster.js';
@@ -23,6 +24,8 @@ export interface RaftAppOptions {
   readonly specs: readonly ReplicaSpec[];
   readonly oracleOf: (group: number) => GroupOracle;
   readonly scheduler: Scheduler;
+  /** As set for the group's topic at the moment. */
+  readonly durabilityOf?: (group: number) => Durability;
 }
 
 /** What a broker of the Raft-level simulation runs: the production host with counting machines. */
@@ -79,7 +82,7 @@ export class RaftApp implements App {
   }
 
   private async open(broker: number, spec: ReplicaSpec): Promise<void> {
-    const { oracleOf, scheduler } = this.options;
+    const { oracleOf, scheduler, durabilityOf } = this.options;
     const machine = new CounterMachine();
     const watched = new WatchedMachine(machine, broker, oracleOf(spec.groupId), scheduler);
     const replica: Replica = { spec, machine, watched, group: undefined, isTruncating: false };
@@ -92,7 +95,8 @@ export class RaftApp implements App {
       fenced: () => undefined,
     };
     try {
-      replica.group = await this.multiRaft.open(spec, owner);
+      const durability = durabilityOf?.(spec.groupId) ?? FSYNC;
+      replica.group = await this.multiRaft.open(spec, owner, { durability });
     } catch (error) {
       scheduler.say(() => `b${broker} g${spec.groupId} could not open: ${String(error)}`);
     }

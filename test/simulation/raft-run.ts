@@ -1,4 +1,5 @@
 import type { Prng } from '../../src/base/prng.js';
+import { FSYNC, type Durability } from '../../src/model/durability.js';
 import { brokerId, raftGroupId, type RaftGroupId, type TopicId } from '../../src/model/ids.js';
 import { membershipOf, NO_MEMBERS } from '../../src/model/membership.js';
 import type { RaftGroup } from '../../src/host/raft-group.js';
@@ -39,6 +40,8 @@ export class RaftRun implements AppFaults {
   private isLoadOn = true;
   /** Highest acknowledged index by group: what a later read must see. */
   private readonly ackedIndex = new Map<number, number>();
+  /** What differs from fsync. */
+  private readonly durabilities = new Map<number, Durability>();
 
   constructor(scheduler: Scheduler, prng: Prng, options: SwarmOptions) {
     this.scheduler = scheduler;
@@ -48,7 +51,8 @@ export class RaftRun implements AppFaults {
     this.cluster = new SimCluster(scheduler, prng.fork(), options, (boot) => {
       const local = this.specs.map((spec) => this.specAt(spec, boot.process.brokerId));
       const oracleOf = (group: number) => this.cluster.oracle(group);
-      return new RaftApp(boot, { swarm: options, specs: local, oracleOf, scheduler });
+      const durabilityOf = (group: number): Durability => this.durabilities.get(group) ?? FSYNC;
+      return new RaftApp(boot, { swarm: options, specs: local, oracleOf, scheduler, durabilityOf });
     });
     this.nemesis = new Nemesis(this.cluster, prng.fork(), this);
   }
@@ -57,6 +61,7 @@ export class RaftRun implements AppFaults {
     for (const broker of this.cluster.brokers) this.cluster.start(broker.id);
     this.load();
     this.truncations();
+    if (this.options.lazySync) this.switchDurability();
     await this.scheduler.run(this.options.safety);
     this.isLoadOn = false;
     const core = this.drawCore();
@@ -160,7 +165,10 @@ export class RaftRun implements AppFaults {
       {
         committed: (_result, id) => {
           this.acked += 1;
-          this.ackedIndex.set(groupId, Math.max(id.index, this.ackedIndex.get(groupId) ?? 0));
+          // A loss takes back what was acknowledged before it.
+          const { losses } = this.cluster.oracle(groupId);
+          const key = groupId + losses.length * 1_000;
+          this.ackedIndex.set(key, Math.max(id.index, this.ackedIndex.get(key) ?? 0));
           this.cluster.judge(() => this.cluster.oracle(groupId).acknowledges(id));
         },
         failed: () => undefined,
@@ -171,10 +179,13 @@ export class RaftRun implements AppFaults {
 
   /** I18: a read behind a barrier sees everything acknowledged before it was asked for. */
   private read(groupId: RaftGroupId, replica: Replica): void {
-    const floor = this.ackedIndex.get(groupId) ?? 0;
+    const { losses } = this.cluster.oracle(groupId);
+    const count = losses.length;
+    const floor = this.ackedIndex.get(groupId + count * 1_000) ?? 0;
     replica.group?.readBarrier(2_000).then(
       () => {
         const { applied } = replica.watched;
+        if (losses.length > count) return;
         this.cluster.judge(() =>
           must(applied >= floor, 'I18', 'a linearizable read is stale', {
             group: groupId,
@@ -185,6 +196,25 @@ export class RaftRun implements AppFaults {
       },
       () => undefined,
     );
+  }
+
+  /** Online, on whatever runs; half of the groups, and each of them back and forth. */
+  private switchDurability(): void {
+    const lazy = this.specs.filter(({ groupId }) => groupId % 2 === 1);
+    const { groupId } = this.prng.pick(lazy);
+    const isLazy = this.prng.chance(0.75);
+    const flushMs = this.prng.pick([20, 200, 1_000]);
+    const durability: Durability = isLazy
+      ? { kind: 'unsafe-quorum-memory', flushMs, flushBytes: 1_000_000 }
+      : FSYNC;
+    this.durabilities.set(groupId, durability);
+    for (const { id } of this.cluster.alive()) {
+      this.replica(id, groupId)?.group?.setDurability(durability);
+    }
+    this.scheduler.say(() => `g${groupId} is to sync ${isLazy ? 'later' : 'at once'}`);
+    this.scheduler.schedule(this.prng.int(seconds(2)) + 1, undefined, () => {
+      if (this.isLoadOn) this.switchDurability();
+    });
   }
 
   private truncations(): void {
@@ -204,7 +234,8 @@ export class RaftRun implements AppFaults {
   private drawCore(): Set<number> {
     const ids = this.cluster.brokers.map((broker) => broker.id);
     const { faults } = this.options;
-    if (faults.has('membership') || faults.has('damage')) return new Set(ids);
+    const needsAll = faults.has('membership') || faults.has('damage') || this.options.lazySync;
+    if (needsAll) return new Set(ids);
     const quorum = (ids.length >> 1) + 1;
     const core = new Set<number>();
     const size = quorum + this.prng.int(ids.length - quorum + 1);

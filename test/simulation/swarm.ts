@@ -45,6 +45,8 @@ export interface SwarmOptions {
   readonly truncatePeriod: Micros | undefined;
   readonly checkpointEntries: number;
   readonly clockDrift: boolean;
+  /** Some topics put their syncs off: a power cut of a majority may take what they acknowledged. */
+  readonly lazySync: boolean;
 }
 
 /** Faults that are a property of links and disks for the whole run, not events. */
@@ -77,6 +79,7 @@ export function calmSwarm(changes: Partial<SwarmOptions> = {}): SwarmOptions {
     truncatePeriod: undefined,
     checkpointEntries: 1_000,
     clockDrift: false,
+    lazySync: false,
     ...changes,
   };
 }
@@ -88,7 +91,7 @@ export function drawSwarm(prng: Prng): SwarmOptions {
     faults.delete(prng.chance(0.5) ? 'membership' : 'damage');
   }
   const brokers = prng.chance(0.5) ? 3 : 5;
-  return {
+  const drawn = {
     brokers,
     groups: 1 + prng.int(4),
     safety: seconds(4 + prng.int(8)),
@@ -103,6 +106,11 @@ export function drawSwarm(prng: Prng): SwarmOptions {
     checkpointEntries: prng.pick([5, 40, 1_000]),
     clockDrift: prng.chance(0.5),
   };
+  const lazySync = prng.chance(0.3);
+  // A group that lost the ends of its logs waits for all its voters, and for what a log that is
+  // damaged as a whole once held: it might wait for ever.
+  if (lazySync) for (const kind of ['membership', 'damage'] as const) faults.delete(kind);
+  return { ...drawn, lazySync };
 }
 
 function drawRaft(prng: Prng): RaftConfig {

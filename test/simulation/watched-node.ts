@@ -1,4 +1,5 @@
 import type { LogIndex } from '../../src/model/ids.js';
+import { CommitConflictError } from '../../src/raft/commit-conflict.js';
 import { checkInvariants, describeEvent, describeReady } from '../../src/raft/debug.js';
 import type { EntryId, IndexRange, LogEntry } from '../../src/model/log-entry.js';
 import { encodeMembership, type Membership } from '../../src/model/membership.js';
@@ -119,7 +120,8 @@ export class WatchedNode implements RaftNode {
     try {
       return run();
     } catch (error) {
-      this.scheduler.fail(error);
+      const isAfterLoss = error instanceof CommitConflictError && this.oracle.losses.length > 0;
+      if (!isAfterLoss) this.scheduler.fail(error);
       throw error;
     }
   }
@@ -256,7 +258,7 @@ export class WatchedNode implements RaftNode {
     );
     const isNewLeader =
       seen.role === 'leader' && (settled.role !== 'leader' || settled.term !== seen.term);
-    if (isNewLeader) oracle.beginsReign(broker, seen.term, log);
+    if (isNewLeader) oracle.beginsReign(broker, seen.term, log, seen.membership);
     for (const commit of this.newCommits) oracle.commitsAsLeader(broker, log, commit);
     this.newCommits = [];
     if (seen.commit > settled.commit) oracle.commits(broker, log, seen.commit);

@@ -305,10 +305,10 @@ describe('group oracle', () => {
     const judge = oracle();
     judge.commitsAsLeader(1, logOf(1, 2), { to: 2, term: 2, membership: NO_MEMBERS });
     judge.commits(2, logOf(1, 2, 2), 2);
-    judge.beginsReign(2, 3, logOf(1, 2, 2));
+    judge.beginsReign(2, 3, logOf(1, 2, 2), NO_MEMBERS);
     expect(() => judge.commits(2, logOf(1, 1), 2)).to.throw(Violation, 'I5');
     expect(() => judge.commits(2, logOf(1, 2, 2), 3)).to.throw(Violation, 'I5');
-    expect(() => judge.beginsReign(3, 3, logOf(1))).to.throw(Violation, 'I4');
+    expect(() => judge.beginsReign(3, 3, logOf(1), NO_MEMBERS)).to.throw(Violation, 'I4');
   });
 
   it('refuses two pasts of one identity, two states at one index, an ack of nothing', () => {
