@@ -51,6 +51,16 @@ function mocha(directory: string, file: string): ReturnType<typeof runNode> {
   return runNode(args, { cwd: directory, withinMs: RUN_MS_MAX });
 }
 
+/** As its users have it: its own transpiler, its own workers, no options of ours. */
+async function vitest(directory: string): ReturnType<typeof runNode> {
+  const modules = path.join(directory, 'node_modules');
+  await symlink(`${ROOT}node_modules/vitest`, path.join(modules, 'vitest'), 'dir');
+  const config = `export default { test: { testTimeout: 60_000, server: { deps: { inline: ['millrace'] } } } };`;
+  await writeFile(path.join(directory, 'vitest.config.mjs'), config);
+  const program = `${ROOT}node_modules/vitest/vitest.mjs`;
+  return await runNode([program, 'run'], { cwd: directory, withinMs: RUN_MS_MAX });
+}
+
 describe('the guide to testing', function () {
   this.timeout(RUN_MS_MAX + 10_000);
   let directory: string;
@@ -73,6 +83,16 @@ describe('the guide to testing', function () {
     expect(output)
       .to.match(/\b1 passing\b/)
       .and.to.not.match(/failing/);
+    expect(code).to.equal(0);
+  });
+
+  it('has an example for vitest that passes as it stands, and ends by itself', async () => {
+    const [example = '', ...more] = examplesUnder('With vitest');
+    expect(more).to.deep.equal([]);
+    expect(example).to.include("from 'millrace/testing'");
+    await writeFile(path.join(directory, 'orders.test.ts'), example);
+    const { code, output } = await vitest(directory);
+    expect(output).to.match(/Tests\s+.*1 passed/);
     expect(code).to.equal(0);
   });
 
