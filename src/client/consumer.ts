@@ -5,6 +5,8 @@ import { checkArgument } from './check-argument.js';
 import { mustHaveGroup, type StartAt } from './offset-lookup.js';
 import { PartitionConsumer, type ConsumerDeps } from './partition-consumer.js';
 import { PartitionCursor } from './partition-cursor.js';
+import { Replay } from './replay.js';
+import { checkReplay, type ReplayOptions } from './replay-clock.js';
 import { readSettingsOf, type ReadOptions, type ReadSettings } from './read-options.js';
 import type { Deserializers } from './record-coding.js';
 import type { ConsumedBatch, ConsumedRecord } from './records.js';
@@ -21,6 +23,11 @@ export interface ConsumerOptions<K = Uint8Array, V = Uint8Array>
   readonly partitions?: readonly (number | TopicPartition)[] | undefined;
   /** Default: 'beginning', or with a group where it stands, else the beginning. */
   readonly from?: StartAt | undefined;
+  /**
+   * Hands records out as they were written: with the same time between them (`speed` 1), or shorter; several
+   * partitions in the order of their timestamps. Default: as fast as they are read.
+   */
+  readonly replay?: ReplayOptions | undefined;
   /** Whose committed offsets `commit` and `committed` mean. */
   readonly group?: string | undefined;
 }
@@ -36,6 +43,7 @@ export interface ConsumerOptions<K = Uint8Array, V = Uint8Array>
 export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<K, V> {
   private readonly options: ConsumerOptions<K, V>;
   private readonly settings: ReadSettings;
+  private readonly replay: Replay | undefined;
   private readonly onAbort = (): void => void this.close();
   private starting: Promise<void> | undefined;
   private hasBegun = false;
@@ -49,6 +57,11 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
     super(settings, options, deps);
     this.options = options;
     this.settings = settings;
+    if (options.replay !== undefined) {
+      checkReplay(options.replay);
+      const { fetcher, reader } = this;
+      this.replay = new Replay(options.replay, { world: deps.world, fetcher, reader });
+    }
     if (options.signal?.aborted === true) this.onAbort();
     else options.signal?.addEventListener('abort', this.onAbort, { once: true });
   }
@@ -73,6 +86,8 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
           const record = this.reader.nextRecord(current);
           if (record === undefined) break;
           yield record;
+          // Each has its own time.
+          if (this.replay !== undefined) break;
         }
       }
     } finally {
@@ -86,7 +101,9 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
     try {
       while (await this.advance(signal)) {
         if (isAborted(signal)) break;
-        const batch = this.reader.takeBatch();
+        const { open } = this.reader;
+        if (open === undefined) continue;
+        const batch = this.reader.takeBatch(this.replay?.end(open));
         if (batch !== undefined && batch.records.length > 0) yield batch;
       }
     } finally {
@@ -110,6 +127,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
     this.starting = Promise.resolve();
     this.assignments += 1;
     this.unfollow?.();
+    this.replay?.reset();
     this.reader.forget();
     this.fetcher.assign(cursors);
   }
@@ -119,6 +137,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
     await this.start({ signal });
     const cursor = this.mustGet(at);
     const [offset] = await this.lookup.resolve([at], to, this.options.group, signal);
+    this.replay?.reset();
     this.reader.forget(cursor);
     this.fetcher.seek(cursor, offset ?? 0);
   }
@@ -163,7 +182,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
       if (isAborted(signal)) return false;
       await begun;
     }
-    return await this.reader.advance(signal);
+    return await (this.replay ?? this.reader).advance(signal);
   }
 
   private async begun(): Promise<void> {

@@ -118,6 +118,11 @@ export class Fetcher {
     return this.closing.promise;
   }
 
+  /** Nothing more is fetched ahead until some of it is taken. */
+  get isFull(): boolean {
+    return this.isHeldBack;
+  }
+
   /** Hands out nothing at the moment. */
   get isHalted(): boolean {
     return this.halted;
@@ -271,6 +276,13 @@ export class Fetcher {
       }
       await this.changed();
     }
+  }
+
+  /** The next batch of this cursor, if one was fetched. */
+  takeOf(cursor: PartitionCursor): RawBatch | undefined {
+    const batch = this.prefetched.shiftOf(cursor);
+    this.regulate();
+    return batch;
   }
 
   close(): void {

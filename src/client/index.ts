@@ -47,6 +47,7 @@ export {
 export type * from './group-types.js';
 export type { ClientHooks, FetchEvent, LeaderChangeEvent, RetryEvent } from './hooks.js';
 export type { ProducerOptions, SendSummary } from './producer-options.js';
+export type { ReplayOptions } from './replay-clock.js';
 export { Producer } from './producer.js';
 export type { UndecodablePolicy } from './record-coding.js';
 export type { WorkContext } from './keyed-work.js';

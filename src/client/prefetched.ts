@@ -33,6 +33,14 @@ export class Prefetched {
     return undefined;
   }
 
+  /** The next of this one. */
+  shiftOf(cursor: PartitionCursor): RawBatch | undefined {
+    const batch = cursor.buffered.shift();
+    if (batch !== undefined) this.held -= batch.bytes.length;
+    if (cursor.buffered.length === 0) this.line.delete(cursor);
+    return batch;
+  }
+
   forget(cursor: PartitionCursor): void {
     for (const batch of cursor.buffered.splice(0)) this.held -= batch.bytes.length;
     this.line.delete(cursor);

@@ -16,6 +16,8 @@ import type { ConsumedBatch, ConsumedRecord } from './records.js';
 export interface CurrentBatch {
   readonly cursor: PartitionCursor;
   readonly batch: ConsumedBatch;
+  /** The cursor's when it was decoded: another one means that it is stale. */
+  readonly generation: number;
   at: number;
 }
 
@@ -61,17 +63,37 @@ export class RecordReader<K, V> {
       this.current = undefined;
       const next = await this.fetcher.take(signal);
       if (next === undefined) return false;
-      const { generation } = next.cursor;
-      const batch = await this.decode(next.cursor, next.batch);
-      // A seek or an assignment while it was decoded makes it stale.
-      const isStale = this.fetcher.get(next.cursor) !== next.cursor;
-      if (batch === undefined || isStale || next.cursor.generation !== generation) continue;
-      if (batch.records.length === 0) {
-        next.cursor.position = batch.nextOffset;
-        continue;
-      }
-      this.current = { cursor: next.cursor, batch, at: 0 };
+      this.current = await this.opened(next.cursor, next.batch);
     }
+  }
+
+  /** What has been fetched next of this partition, if it has records. */
+  async takeNextOf(cursor: PartitionCursor): Promise<CurrentBatch | undefined> {
+    const batch = this.fetcher.takeOf(cursor);
+    return batch === undefined ? undefined : await this.opened(cursor, batch);
+  }
+
+  /** Takes the batch out that records are handed out of, if it has any left. */
+  setAside(): CurrentBatch | undefined {
+    const { current } = this;
+    this.current = undefined;
+    return current !== undefined && current.at < current.batch.records.length ? current : undefined;
+  }
+
+  /** Hands out records of this batch from now on, which is not stale. */
+  takeUp(current: CurrentBatch): void {
+    this.current = current;
+  }
+
+  /** Undefined: it has no records, is damaged, or became stale while it was decoded. */
+  private async opened(cursor: PartitionCursor, raw: RawBatch): Promise<CurrentBatch | undefined> {
+    const { generation } = cursor;
+    const batch = await this.decode(cursor, raw);
+    const isStale = this.fetcher.get(cursor) !== cursor || cursor.generation !== generation;
+    if (batch === undefined || isStale) return undefined;
+    if (batch.records.length > 0) return { cursor, batch, generation, at: 0 };
+    cursor.position = batch.nextOffset;
+    return undefined;
   }
 
   /** The batch that records are handed out of, as long as that may go on. */
@@ -104,13 +126,14 @@ export class RecordReader<K, V> {
   /**
    * What is left of the current batch, up to a record that cannot be deserialized, and its cursor's
    * position moved over it. Throws if that is the first, and stays before it. May be empty: all was
-   * skipped.
+   * skipped. `upTo`: not the records from that place on.
    */
-  takeBatch(): ConsumedBatch<K, V> | undefined {
+  takeBatch(upTo = Infinity): ConsumedBatch<K, V> | undefined {
     const { current } = this;
     if (current === undefined) return undefined;
     const { cursor, batch } = current;
-    const { records, end } = this.decoder.many(cursor, batch.records, current.at);
+    const among = upTo < batch.records.length ? batch.records.slice(0, upTo) : batch.records;
+    const { records, end } = this.decoder.many(cursor, among, current.at);
     const next = batch.records[end];
     const nextOffset = next?.offset ?? batch.nextOffset;
     if (this.current === current) {

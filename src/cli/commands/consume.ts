@@ -23,6 +23,8 @@ interface ConsumeOptions extends ClusterOptions, PrintOptions {
   readonly partitions?: readonly number[];
   readonly exitAtEnd?: boolean;
   readonly maxRecords?: number;
+  readonly replaySpeed?: number;
+  readonly replayIdleMax?: number;
   readonly readFrom: 'leader' | 'nearest';
   readonly rack?: string;
   readonly onOutOfRange: 'error' | 'beginning' | 'end';
@@ -30,6 +32,7 @@ interface ConsumeOptions extends ClusterOptions, PrintOptions {
 
 /** How often a member commits what was printed. */
 const COMMIT_MS = 1_000;
+const REPLAY_IDLE_MS_MAX = 366 * 24 * 3_600_000;
 
 /** millrace consume */
 export function consumeCommand(io: Io): Command {
@@ -67,6 +70,16 @@ export function consumeCommand(io: Io): Command {
     .option('-v, --verbose', 'partition, offset, time and key before each value')
     .option('--headers', 'headers before each value')
     .option('--key-separator <text>', 'key and this before each value')
+    .option(
+      '--replay-speed <factor>',
+      'with the time between records that was there when they were written (1), or so many times less',
+      positiveNumber,
+    )
+    .option(
+      '--replay-idle-max <ms>',
+      'with --replay-speed: wait for no record longer',
+      wholeNumber(0, REPLAY_IDLE_MS_MAX),
+    )
     .addOption(
       new Option(
         '--read-from <who>',
@@ -85,6 +98,7 @@ export function consumeCommand(io: Io): Command {
       if (options.readFrom === 'nearest' && (options.rack ?? '') === '') {
         throw new UsageError('--read-from nearest needs --rack');
       }
+      mayReplay(options);
       await consume(io, topic, options, startAt(options));
     });
 }
@@ -92,6 +106,22 @@ export function consumeCommand(io: Io): Command {
 function outOfRange(text: string): string {
   if (['error', 'beginning', 'end'].includes(text)) return text;
   throw new UsageError('--on-out-of-range must be error, beginning or end');
+}
+
+function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
+  throw new UsageError('--replay-speed must be a positive number, such as 1 or 0.5');
+}
+
+function mayReplay(options: ConsumeOptions): void {
+  const { replaySpeed, replayIdleMax } = options;
+  if (replaySpeed === undefined && replayIdleMax !== undefined) {
+    throw new UsageError('--replay-idle-max needs --replay-speed');
+  }
+  if (replaySpeed !== undefined && isMember(options)) {
+    throw new UsageError('--replay-speed is not for members of a group: give --partitions');
+  }
 }
 
 function startAt(options: ConsumeOptions): StartAt {
@@ -145,7 +175,9 @@ function sourceOf(
       clientId: 'millrace consume',
     });
   }
-  return client.consumer({ ...shared, topic, partitions, from, group });
+  const { replaySpeed: speed, replayIdleMax: idleMaxMs } = options;
+  const replay = speed === undefined ? undefined : { speed, idleMaxMs };
+  return client.consumer({ ...shared, topic, partitions, from, group, replay });
 }
 
 async function mustExist(client: MillraceClient, topic: string): Promise<void> {

@@ -110,6 +110,16 @@ describe('millrace on this machine', function () {
     await json('produce', 'many', '-f', file, '--raw', '--batch-bytes', '2000');
     const back = await millrace('consume', 'many', '-b', '-e', '--raw');
     expect(linesOf(back.out)).to.deep.equal(linesOf(bytes));
+    const replayed = await millrace(
+      'consume',
+      'many',
+      '-b',
+      '-e',
+      '--raw',
+      '--replay-speed',
+      '1e6',
+    );
+    expect(linesOf(replayed.out)).to.deep.equal(linesOf(bytes));
     const { partitions } = (await json('offsets', 'many')) as { partitions: { end: number }[] };
     expect(partitions.filter((p) => p.end > 0).length).to.be.above(8);
     const table = await millrace('offsets', 'many', '--max-timestamp');

@@ -109,6 +109,9 @@ describe('millrace, the command line', () => {
       /keys of its own/,
     ],
     ['two formats to read', ['produce', 'x', '--raw', '--format', 'json'], /exclude each other/],
+    ['no speed', ['consume', 'x', '--replay-speed', '0'], /positive number/],
+    ['a pause without a speed', ['consume', 'x', '--replay-idle-max', '5'], /needs --replay-speed/],
+    ['a replay as a member', ['consume', 'x', '-g', 'g', '--replay-speed', '1'], /not for members/],
     [
       'a nearest replica without a rack',
       ['consume', 'x', '--read-from', 'nearest'],
