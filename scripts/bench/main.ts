@@ -1,9 +1,10 @@
 /**
- * `npm run bench -- produce|fetch|latency [--record-bytes N] [--batch-bytes N] [--partitions N]
+ * `npm run bench -- produce|fetch|latency|start [--record-bytes N] [--batch-bytes N] [--partitions N]
  *   [--compression C] [--value-file FILE] [--retention-bytes N] [--seconds N] [--rate N]
  *   [--rtt-ms N] [--no-floor] [--floor-share-min N] [--json]`
  *
- * Three broker processes and this client on one machine, data in a temporary folder; the floor (the
+ * `start` tells how long a test file waits for a cluster of `millrace/testing`; the others want
+ * three broker processes and this client on one machine, data in a temporary folder; the floor (the
  * same stack with nothing of Millrace in it) is measured in the same call. Compare ratios, not
  * absolute figures.
  */
@@ -15,6 +16,7 @@ import { COMPRESSION_CODES } from '../../src/model/record-batch.js';
 import { type DelayProxies, startDelayProxies } from '../lib/delay-proxy.js';
 import { ScriptCluster } from '../lib/script-cluster.js';
 import { runFloor } from './floor.js';
+import { benchStart } from './start.js';
 import { cpuSeconds, memoryMebibytes } from './usage.js';
 import { type BenchOptions, type BenchResult, fetchAll, latency, produce } from './workloads.js';
 
@@ -44,7 +46,9 @@ const MEMORY_SAMPLE_MS = 1_000;
 const FLOOR_IN_FLIGHT_BYTES = 12 << 20;
 
 function usage(problem: string): never {
-  process.stderr.write(`${problem}\nusage: npm run bench -- produce|fetch|latency [options]\n`);
+  process.stderr.write(
+    `${problem}\nusage: npm run bench -- produce|fetch|latency|start [options]\n`,
+  );
   process.exit(2);
 }
 function number(
@@ -53,6 +57,10 @@ function number(
   const value = Number(args[name]);
   if (!(value >= 0)) usage(`--${name} must be a number of at least 0, not ${args[name]}`);
   return value;
+}
+if (kind === 'start') {
+  await benchStart(args.json);
+  process.exit(0);
 }
 if (!['produce', 'fetch', 'latency'].includes(kind)) usage(`unknown benchmark ${kind}`);
 if (!Object.hasOwn(COMPRESSION_CODES, args.compression)) {
