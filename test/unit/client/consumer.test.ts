@@ -316,6 +316,61 @@ describe('consumer', () => {
     expect(await s.world.until(values(consumer, 20))).to.deep.equal(letters);
   });
 
+  describe('over a log that lost records', () => {
+    /** Four records of epoch 1 are read, the last two are lost, and five of epoch 2 follow. */
+    const lose = async (s: Setup, consumer: Consumer): Promise<string[]> => {
+      for (const pair of ['ab', 'cd']) put(s.cluster, pair.split(''));
+      const got = await s.world.until(values(consumer, 4));
+      const partition = s.cluster.partition();
+      partition.batches.pop();
+      partition.endOfEpoch = (epoch) => (epoch < 2 ? 2 : Infinity);
+      s.cluster.moveLeader();
+      put(s.cluster, 'vwxyz'.split(''));
+      return got;
+    };
+
+    it('says so, although there are records where it stands, and goes on where it is sought', async () => {
+      const s = setup();
+      const consumer = s.client.consumer({ topic: 'events' });
+      expect(await lose(s, consumer)).to.deep.equal(['a', 'b', 'c', 'd']);
+      const refused = values(consumer, 1).catch((thrown: unknown) => BrokerError.from(thrown));
+      expect(await s.world.until(refused)).to.include({ code: 'OFFSET_OUT_OF_RANGE' });
+      await s.world.until(consumer.seek(at0, 'end'));
+      const more = values(consumer, 1);
+      await s.world.advance(100);
+      put(s.cluster, ['!']);
+      expect(await s.world.until(more, 5_000)).to.deep.equal(['!']);
+      await s.world.until(consumer.seek(at0, { offset: 2 }));
+      expect(await s.world.until(values(consumer, 2))).to.deep.equal(['v', 'w']);
+    });
+
+    it('goes on where it was told to go on without a word', async () => {
+      const s = setup();
+      const consumer = s.client.consumer({ topic: 'events', onOutOfRange: 'end' });
+      await lose(s, consumer);
+      const more = values(consumer, 1);
+      await s.world.advance(5_000);
+      put(s.cluster, ['!']);
+      expect(await s.world.until(more, 5_000)).to.deep.equal(['!']);
+    });
+
+    it('is not misled by leaders that changed while it read nothing', async () => {
+      const s = setup();
+      const consumer = s.client.consumer({ topic: 'events' });
+      put(s.cluster, ['a', 'b']);
+      expect(await s.world.until(values(consumer, 2))).to.deep.equal(['a', 'b']);
+      consumer.pause();
+      await s.world.advance(10);
+      s.cluster.partition().endOfEpoch = (epoch) => (epoch < 2 ? 3 : Infinity);
+      put(s.cluster, ['c']);
+      s.cluster.moveLeader();
+      put(s.cluster, ['d', 'e']);
+      await s.world.until(consumer.seek(at0, { offset: 4 }));
+      consumer.resume();
+      expect(await s.world.until(values(consumer, 1), 5_000)).to.deep.equal(['e']);
+    });
+  });
+
   it('never hands out a gap', async () => {
     const s = setup();
     putLetters(s.cluster);

@@ -48,6 +48,8 @@ export class FakePartition {
   leader: number;
   epoch = 1;
   logStart = 0;
+  /** Where the records end that were written in this epoch or before. */
+  endOfEpoch: (epoch: number) => number = () => Infinity;
   readonly batches: Uint8Array[] = [];
   readonly producers = new Map<number, ProducerState>();
 
@@ -609,7 +611,8 @@ class FakeFetchLink implements FetchLink {
     if (partition.leader !== this.broker && !isFollowing) {
       return { ...base, error: this.cluster.notLeader(partition) };
     }
-    if (at.offset > partition.end || at.offset < partition.logStart) {
+    const isCut = at.leaderEpoch > 0 && at.offset > partition.endOfEpoch(at.leaderEpoch);
+    if (isCut || at.offset > partition.end || at.offset < partition.logStart) {
       const facts = { logStartOffset: partition.logStart, highWatermark: partition.end };
       return { ...base, error: new BrokerError('OFFSET_OUT_OF_RANGE', 'out of range', facts) };
     }
