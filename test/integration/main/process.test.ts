@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { MillraceClient } from '../../../src/client/index.js';
 import { envName } from '../../../src/config/load.js';
 import { eventually } from '../../support/eventually.js';
 
@@ -98,6 +99,68 @@ describe('a broker process', function () {
       expect(broker.output.err).to.equal('');
     }
   });
+
+  it('that is killed amid compactions, again and again, loses no key and is found whole', async () => {
+    const keys = 50;
+    /** Of each key: the last value that was acknowledged, and those sent after it. */
+    const possible = new Map<string, Set<string>>();
+    let sent = 0;
+    for (let round = 0; round < 3; round += 1) {
+      const { clientPort } = await startReady({ retentionCheckMs: '100' });
+      const broker = processes.at(-1)!;
+      const bootstrap = `127.0.0.1:${clientPort}`;
+      const client = new MillraceClient({ bootstrap });
+      if (round === 0) {
+        const config = { 'cleanup.policy': 'compact', 'min.cleanable.dirty.ratio': '0' };
+        await client.admin.createTopic({ topic: 'table', config });
+      }
+      const producer = client.producer({ batchBytes: 20_000, deliveryTimeoutMs: 20_000 });
+      const table = async (): Promise<Map<string, string>> => {
+        const found = new Map<string, string>();
+        for await (const { key, value } of client.consumer({ topic: 'table', stopAtEnd: true })) {
+          found.set(Buffer.from(key ?? []).toString(), Buffer.from(value ?? []).toString());
+        }
+        return found;
+      };
+      const before = await table();
+      expect(before.size, 'every key is there').to.equal(round === 0 ? 0 : keys);
+      for (const [key, value] of before) {
+        expect([...(possible.get(key) ?? [])], `${key} in round ${round}`).to.include(value);
+        possible.set(key, new Set([value]));
+      }
+      const passes = async (): Promise<number> => {
+        const { httpPort } = lineOf(broker, 'broker listens')!;
+        const text = await (await fetch(`http://127.0.0.1:${httpPort}/metrics`)).text();
+        return Number(/^millrace_compaction_passes_total (\d+)/m.exec(text)?.[1] ?? 0);
+      };
+      const update = async (): Promise<void> => {
+        const sends = Array.from({ length: 500 }, async () => {
+          sent += 1;
+          const key = `key ${sent % keys}`;
+          const value = `${sent} ${'x'.repeat(sent % 300)}`;
+          const values = possible.get(key) ?? new Set<string>();
+          values.add(value);
+          possible.set(key, values);
+          await producer.send({ topic: 'table', partition: 0, key, value });
+          // What came before it in the log is over; what was sent since is not.
+          for (const one of values) {
+            if (one === value) break;
+            values.delete(one);
+          }
+        });
+        await Promise.all(sends);
+      };
+      while ((await passes()) < 2 + round) await update();
+      const last = update();
+      await new Promise((resolve) => setImmediate(resolve));
+      broker.child.kill('SIGKILL');
+      const outcome = last.catch(() => undefined);
+      await client.close({ signal: AbortSignal.abort() }).catch(() => undefined);
+      await outcome;
+      await broker.ended;
+      expect(broker.output.out).to.not.match(/damaged|fenced/);
+    }
+  }).timeout(90_000);
 
   it('gives metrics, with its event loop’s delay', async () => {
     const { httpPort } = await startReady();
