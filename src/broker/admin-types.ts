@@ -119,6 +119,8 @@ export interface PartitionFacts {
   readonly logStartOffset: Offset;
   readonly highWatermark: Offset;
   readonly sizeBytes: number;
+  /** How far its own replica is compacted. */
+  readonly compactedTo: Offset;
 }
 
 export interface PartitionDescription {

@@ -1,5 +1,5 @@
 import type { RaftGroup } from '../host/raft-group.js';
-import type { BrokerId, LogIndex, Term } from '../model/ids.js';
+import type { BrokerId, LogIndex, Offset, Term } from '../model/ids.js';
 import { membersOf } from '../model/membership.js';
 import type { PartitionState } from '../partition/partition-state.js';
 import type { Clock } from '../ports/world.js';
@@ -55,6 +55,7 @@ export function describePartition(
     readonly inSyncFrom: LogIndex;
     readonly state: PartitionState;
     readonly sizeBytes: number;
+    readonly compactedTo: Offset;
   },
 ): PartitionFacts {
   const { voters, votersOutgoing } = status.membership;
@@ -82,5 +83,6 @@ export function describePartition(
     logStartOffset: at.state.logStartOffset,
     highWatermark: at.state.highWatermark,
     sizeBytes: at.sizeBytes,
+    compactedTo: at.compactedTo,
   };
 }

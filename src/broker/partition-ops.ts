@@ -26,6 +26,7 @@ const facts = record<PartitionFacts>({
   logStartOffset: uint<Offset>(),
   highWatermark: uint<Offset>(),
   sizeBytes: uint(),
+  compactedTo: uint<Offset>(),
 });
 
 const AT_CODES = { earliest: 0, latest: 1, timestamp: 2, record: 3, maxTimestamp: 4 } as const;

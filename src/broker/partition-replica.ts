@@ -283,6 +283,7 @@ export class PartitionReplica implements RaftGroupOwner {
       inSyncFrom: this.commits.settled(status.commit),
       state: this.machine,
       sizeBytes,
+      compactedTo: this.compactor?.known?.to ?? offset(0),
     });
   }
 

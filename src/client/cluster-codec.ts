@@ -318,6 +318,7 @@ function partitionOf(wire: PartitionDescription__Output): PartitionDescription {
     logStartOffset: safe(wire.logStartOffset),
     highWatermark: safe(wire.highWatermark),
     sizeBytes: safe(wire.sizeBytes),
+    compactedTo: safe(wire.compactedTo),
     raftGroup: wire.raftGroup,
   };
 }

@@ -163,6 +163,8 @@ export interface PartitionDescription {
   readonly highWatermark: number;
   /** On the leader's disk. */
   readonly sizeBytes: number;
+  /** Up to here the leader has compacted its log; 0: not at all. */
+  readonly compactedTo: number;
   /** Number of its Raft group, as in the files of the brokers; never used again. */
   readonly raftGroup: number;
 }

@@ -253,6 +253,7 @@ function partitionToWire(description: PartitionDescription): WirePartitionDescri
     logStartOffset: facts.logStartOffset,
     highWatermark: facts.highWatermark,
     sizeBytes: facts.sizeBytes,
+    compactedTo: facts.compactedTo,
   };
 }
 

@@ -137,13 +137,18 @@ function describe(topic: TopicDescription): string[] {
   const settings = Object.entries(topic.effectiveConfig)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => `${key}=${value}${Object.hasOwn(topic.config, key) ? ' (set)' : ''}`);
+  const isCompacted = topic.effectiveConfig['cleanup.policy']?.startsWith('compact') === true;
   const records = topic.partitions.reduce((sum, p) => sum + p.highWatermark - p.logStartOffset, 0);
   return [
     `${topic.topic}  id ${topic.topicId}  ${grouped(records)} records  settings at version ${topic.configVersion}`,
     ...settings.map((s) => `  ${s}`),
     `durability: ${topic.durabilityPromise}`,
     ...table(
-      ['PARTITION', 'LEADER', 'TERM', 'REPLICAS', 'IN SYNC', 'START', 'END', 'SIZE', 'PROBLEM'],
+      [
+        ...['PARTITION', 'LEADER', 'TERM', 'REPLICAS', 'IN SYNC', 'START', 'END'],
+        ...(isCompacted ? ['COMPACTED TO'] : []),
+        ...['SIZE', 'PROBLEM'],
+      ],
       topic.partitions.map((p) => [
         p.partition,
         p.leader === undefined ? '-' : String(p.leader),
@@ -155,6 +160,7 @@ function describe(topic: TopicDescription): string[] {
           .join(','),
         p.logStartOffset,
         p.highWatermark,
+        ...(isCompacted ? [p.compactedTo] : []),
         bytesText(p.sizeBytes),
         problemOf(p),
       ]),

@@ -115,6 +115,7 @@ describe('client API: cluster', () => {
               logStartOffset: offset(1),
               highWatermark: offset(7),
               sizeBytes: 99,
+              compactedTo: offset(2),
             },
           },
           {
@@ -143,6 +144,7 @@ describe('client API: cluster', () => {
       highWatermark: 7,
       logStartOffset: 1,
       sizeBytes: 99,
+      compactedTo: 2,
       raftGroup: 3,
       error: null,
     });

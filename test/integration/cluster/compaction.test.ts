@@ -158,6 +158,8 @@ describe('a compacted topic', function () {
     expect(Number(received)).to.be.within(1, 2_000_000);
     await update(table, 100);
     await isCompacted(table);
+    const [partition] = (await client.admin.describeTopic('table')).partitions;
+    expect(partition?.compactedTo).to.equal(partition?.highWatermark);
   });
 
   it('loses nothing by changes of leader amid compactions', async () => {

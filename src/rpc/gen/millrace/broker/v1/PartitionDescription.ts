@@ -14,6 +14,7 @@ export interface PartitionDescription {
   'highWatermark'?: (number | string | Long);
   'sizeBytes'?: (number | string | Long);
   'raftGroup'?: (number | string | Long);
+  'compactedTo'?: (number | string | Long);
 }
 
 export interface PartitionDescription__Output {
@@ -26,4 +27,5 @@ export interface PartitionDescription__Output {
   'highWatermark': (number);
   'sizeBytes': (number);
   'raftGroup': (number);
+  'compactedTo': (number);
 }
