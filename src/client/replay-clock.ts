@@ -1,5 +1,6 @@
 import { checkArgument } from './check-argument.js';
 
+/** How fast, and with which pauses, records are replayed. */
 export interface ReplayOptions {
   /** 1: as fast as the records came, by their timestamps; 10: ten times that. */
   readonly speed: number;
