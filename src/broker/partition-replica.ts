@@ -1,6 +1,6 @@
 import type { Crc32c } from '../base/crc32c.js';
 import type { ProposalObserver, RaftGroup, RaftGroupOwner } from '../host/raft-group.js';
-import type { CompactionSettings, TopicSettings } from '../metadata/topic-config.js';
+import type { TopicSettings } from '../metadata/topic-config.js';
 import { BrokerError } from '../model/errors.js';
 import {
   offset,
@@ -355,11 +355,10 @@ export class PartitionReplica implements RaftGroupOwner {
     this.compactor?.maybeRun();
     const { term } = this.appender;
     if (term === undefined || this.isCompactionPending) return;
-    const { compaction } = this.settings;
-    if (compaction === undefined) return;
+    if (this.settings.compaction === undefined) return;
     this.isCompactionPending = true;
     void this.deps
-      .compactionLane(() => this.untilLifeEnds(() => this.planCompaction(compaction, term)))
+      .compactionLane(() => this.untilLifeEnds(() => this.planCompaction(term)))
       .catch((error: unknown) => {
         this.deps.log.debug({ error }, 'compaction put off');
       })
@@ -381,12 +380,16 @@ export class PartitionReplica implements RaftGroupOwner {
     return known === undefined ? 0 : Math.max(0, this.machine.compaction.to - known.to);
   }
 
-  private async planCompaction(settings: CompactionSettings, term: Term): Promise<void> {
+  /** Its turn may come late: it goes by the settings of then, and for nothing if they change meanwhile. */
+  private async planCompaction(term: Term): Promise<void> {
     const { compactor, planner } = this;
-    if (compactor === undefined || planner === undefined) return;
+    const { compaction } = this.settings;
+    if (compactor === undefined || planner === undefined || compaction === undefined) return;
     const nowMs = this.deps.world.clock.nowMs();
-    const bounds = await planner.plan(await compactor.reached(), settings, nowMs);
-    if (bounds === undefined || this.appender.term !== term) return;
+    const bounds = await planner.plan(await compactor.reached(), compaction, nowMs);
+    // What was appended without a key since the topic ceased to be compacted must stay.
+    const isCurrent = this.appender.term === term && this.settings.compaction === compaction;
+    if (bounds === undefined || !isCurrent) return;
     // Whatever becomes of it: the next plan goes by the bounds that are applied then.
     const nobody = { committed: () => undefined, failed: () => undefined };
     this.propose({ kind: 'compact', ...bounds }, nobody);

@@ -340,6 +340,26 @@ describe('compaction of a partition', () => {
     expect(await contents()).to.deep.equal(['0 a=1', '1 c=1']);
   });
 
+  it('decides nothing by a policy that has changed before its turn came', async () => {
+    await begin(COMPACT);
+    await send([
+      ['a', '1'],
+      ['a', '2'],
+    ]);
+    let goOn = (): void => undefined;
+    const held = new Promise<undefined>((resolve) => {
+      goOn = () => resolve(undefined);
+    });
+    group.note = () => held;
+    await pass(2_000);
+    fixture.floor.host.configure(group.id, settingsOf({}));
+    await send([[undefined, 'kept']]);
+    goOn();
+    await pass(5_000);
+    expect(commands()).to.deep.equal([]);
+    expect((await contents()).at(-1)).to.equal('2 =kept');
+  });
+
   it('finds offsets by time where records are left', async () => {
     await begin(settingsOf({ 'cleanup.policy': 'compact', 'timestamp.type': 'append' }));
     await send([
