@@ -4,7 +4,7 @@ import type {
   PartitionImage,
   TopicImage,
 } from '../metadata/image.js';
-import { topicSettings } from '../metadata/topic-config.js';
+import { topicSettings, type TopicSettings } from '../metadata/topic-config.js';
 import { BrokerError } from '../model/errors.js';
 import { METADATA_GROUP, type BrokerId, type LogIndex, type RaftGroupId } from '../model/ids.js';
 import { membershipOf, NO_MEMBERS } from '../model/membership.js';
@@ -21,6 +21,13 @@ const REPORT_MS = 10_000;
 const RETRY_FIRST_MS = 200;
 const RETRY_LAST_MS = 10_000;
 const GROUPS_PER_REPORT = 5_000;
+
+/** Of settings that may be out of date: all but what they would have a leader delete for good. */
+function harmless(settings: TopicSettings): TopicSettings {
+  const { compaction } = settings;
+  const never = { minLagMs: Infinity, maxLagMs: -1, deleteRetentionMs: Infinity };
+  return { ...settings, deletes: false, compaction: compaction && { ...compaction, ...never } };
+}
 
 interface Work {
   isRunning: boolean;
@@ -46,7 +53,9 @@ export interface ReconcilerDeps {
  *
  * What exists is opened at once, whatever the metadata says yet. Creating and deleting wait until
  * this broker's metadata is known to be as new as this process: metadata from before a restart may
- * name replicas that were deleted since, and tombstones of replicas that came back since.
+ * name replicas that were deleted since, and tombstones of replicas that came back since. So do
+ * retention and compaction: it may know nothing of a topic yet, or not that its records are to be kept
+ * longer by now.
  *
  * Invariants: one job a Raft group at a time, and it looks at the image when it runs, not when it
  * was asked for; data goes only by a tombstone, never by absence.
@@ -60,6 +69,8 @@ export class Reconciler {
   readonly #deleted = new Set<RaftGroupId>();
   /** Replicas that exist here; follows the store, which is slow to search. */
   readonly #stored = new Map<RaftGroupId, ReplicaSpec>();
+  /** Opened with settings that may be out of date. */
+  readonly #provisional = new Set<RaftGroupId>();
   #running = 0;
   #isReporting = false;
   /** Metadata from here on may be acted on. Undefined: not known yet. */
@@ -127,6 +138,8 @@ export class Reconciler {
       }
     }
     for (const groupId of delta.tombstones) this.#enqueue(groupId);
+    if (image.version < this.#actFrom) return;
+    for (const groupId of this.#provisional) this.#enqueue(groupId);
   }
 
   #enqueueAll(image: MetadataImage): void {
@@ -215,14 +228,17 @@ export class Reconciler {
     }
     const placed = this.#placedHere(groupId);
     const stored = this.#stored.get(groupId);
+    const settings = placed?.topic.settings ?? this.#topicOf(groupId)?.settings;
+    if (mayAct) this.#provisional.delete(groupId);
     if (host.group(groupId) !== undefined) {
-      const settings = placed?.topic.settings ?? this.#topicOf(groupId)?.settings;
-      if (settings !== undefined) host.configure(groupId, settings);
+      if (mayAct && settings !== undefined) host.configure(groupId, settings);
     } else if (stored !== undefined) {
-      const settings = placed?.topic.settings ?? this.#topicOf(groupId)?.settings;
+      const isCurrent = mayAct && settings !== undefined;
+      const given = settings ?? topicSettings(new Map());
+      if (!mayAct) this.#provisional.add(groupId);
       await host.ensure(
         stored,
-        settings ?? topicSettings(new Map()),
+        isCurrent ? given : harmless(given),
         placed && rightfulLeader(placed.partition.replicas, leaders),
       );
     } else if (mayAct && placed !== undefined) {
