@@ -10,8 +10,18 @@ import type { LoadStage } from './stage.js';
 const STREAMS_PER_CONNECTION = 1_000;
 const ANSWERED_WITHIN_MS = 120_000;
 const LONG_POLL_MS = 60_000;
+const HANDFUL = 20;
+const HANDFUL_MS = 10;
 const BYTES_MAX = 65_536;
 const REOPEN_AFTER_MS = 50;
+
+/** All at once they would hold this process up for seconds, and its connections would seem dead. */
+async function inHandfuls(count: number, run: (i: number) => void): Promise<void> {
+  for (let i = 0; i < count; i += 1) {
+    run(i);
+    if (i % HANDFUL === HANDFUL - 1) await pause(HANDFUL_MS);
+  }
+}
 
 /** Readers that wait at the end of a partition each, with a fetch stream of their own. */
 export class IdleStreams {
@@ -36,7 +46,7 @@ export class IdleStreams {
 
   async open(stage: LoadStage, count: number): Promise<void> {
     const from = performance.now();
-    for (let i = 0; i < count; i += 1) this.openOne(i);
+    await inHandfuls(count, (i) => this.openOne(i));
     const isAnswered = await stage.until(() => this.answered >= count, ANSWERED_WITHIN_MS);
     stage.findings.figure('idle streams that are served', this.answered);
     stage.findings.figure('connections for them', this.transports.length * 3);
@@ -93,6 +103,8 @@ export class LongPolls {
   waiting = 0;
   /** Answered with a record, without one, or with an error. */
   readonly answers = { records: 0, nothing: 0, errors: 0 };
+  /** Why polls ended without an answer. */
+  readonly failures = new Map<string, number>();
   private readonly ends: LogEnds;
   private readonly connections = new Map<string, BrokerConnection>();
   private isClosed = false;
@@ -101,8 +113,8 @@ export class LongPolls {
     this.ends = ends;
   }
 
-  open(count: number): void {
-    for (let i = 0; i < count; i += 1) this.ask(i);
+  async open(count: number): Promise<void> {
+    await inHandfuls(count, (i) => this.ask(i));
   }
 
   close(): void {
@@ -127,11 +139,16 @@ export class LongPolls {
         this.waiting -= 1;
         const [one] = answer?.partitions ?? [];
         if (one !== undefined && one.error !== null) void this.askElsewhere(i);
-        else if (error !== null) this.answers.errors += 1;
+        else if (error !== null) this.failed(error.message);
         else if (one !== undefined && one.batches.length > 0) this.answers.records += 1;
         else this.answers.nothing += 1;
       },
     );
+  }
+
+  private failed(why: string): void {
+    this.answers.errors += 1;
+    this.failures.set(why, (this.failures.get(why) ?? 0) + 1);
   }
 
   private async askElsewhere(i: number): Promise<void> {

@@ -1,4 +1,5 @@
 import { commits } from './commits.js';
+import { compaction } from './compaction.js';
 import { groups } from './groups.js';
 import { idempotence } from './idempotence.js';
 import type { Load } from './load.js';
@@ -15,5 +16,6 @@ export const LOADS: Readonly<Record<string, Load>> = {
   idempotence,
   retention,
   'slow-consumer': slowConsumer,
+  compaction,
   'producers-idle': producersIdle,
 };

@@ -10,6 +10,7 @@ import type { LoadStage } from './stage.js';
 
 const TOPIC = 'crowded';
 const PARTITIONS = 24;
+const PROGRESS_EVERY_MS = 5_000;
 const WOKEN_WITHIN_MS = 60_000;
 
 /** Memory of brokers that know many producers, and of such that many idle readers are connected to. */
@@ -54,13 +55,14 @@ export const producersIdle: Load = {
     const polls = new LongPolls(ends);
     stage.onEnd(() => polls.close());
     await stage.booked('opening long polls', async () => {
-      polls.open(size('polls'));
+      await polls.open(size('polls'));
       await pause(quietMs * 2);
     });
     stage.noteMemory(`with ${size('polls')} long polls as well`);
     findings.must(
       polls.answers.nothing + polls.answers.errors === 0,
-      `long polls ended: ${polls.answers.nothing} empty, ${polls.answers.errors} with an error`,
+      `long polls ended: ${polls.answers.nothing} empty, ${polls.answers.errors} with an error: ` +
+        [...polls.failures.keys()].slice(0, 3).join('; '),
     );
 
     const wanted = { streams: size('streams'), polls: size('polls') };
@@ -96,10 +98,19 @@ async function wake(
     await producer.enqueue({ topic: TOPIC, partition, value: 'wake up' });
   }
   await producer.close();
+  findings.figure('seconds until the records were acknowledged', (performance.now() - from) / 1000);
+  const progress = setInterval(() => {
+    const { errors, nothing, records } = polls.answers;
+    stage.say(
+      `  ... ${streams.woken} streams, ${records} polls; ${nothing} empty, ${errors} errors`,
+    );
+  }, PROGRESS_EVERY_MS);
+  stage.onEnd(() => clearInterval(progress));
   const isAwake = await stage.until(
     () => streams.woken >= wanted.streams && polls.answers.records >= wanted.polls,
     WOKEN_WITHIN_MS,
   );
+  clearInterval(progress);
   findings.figure('seconds until all had the next record', (performance.now() - from) / 1000);
   findings.must(
     isAwake,

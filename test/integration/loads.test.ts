@@ -12,6 +12,10 @@ const SMALLEST: Readonly<Record<string, Sizes>> = {
   idempotence: { retries: 20, failovers: 2, partitions: 2 },
   retention: { quotaMebibytes: 2, times: 3, partitions: 1, checkMs: 300 },
   'slow-consumer': { minutes: 0.06, partitions: 2, recordsPerSecond: 200, valueBytes: 200 },
+  compaction: {
+    ...{ updates: 3_000, keys: 50, partitions: 2, valueBytes: 20 },
+    ...{ readers: 1, dirtyPercent: 10, checkMs: 300 },
+  },
   'producers-idle': { producers: 200, streams: 50, polls: 50, idleSeconds: 0.2, quietSeconds: 0.2 },
 };
 
