@@ -1,16 +1,15 @@
 /**
  * `npm run mutants`: plants one known bug at a time into a copy of the sources and runs on it what has
- * to notice: the simulator until a seed fails, or the scenarios of the consensus core until one does. A
- * mutant that survives says where we are blind.
+ * to notice: the simulator until a seed fails, or the tests that are named until one does. A mutant
+ * that survives says where we are blind.
  */
 import { spawn } from 'node:child_process';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import path from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { MUTANTS, type Edit, type Mutant } from '../test/simulation/mutants/list.js';
-import { copySources } from './lib/source-copy.js';
+import { MUTANTS, type Mutant } from '../test/simulation/mutants/list.js';
+import { planted } from './lib/plant.js';
 
 interface Finding {
   readonly mutant: Mutant;
@@ -21,7 +20,10 @@ interface Finding {
   readonly error: string;
 }
 
-const SCENARIOS = ['test/unit/raft/data.test.ts', 'test/unit/raft/known-bugs.test.ts'];
+const SCENARIOS: readonly string[] = [
+  'test/unit/raft/data.test.ts',
+  'test/unit/raft/known-bugs.test.ts',
+];
 
 interface TestReport {
   readonly failures: readonly {
@@ -33,25 +35,6 @@ interface TestReport {
 interface SimReport {
   readonly seeds: number;
   readonly failures: readonly { readonly seed: number; readonly error: string }[];
-}
-
-async function plant(directory: string, edit: Edit): Promise<void> {
-  const file = path.join(directory, edit.file);
-  const source = await readFile(file, 'utf8');
-  const count = source.split(edit.find).length - 1;
-  if (count !== 1)
-    throw new Error(`${edit.file}: expected once, found ${count} times: ${edit.find}`);
-  await writeFile(
-    file,
-    source.replace(edit.find, () => edit.replace),
-  );
-}
-
-/** The sources with the bug in them, in a directory of their own. */
-async function mutate(mutant: Pick<Mutant, 'id' | 'edits'>): Promise<string> {
-  const directory = await copySources(mutant.id, ['scripts', 'test/simulation', 'test/checker']);
-  for (const edit of mutant.edits) await plant(directory, edit);
-  return directory;
 }
 
 function run(directory: string, args: readonly string[]): Promise<string> {
@@ -84,10 +67,10 @@ async function bySimulator(
   };
 }
 
-async function byScenarios(directory: string): Promise<Catch> {
+async function byTests(directory: string, files = SCENARIOS): Promise<Catch> {
   const mocha = 'node_modules/mocha/bin/mocha.js';
   const options = ['--no-config', '--extension', 'ts', '--timeout', '60000', '--bail'];
-  const args = [...options, '--reporter', 'json', ...SCENARIOS];
+  const args = [...options, '--reporter', 'json', ...files];
   const { failures } = JSON.parse(await run(directory, [mocha, ...args])) as TestReport;
   const [first] = failures;
   const error = first?.err.message?.split('\n')[0] ?? '';
@@ -96,9 +79,9 @@ async function byScenarios(directory: string): Promise<Catch> {
 
 /** Scenarios that fail by themselves catch nothing. */
 async function checkScenarios(): Promise<void> {
-  const directory = await mutate({ id: 'M0', edits: [] });
+  const directory = await planted({ id: 'M0', edits: [] });
   try {
-    const { caughtBy, error } = await byScenarios(directory);
+    const { caughtBy, error } = await byTests(directory);
     if (caughtBy !== undefined) throw new Error(`without any mutant: ${caughtBy}: ${error}`);
   } finally {
     await rm(directory, { recursive: true, force: true });
@@ -107,12 +90,12 @@ async function checkScenarios(): Promise<void> {
 
 async function hunt(mutant: Mutant, args: readonly string[]): Promise<Finding> {
   const startedAt = performance.now();
-  const directory = await mutate(mutant);
+  const directory = await planted(mutant);
   try {
     const { level } = mutant;
     const caught =
-      level === 'scenarios'
-        ? await byScenarios(directory)
+      level === 'scenarios' || level === 'tests'
+        ? await byTests(directory, mutant.tests)
         : await bySimulator(directory, level, args);
     return { mutant, ...caught, seconds: (performance.now() - startedAt) / 1_000 };
   } finally {
@@ -147,7 +130,7 @@ async function main(): Promise<void> {
     findings.push(finding);
     if (values.json) continue;
     const { caughtBy, seeds: count } = finding;
-    const ran = mutant.level === 'scenarios' ? '' : `, ${count} run`;
+    const ran = finding.seeds === 0 ? '' : `, ${count} run`;
     const how = caughtBy === undefined ? `SURVIVED${ran}` : `caught by ${caughtBy}${ran}`;
     const took = `${finding.seconds.toFixed(1)} s`;
     process.stdout.write(

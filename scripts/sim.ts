@@ -3,19 +3,26 @@
  * of its own, and reports. `--seed N --verbose` replays one and prints everything that happens.
  */
 import { fork, type ChildProcess } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { MEMBER_FAULTS } from '../test/simulation/group-load.js';
-import { runSeed, type Level } from '../test/simulation/run.js';
-import { FAULT_KINDS } from '../test/simulation/swarm.js';
+import { runSeed, type Level, type RunResult } from '../test/simulation/run.js';
+import { shrink } from '../test/simulation/shrink.js';
+import { timelinePage, timelineText } from '../test/simulation/timeline.js';
+import { FAULT_KINDS, isAmbient } from '../test/simulation/swarm.js';
 import type { Job, JobResult } from '../test/simulation/worker.js';
 
 const USAGE = `npm run sim -- [--seeds A..B | --seed N] [options]
   --seeds A..B        run these seeds (default 1..100)
   --seed N            run one seed here
   --verbose           with --seed: print everything that happens
+  --timeline FILE     with --seed: write who led, what was committed and which faults struck when, as
+                      text to FILE and as a page to FILE.html
+  --shrink            with --seed: leave out faults for as long as the seed still fails the same way
+  --without NAMES     with --seed: leave out these faults, or kinds of faults (a,b,c)
   --twice             run every seed twice and compare their hashes
   --level raft|broker only this level (default: as the seed draws)
   --workers N         processes side by side (default: one per core)
@@ -23,6 +30,9 @@ const USAGE = `npm run sim -- [--seeds A..B | --seed N] [options]
   --stop-on-failure   start no more seeds after the first failure
   --json              print one JSON document instead of text
 `;
+
+/** Of one seed, before what is left of its faults counts as the least. */
+const SHRINK_RUNS_MAX = 120;
 
 interface Settings {
   readonly first: number;
@@ -57,13 +67,57 @@ function replay(seed: number, level: Level | undefined): string {
   return `npm run sim -- --seed ${seed} --verbose${suffix}`;
 }
 
-async function runOne(seed: number, level: Level | undefined, isVerbose: boolean): Promise<void> {
+interface Single {
+  readonly level: Level | undefined;
+  readonly isVerbose: boolean;
+  readonly timeline: string | undefined;
+  readonly without: ReadonlySet<string>;
+}
+
+async function runOne(seed: number, single: Single): Promise<void> {
+  const { level, isVerbose, timeline, without } = single;
   process.stdout.write(`seed ${seed}\n`);
   const narrator = isVerbose ? (line: string) => void process.stdout.write(`${line}\n`) : undefined;
-  const { error, ...result } = await runSeed(seed, { level, narrator });
-  process.stdout.write(`${JSON.stringify(result)}\n`);
+  const hasChronicle = timeline !== undefined;
+  const result = await runSeed(seed, { level, narrator, without, hasChronicle });
+  if (timeline !== undefined) await writeTimeline(timeline, result);
+  const { error } = result;
+  process.stdout.write(`${JSON.stringify(withoutLists(result))}\n`);
   if (error === undefined) return;
   process.stdout.write(`FAILED ${error}\nreplay: ${replay(seed, level)}\n`);
+  process.exitCode = 1;
+}
+
+function withoutLists(result: RunResult): object {
+  const { strikes, kinds, notes } = result;
+  const counts = { strikes: strikes.length, kinds: kinds.length, notes: notes.length };
+  return { ...result, error: undefined, ...counts };
+}
+
+async function writeTimeline(file: string, { seed, level, notes }: RunResult): Promise<void> {
+  const title = `seed ${seed}, ${level} level`;
+  await writeFile(file, timelineText(title, notes));
+  await writeFile(`${file}.html`, timelinePage(title, notes));
+}
+
+async function shrinkOne(seed: number, { level, timeline }: Single): Promise<void> {
+  const report = (text: string): void => void process.stdout.write(`${text}\n`);
+  const shrunk = await shrink(seed, { level, runsMax: SHRINK_RUNS_MAX, report });
+  if (shrunk === undefined) {
+    report(`seed ${seed} does not fail`);
+    return;
+  }
+  const { result, without, runs } = shrunk;
+  report(`\n${result.error ?? ''}\n\nfaults that are left, after ${runs} runs:`);
+  for (const { name, atMs, what } of result.strikes) {
+    report(`${String(atMs).padStart(9)} ms  ${name.padEnd(5)} ${what}`);
+  }
+  report(`for the whole run: ${result.kinds.filter(isAmbient).join(' ') || 'nothing'}`);
+  const names = without.size === 0 ? '' : ` --without ${[...without].join(',')}`;
+  report(`replay: ${replay(seed, level)}${names}`);
+  if (timeline !== undefined) {
+    await writeTimeline(timeline, await runSeed(seed, { level, without, hasChronicle: true }));
+  }
   process.exitCode = 1;
 }
 
@@ -145,6 +199,8 @@ function deadResult(seed: number, level: Level | undefined, error: string): JobR
     differs: false,
     hash: '',
     error,
+    failure: error,
+    ...{ strikes: [], kinds: [], notes: [] },
     events: 0,
     simulatedMs: 0,
     wallMs: 0,
@@ -234,6 +290,9 @@ async function main(): Promise<void> {
       seeds: { type: 'string', default: '1..100' },
       seed: { type: 'string' },
       verbose: { type: 'boolean', default: false },
+      timeline: { type: 'string' },
+      shrink: { type: 'boolean', default: false },
+      without: { type: 'string', default: '' },
       twice: { type: 'boolean', default: false },
       level: { type: 'string' },
       workers: { type: 'string', default: String(availableParallelism()) },
@@ -249,7 +308,10 @@ async function main(): Promise<void> {
   }
   const level = levelOf(values.level);
   if (values.seed !== undefined) {
-    await runOne(natural(values.seed, '--seed'), level, values.verbose);
+    const seed = natural(values.seed, '--seed');
+    const without = new Set(values.without.split(',').filter((name) => name !== ''));
+    const single = { level, isVerbose: values.verbose, timeline: values.timeline, without };
+    await (values.shrink ? shrinkOne(seed, single) : runOne(seed, single));
     return;
   }
   const range = /^(\d+)\.\.(\d+)$/.exec(values.seeds);

@@ -4,6 +4,7 @@ import type { BrokerOracles } from './broker-oracles.js';
 import type { ClientNet } from './client-net.js';
 import { SimConsumer, TrimmedReader } from './consumer-load.js';
 import { CounterClient, CounterHistory } from './counter-load.js';
+import type { FaultList } from './fault-list.js';
 import { GroupLoad } from './group-load.js';
 import { SimProducer, SimReader, type LoadContext } from './load.js';
 import { OffsetClient, TopicClient, Trimmer } from './side-load.js';
@@ -37,6 +38,7 @@ export interface BrokerLoadWorld {
   readonly history: HistoryWriter;
   readonly oracles: BrokerOracles;
   readonly options: SwarmOptions;
+  readonly faults: FaultList;
 }
 
 /** Every program that uses the cluster of a run at the broker level. */
@@ -114,7 +116,7 @@ export class BrokerLoad {
     if (!prng.chance(0.7)) return;
     const { clockDrift } = options;
     const groups = { topic: TOPIC, others: 'side-.*', clockDrift };
-    this.members = new GroupLoad(context, prng.fork(), groups);
+    this.members = new GroupLoad(context, prng.fork(), groups, this.world.faults);
   }
 
   get requests(): number {

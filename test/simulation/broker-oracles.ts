@@ -16,15 +16,22 @@ import type { SimCluster } from './cluster.js';
 import { GroupsOracle, type GroupsWorld } from './groups-oracle.js';
 import { keyParts } from './load.js';
 import { PartitionOracle } from './partition-oracle.js';
+import { must } from './violation.js';
 
 /** What is known from above about partitions and consumer groups; judges what brokers apply and say. */
 export class BrokerOracles implements AnswerWatcher {
   readonly groups: GroupsOracle;
   private readonly cluster: SimCluster<BrokerApp>;
   private readonly partitions = new Map<number, PartitionOracle>();
+  /** Broker and group of every committed deletion. */
+  private readonly tombstones = new Set<string>();
 
   constructor(cluster: SimCluster<BrokerApp>, holding: GroupsWorld['holding']) {
     this.cluster = cluster;
+    cluster.deletionWatcher = (broker, group) => {
+      const isBuried = this.tombstones.has(`${broker} ${group}`);
+      must(isBuried, 'I26', 'data goes without a committed deletion', { broker, group });
+    };
     this.groups = new GroupsOracle(cluster.oracle(METADATA_GROUP), {
       holding,
       highWatermarkOf: (topicId, partition) => {
@@ -67,6 +74,10 @@ export class BrokerOracles implements AnswerWatcher {
   ): void {
     if (groupId === METADATA_GROUP) {
       this.groups.applied(broker, entry, result, () => machine.encode());
+      const image = this.cluster.broker(broker).app?.services?.view.image();
+      for (const [group, brokers] of image?.tombstones ?? []) {
+        for (const id of brokers) this.tombstones.add(`${id} ${group}`);
+      }
     } else if (machine instanceof PartitionState) {
       const { logStartOffset: logStart, highWatermark: end } = machine;
       this.partition(groupId).starting(broker, { index: entry.index, logStart, end });

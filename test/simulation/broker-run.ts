@@ -5,6 +5,7 @@ import { BrokerLoad } from './broker-load.js';
 import { BrokerOracles } from './broker-oracles.js';
 import { ClientNet } from './client-net.js';
 import { SimCluster, type SimBroker } from './cluster.js';
+import type { FaultList } from './fault-list.js';
 import { insist, keyParts } from './load.js';
 import { Nemesis, type AppFaults } from './nemesis.js';
 import type { RunCounts } from './raft-run.js';
@@ -27,16 +28,18 @@ export class BrokerRun implements AppFaults {
   private readonly scheduler: Scheduler;
   private readonly prng: Prng;
   private readonly options: SwarmOptions;
+  private readonly faults: FaultList;
   private readonly net: ClientNet;
   private readonly history: HistoryWriter;
   private readonly oracles: BrokerOracles;
   private readonly load: BrokerLoad;
   private nemesis: Nemesis<BrokerApp> | undefined;
 
-  constructor(scheduler: Scheduler, prng: Prng, options: SwarmOptions) {
+  constructor(scheduler: Scheduler, prng: Prng, options: SwarmOptions, faults: FaultList) {
     this.scheduler = scheduler;
     this.prng = prng.fork();
     this.options = options;
+    this.faults = faults;
     const oracleOf = (group: number) => this.cluster.oracle(group);
     this.cluster = new SimCluster(
       scheduler,
@@ -61,7 +64,7 @@ export class BrokerRun implements AppFaults {
       () => scheduler.now,
     );
     const { net, history, oracles } = this;
-    this.load = new BrokerLoad(prng.fork(), { net, scheduler, history, oracles, options });
+    this.load = new BrokerLoad(prng.fork(), { net, scheduler, history, oracles, options, faults });
   }
 
   async run(): Promise<void> {
@@ -71,10 +74,11 @@ export class BrokerRun implements AppFaults {
     this.load.start();
     await this.scheduler.run(this.scheduler.now + ms(500));
     this.history.phase('fault');
-    this.nemesis = new Nemesis(this.cluster, this.prng.fork(), this);
+    this.nemesis = new Nemesis(this.cluster, this.prng.fork(), this, this.faults);
     await this.scheduler.run(this.scheduler.now + this.options.safety);
     const core = this.drawCore();
     this.scheduler.say(() => `healing: brokers ${[...core].join(' ')} run from here on`);
+    this.scheduler.chronicle?.note({ lane: 'run', kind: 'phase', text: 'all is healed' });
     this.nemesis.heal(core);
     this.net.heal();
     this.load.settle();
@@ -94,28 +98,28 @@ export class BrokerRun implements AppFaults {
     };
   }
 
-  transfer(): void {
+  transfer(prng: Prng): void {
     const groups = this.cluster.alive().flatMap(({ app }) => [...(app?.groups.values() ?? [])]);
     const led = groups.filter(({ group }) => group.isLeaderReady());
     if (led.length === 0) return;
-    const { group } = this.prng.pick(led);
+    const { group } = prng.pick(led);
     const voters = group.status()?.membership.voters ?? [];
     if (voters.length === 0) return;
-    group.transferLeadership(this.prng.pick(voters), 3_000).catch(() => undefined);
+    group.transferLeadership(prng.pick(voters), 3_000).catch(() => undefined);
   }
 
-  changeMembership(): void {
+  changeMembership(prng: Prng): void {
     const { brokers } = this.options;
     const ids = Array.from({ length: brokers }, (_, at) => at + 1);
-    const replicas = ids.filter(() => this.prng.chance(0.6));
+    const replicas = ids.filter(() => prng.chance(0.6));
     if (replicas.length === 0) return;
-    const request = { ...keyParts(this.prng.pick(this.load.keys)), replicas: replicas as never[] };
+    const request = { ...keyParts(prng.pick(this.load.keys)), replicas: replicas as never[] };
     const options = { deadlineMs: 2_000 };
     this.scheduler.say(
       () => `${request.topic}/${request.partition} moves to ${replicas.join(' ')}`,
     );
     this.net
-      .call(1 + this.prng.int(brokers), 2_500, (s) => s.admin.moveReplicas(request, options))
+      .call(1 + prng.int(brokers), 2_500, (s) => s.admin.moveReplicas(request, options))
       .catch(() => undefined);
   }
 

@@ -51,6 +51,8 @@ export class SimCluster<A extends App> {
   readonly oracles = new Map<number, GroupOracle>();
   readonly scheduler: Scheduler;
   readonly options: SwarmOptions;
+  /** Sees every replica whose data is about to go. */
+  deletionWatcher: ((broker: number, group: number) => void) | undefined;
   private readonly prng: Prng;
   private readonly boot: (boot: Boot) => A;
   /** Which replica a snapshot meta was handed out for: how a new core is recognised. */
@@ -106,6 +108,10 @@ export class SimCluster<A extends App> {
     if (broker.process !== undefined) return;
     broker.life += 1;
     this.scheduler.say(() => `b${id} starts, life ${broker.life}`);
+    this.scheduler.chronicle?.note({
+      ...{ lane: `b${id}`, kind: 'up', broker: id },
+      text: `life ${broker.life}`,
+    });
     const rate = this.options.clockDrift ? 0.95 + this.prng.float() * 0.1 : 1;
     const wallBaseMs = 1_700_000_000_000 + this.prng.int(5_000);
     const timing = { rate, wallBaseMs };
@@ -180,6 +186,7 @@ export class SimCluster<A extends App> {
           oracle.snapshots(broker, meta);
           oracle.stateAt('snapshot', meta.last.index, crc32c(state), broker);
         }),
+      deleting: (broker, group) => this.judge(() => this.deletionWatcher?.(broker, group)),
     };
     disk.openWatcher = (_broker, group, loaded) =>
       void this.opened.set(loaded.raft.snapshot, group);
@@ -187,6 +194,8 @@ export class SimCluster<A extends App> {
   }
 
   private end(broker: SimBroker<A>, process: SimProcess): void {
+    const lane = `b${broker.id}`;
+    this.scheduler.chronicle?.note({ lane, kind: 'down', text: `the end of life ${broker.life}` });
     process.kill();
     this.network.detach(process);
     for (const run of this.mourners.get(process) ?? []) run();

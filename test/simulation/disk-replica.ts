@@ -78,6 +78,7 @@ interface Queued {
 /** Hears which prefixes replicas replace by their state: the oracle. */
 export interface DiskWatcher {
   truncating(broker: number, group: number, meta: SnapshotMeta, state: Uint8Array): void;
+  deleting(broker: number, group: number): void;
 }
 
 /** What one replica's disk durably holds: it outlives every process. */

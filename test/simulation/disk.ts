@@ -126,6 +126,7 @@ class SimBrokerStore implements BrokerStore {
     const replica = this.disk.replicas.get(groupId);
     if (replica === undefined) return;
     invariant(replica.open === undefined, 'only a closed replica is deleted', { groupId });
+    this.disk.watcher?.deleting(this.disk.broker, groupId);
     this.disk.deleted.set(groupId, replica);
     this.disk.replicas.delete(groupId);
   }

@@ -1,4 +1,5 @@
 import type { Prng } from '../../src/base/prng.js';
+import type { FaultList } from './fault-list.js';
 import { SimMember, type MemberOptions } from './group-member.js';
 import type { GroupsOracle } from './groups-oracle.js';
 import type { LoadContext } from './load.js';
@@ -37,6 +38,7 @@ export class GroupLoad {
   private readonly context: LoadContext;
   private readonly prng: Prng;
   private readonly options: GroupLoadOptions;
+  private readonly list: FaultList;
   private readonly plans: readonly GroupPlan[];
   private readonly faults: readonly MemberFault[];
   private readonly period: Micros;
@@ -44,7 +46,8 @@ export class GroupLoad {
   private polledByGone = 0;
   private isSettling = false;
 
-  constructor(context: LoadContext, prng: Prng, options: GroupLoadOptions) {
+  constructor(context: LoadContext, prng: Prng, options: GroupLoadOptions, list: FaultList) {
+    this.list = list;
     this.context = context;
     this.prng = prng;
     this.options = options;
@@ -57,7 +60,7 @@ export class GroupLoad {
     ];
     this.plans = all.slice(0, 1 + prng.int(2));
     this.groups = this.plans.map(({ group }) => group);
-    for (const plan of this.plans) this.join(plan);
+    for (const plan of this.plans) this.join(plan, prng.fork());
     this.next();
   }
 
@@ -79,7 +82,7 @@ export class GroupLoad {
       this.context.net.mend(member.process);
     }
     for (const plan of this.plans) {
-      if (this.inGroup(plan.group).length === 0) this.join(plan);
+      if (this.inGroup(plan.group).length === 0) this.join(plan, this.prng.fork());
     }
     for (const member of this.members) member.hurry();
   }
@@ -130,28 +133,29 @@ export class GroupLoad {
     const wait = 1 + this.prng.int(2 * this.period);
     this.context.scheduler.schedule(wait, undefined, () => {
       if (this.isSettling) return;
-      this.act();
+      this.act(this.list.next('m'), this.prng.fork());
       this.next();
     });
   }
 
-  private act(): void {
-    const { prng } = this;
+  /** What is drawn here has a source of its own: what comes after is not moved by it. */
+  private act(name: string, prng: Prng): void {
     const plan = prng.pick(this.plans);
     const members = this.inGroup(plan.group);
     const mayJoin = members.length < MEMBERS_MAX;
     if (members.length === 0 || (mayJoin && prng.chance(0.5))) {
-      this.join(plan);
+      this.join(plan, prng);
       return;
     }
     if (this.faults.length === 0) return;
     const fault = prng.pick(this.faults);
-    this.strike(fault, prng.pick(members));
+    if (!this.list.mayStrike(name, fault)) return;
+    this.strike(fault, prng.pick(members), prng);
     this.counts.set(fault, (this.counts.get(fault) ?? 0) + 1);
   }
 
-  private join(plan: GroupPlan): void {
-    const { prng, context, options } = this;
+  private join(plan: GroupPlan, prng: Prng): void {
+    const { context, options } = this;
     const free = STATIC_NAMES.filter((name) => {
       return !this.inGroup(plan.group).some((m) => m.options.instanceId === name);
     });
@@ -179,8 +183,8 @@ export class GroupLoad {
     );
   }
 
-  private strike(fault: MemberFault, member: SimMember): void {
-    const { prng, context } = this;
+  private strike(fault: MemberFault, member: SimMember, prng: Prng): void {
+    const { context } = this;
     const { process } = member;
     const forAWhile = (run: () => void): void => {
       const lengthMs = prng.pick([300, 2_000, 9_000]);

@@ -1,5 +1,6 @@
 import type { Prng } from '../../src/base/prng.js';
 import type { App, SimCluster } from './cluster.js';
+import type { FaultList } from './fault-list.js';
 import { GOOD_DISK } from './disk-replica.js';
 import { PERFECT_NETWORK } from './network.js';
 import { isAmbient, type FaultKind } from './swarm.js';
@@ -7,8 +8,8 @@ import { ms, type Micros } from './world.js';
 
 /** Faults that only what runs in the brokers can carry out. */
 export interface AppFaults {
-  transfer(): void;
-  changeMembership(): void;
+  transfer(prng: Prng): void;
+  changeMembership(prng: Prng): void;
 }
 
 /**
@@ -20,10 +21,12 @@ export class Nemesis<A extends App> {
   private readonly cluster: SimCluster<A>;
   private readonly prng: Prng;
   private readonly app: AppFaults;
+  private readonly list: FaultList;
   private readonly kinds: FaultKind[];
   private isOver = false;
 
-  constructor(cluster: SimCluster<A>, prng: Prng, app: AppFaults) {
+  constructor(cluster: SimCluster<A>, prng: Prng, app: AppFaults, list: FaultList) {
+    this.list = list;
     this.cluster = cluster;
     this.prng = prng;
     this.app = app;
@@ -52,20 +55,24 @@ export class Nemesis<A extends App> {
     const wait = this.prng.int(2 * options.faultPeriod) + 1;
     scheduler.schedule(wait, undefined, () => {
       if (this.isOver) return;
-      this.inflict(this.prng.pick(this.kinds));
+      // Drawn the same way whether it is carried out or not: those that follow stay what they are.
+      const name = this.list.next('n');
+      const kind = this.prng.pick(this.kinds);
+      const own = this.prng.fork();
+      if (this.list.mayStrike(name, kind)) this.inflict(kind, own);
       this.next();
     });
   }
 
-  private later(run: () => void): void {
-    const wait: Micros = this.prng.int(this.cluster.options.mendMax) + ms(1);
+  private later(prng: Prng, run: () => void): void {
+    const wait: Micros = prng.int(this.cluster.options.mendMax) + ms(1);
     this.cluster.scheduler.schedule(wait, undefined, () => {
       if (!this.isOver) run();
     });
   }
 
-  private inflict(kind: FaultKind): void {
-    const { cluster, prng } = this;
+  private inflict(kind: FaultKind, prng: Prng): void {
+    const { cluster } = this;
     const alive = cluster.alive().filter((broker) => !broker.isStopping);
     if (alive.length === 0) return;
     const victim = prng.pick(alive);
@@ -73,46 +80,50 @@ export class Nemesis<A extends App> {
     switch (kind) {
       case 'kill':
       case 'powerCut':
-        this.kill(victim.id, kind === 'kill' ? 'process' : 'power');
+        this.kill(victim.id, kind === 'kill' ? 'process' : 'power', prng);
         break;
       case 'killAll': {
         // The mains fail: the fault that a topic which puts its syncs off does not promise to bear.
         const isBlackout = cluster.options.lazySync && prng.chance(0.5);
         for (const broker of alive) {
-          this.kill(broker.id, isBlackout || prng.chance(0.5) ? 'power' : 'process');
+          this.kill(broker.id, isBlackout || prng.chance(0.5) ? 'power' : 'process', prng);
         }
         break;
       }
       case 'restart':
         cluster.stop(victim.id);
-        this.later(() => this.revive(victim.id));
+        this.later(prng, () => this.revive(victim.id, prng));
         break;
       case 'pause': {
         const { process } = victim;
         process?.pause();
-        this.later(() => process?.resume());
+        this.later(prng, () => process?.resume());
         break;
       }
       case 'isolate':
-        this.cut(new Set([victim.id]), 'both');
+        this.cut(new Set([victim.id]), 'both', prng);
         break;
       case 'split':
-        this.cut(new Set(cluster.brokers.map((b) => b.id).filter(() => prng.chance(0.5))), 'both');
+        this.cut(
+          new Set(cluster.brokers.map((b) => b.id).filter(() => prng.chance(0.5))),
+          'both',
+          prng,
+        );
         break;
       case 'oneWay':
-        this.cut(new Set([victim.id]), prng.chance(0.5) ? 'in' : 'out');
+        this.cut(new Set([victim.id]), prng.chance(0.5) ? 'in' : 'out', prng);
         break;
       case 'wallJump':
         victim.process?.jumpWallClock(prng.int(120_000) - 60_000);
         break;
       case 'damage':
-        if (!this.damage()) return;
+        if (!this.damage(prng)) return;
         break;
       case 'transfer':
-        this.app.transfer();
+        this.app.transfer(prng);
         break;
       case 'membership':
-        this.app.changeMembership();
+        this.app.changeMembership(prng);
         break;
       case 'slowDisk':
       case 'syncError':
@@ -125,23 +136,23 @@ export class Nemesis<A extends App> {
     this.counts.set(kind, (this.counts.get(kind) ?? 0) + 1);
   }
 
-  private kill(id: number, how: 'process' | 'power'): void {
+  private kill(id: number, how: 'process' | 'power', prng: Prng): void {
     this.cluster.kill(id, how);
-    this.later(() => this.revive(id));
+    this.later(prng, () => this.revive(id, prng));
   }
 
-  private revive(id: number): void {
+  private revive(id: number, prng: Prng): void {
     const broker = this.cluster.broker(id);
-    if (broker.isStopping) this.later(() => this.revive(id));
+    if (broker.isStopping) this.later(prng, () => this.revive(id, prng));
     else this.cluster.start(id);
   }
 
   /** Kills a broker, if need be, and damages some of its replicas before it comes back. */
-  private damage(): boolean {
-    const { cluster, prng } = this;
+  private damage(prng: Prng): boolean {
+    const { cluster } = this;
     const victim = prng.pick(cluster.brokers);
     if (victim.isStopping) return false;
-    this.kill(victim.id, prng.chance(0.5) ? 'process' : 'power');
+    this.kill(victim.id, prng.chance(0.5) ? 'process' : 'power', prng);
     let hasDamaged = false;
     for (const group of victim.disk.replicas.keys()) {
       if (!prng.chance(0.6) || !cluster.mayDamage(victim.id, group)) continue;
@@ -151,7 +162,7 @@ export class Nemesis<A extends App> {
     return hasDamaged;
   }
 
-  private cut(side: ReadonlySet<number>, way: 'both' | 'in' | 'out'): void {
+  private cut(side: ReadonlySet<number>, way: 'both' | 'in' | 'out', prng: Prng): void {
     const { network, brokers, scheduler } = this.cluster;
     scheduler.say(() => `the network splits off ${[...side].join(' ')} (${way})`);
     for (const { id: inside } of brokers.filter((b) => side.has(b.id))) {
@@ -160,6 +171,6 @@ export class Nemesis<A extends App> {
         if (way !== 'out') network.cut(outside, inside);
       }
     }
-    this.later(() => network.mend());
+    this.later(prng, () => network.mend());
   }
 }

@@ -5,6 +5,7 @@ import { membershipOf, NO_MEMBERS } from '../../src/model/membership.js';
 import type { RaftGroup } from '../../src/host/raft-group.js';
 import type { ReplicaSpec } from '../../src/ports/log-store.js';
 import { SimCluster } from './cluster.js';
+import type { FaultList } from './fault-list.js';
 import { Nemesis, type AppFaults } from './nemesis.js';
 import { RaftApp, type Replica } from './raft-app.js';
 import type { SwarmOptions } from './swarm.js';
@@ -43,7 +44,7 @@ export class RaftRun implements AppFaults {
   /** What differs from fsync. */
   private readonly durabilities = new Map<number, Durability>();
 
-  constructor(scheduler: Scheduler, prng: Prng, options: SwarmOptions) {
+  constructor(scheduler: Scheduler, prng: Prng, options: SwarmOptions, faults: FaultList) {
     this.scheduler = scheduler;
     this.prng = prng.fork();
     this.options = options;
@@ -54,7 +55,7 @@ export class RaftRun implements AppFaults {
       const durabilityOf = (group: number): Durability => this.durabilities.get(group) ?? FSYNC;
       return new RaftApp(boot, { swarm: options, specs: local, oracleOf, scheduler, durabilityOf });
     });
-    this.nemesis = new Nemesis(this.cluster, prng.fork(), this);
+    this.nemesis = new Nemesis(this.cluster, prng.fork(), this, faults);
   }
 
   async run(): Promise<void> {
@@ -66,6 +67,7 @@ export class RaftRun implements AppFaults {
     this.isLoadOn = false;
     const core = this.drawCore();
     this.scheduler.say(() => `healing: brokers ${[...core].join(' ')} run from here on`);
+    this.scheduler.chronicle?.note({ lane: 'run', kind: 'phase', text: 'all is healed' });
     this.nemesis.heal(core);
     await this.mustServe(core);
   }
@@ -81,33 +83,33 @@ export class RaftRun implements AppFaults {
     };
   }
 
-  transfer(): void {
-    const leader = this.pickLeader(this.prng.pick(this.specs).groupId);
+  transfer(prng: Prng): void {
+    const leader = this.pickLeader(prng.pick(this.specs).groupId);
     const { group } = leader ?? {};
     const voters = group?.status()?.membership.voters ?? [];
     if (group === undefined || voters.length === 0) return;
-    group.transferLeadership(this.prng.pick(voters), 3_000).catch(() => undefined);
+    group.transferLeadership(prng.pick(voters), 3_000).catch(() => undefined);
   }
 
   /** Asks whoever believes to lead, ready or not, and often again before the first change is done. */
-  changeMembership(): void {
-    const { groupId } = this.prng.pick(this.specs);
+  changeMembership(prng: Prng): void {
+    const { groupId } = prng.pick(this.specs);
     const leaders = this.cluster.alive().flatMap(({ app }) => {
       const group = app?.replicas.get(groupId)?.group;
       return group?.status()?.role === 'leader' ? [group] : [];
     });
     if (leaders.length === 0) return;
-    this.requestChange(groupId, this.prng.pick(leaders));
-    if (!this.prng.chance(0.4)) return;
-    const wait = this.prng.int(ms(20));
-    this.scheduler.schedule(wait, undefined, () => this.changeMembership());
+    this.requestChange(groupId, prng.pick(leaders), prng);
+    if (!prng.chance(0.4)) return;
+    const wait = prng.int(ms(20));
+    this.scheduler.schedule(wait, undefined, () => this.changeMembership(prng));
   }
 
-  private requestChange(groupId: RaftGroupId, group: RaftGroup): void {
+  private requestChange(groupId: RaftGroupId, group: RaftGroup, prng: Prng): void {
     const ids = this.cluster.brokers.map((broker) => broker.id);
-    const voters = ids.filter(() => this.prng.chance(0.6));
-    if (voters.length === 0) voters.push(this.prng.pick(ids));
-    const learners = ids.filter((id) => !voters.includes(id) && this.prng.chance(0.3));
+    const voters = ids.filter(() => prng.chance(0.6));
+    if (voters.length === 0) voters.push(prng.pick(ids));
+    const learners = ids.filter((id) => !voters.includes(id) && prng.chance(0.3));
     this.scheduler.say(() => `g${groupId} is to have voters ${voters.join(' ')}`);
     group.changeMembership(membershipOf(voters, learners), 5_000).catch(() => undefined);
   }

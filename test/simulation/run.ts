@@ -1,7 +1,11 @@
 import { Prng } from '../../src/base/prng.js';
 import { BrokerRun } from './broker-run.js';
+import { FaultList, type Strike } from './fault-list.js';
+import { MEMBER_FAULTS } from './group-load.js';
 import { RaftRun } from './raft-run.js';
-import { drawSwarm } from './swarm.js';
+import { drawSwarm, withoutFaults } from './swarm.js';
+import { Chronicle, type TimedNote } from './timeline.js';
+import { Violation } from './violation.js';
 import { Scheduler } from './world.js';
 
 /** What runs on the simulated brokers: Raft groups alone, or whole brokers with their clients. */
@@ -14,6 +18,12 @@ export interface RunResult {
   /** Equal for equal seeds: everything that happened, in order. */
   readonly hash: string;
   readonly error: string | undefined;
+  /** Which invariant broke, or what else ended the run; equal for equal failures. */
+  readonly failure: string | undefined;
+  readonly strikes: readonly Strike[];
+  /** Kinds of faults that this run had. */
+  readonly kinds: readonly string[];
+  readonly notes: readonly TimedNote[];
   readonly events: number;
   readonly simulatedMs: number;
   readonly wallMs: number;
@@ -27,6 +37,10 @@ export interface RunResult {
 export interface RunOptions {
   /** Drawn from the seed unless given. */
   readonly level?: Level | undefined;
+  /** Faults, or kinds of faults, to leave out: names as in the result's strikes. */
+  readonly without?: ReadonlySet<string> | undefined;
+  /** Collects what happens, in few words. */
+  readonly hasChronicle?: boolean | undefined;
   /** One line for everything that happens. */
   readonly narrator?: ((line: string) => void) | undefined;
 }
@@ -39,18 +53,24 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const prng = new Prng(seed);
   const drawn: Level = prng.chance(0.5) ? 'raft' : 'broker';
   const level = options.level ?? drawn;
-  const swarm = drawSwarm(prng.fork());
+  const faults = new FaultList(scheduler, options.without);
+  const swarm = withoutFaults(drawSwarm(prng.fork()), (kind) => faults.lacks(kind));
+  const chronicle = new Chronicle(() => scheduler.now);
+  if (options.hasChronicle === true) scheduler.chronicle = chronicle;
   const run =
     level === 'raft'
-      ? new RaftRun(scheduler, prng.fork(), swarm)
-      : new BrokerRun(scheduler, prng.fork(), swarm);
+      ? new RaftRun(scheduler, prng.fork(), swarm, faults)
+      : new BrokerRun(scheduler, prng.fork(), swarm, faults);
   const onRejection = (error: unknown): void => scheduler.fail(error);
   process.on('unhandledRejection', onRejection);
   let error: string | undefined;
+  let failure: string | undefined;
   try {
     await run.run();
   } catch (thrown) {
     error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    failure = thrown instanceof Violation ? thrown.invariant : (error.split('\n')[0] ?? error);
+    chronicle.note({ lane: 'run', kind: 'failure', text: error.split('\n')[0] ?? error });
   } finally {
     process.off('unhandledRejection', onRejection);
   }
@@ -60,6 +80,10 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
     ok: error === undefined,
     hash: scheduler.hash.digest(),
     error,
+    failure,
+    strikes: faults.strikes,
+    kinds: [...swarm.faults, ...MEMBER_FAULTS].filter((kind) => !faults.lacks(kind)),
+    notes: chronicle.notes,
     events: scheduler.eventsRun,
     simulatedMs: Math.round(scheduler.now / 1_000),
     wallMs: performance.now() - startedAt,

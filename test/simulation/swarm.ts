@@ -59,8 +59,8 @@ const AMBIENT: readonly FaultKind[] = [
   'syncError',
 ];
 
-export function isAmbient(kind: FaultKind): boolean {
-  return AMBIENT.includes(kind);
+export function isAmbient(kind: string): boolean {
+  return AMBIENT.includes(kind as FaultKind);
 }
 
 /** No faults, quick links and disks: what a scenario starts from and changes on purpose. */
@@ -81,6 +81,30 @@ export function calmSwarm(changes: Partial<SwarmOptions> = {}): SwarmOptions {
     clockDrift: false,
     lazySync: false,
     ...changes,
+  };
+}
+
+/** The same without some kinds of faults, those of links and disks included. */
+export function withoutFaults(
+  swarm: SwarmOptions,
+  lacks: (kind: FaultKind) => boolean,
+): SwarmOptions {
+  const { network, disk } = swarm;
+  const unless = (kind: FaultKind, chance: number): number => (lacks(kind) ? 0 : chance);
+  return {
+    ...swarm,
+    network: {
+      ...network,
+      straggleChance: unless('reorder', network.straggleChance),
+      dropChance: unless('drop', network.dropChance),
+      duplicateChance: unless('duplicate', network.duplicateChance),
+      falseHintChance: unless('falseHint', network.falseHintChance),
+    },
+    disk: {
+      ...disk,
+      slowSyncChance: unless('slowDisk', disk.slowSyncChance),
+      syncErrorChance: unless('syncError', disk.syncErrorChance),
+    },
   };
 }
 

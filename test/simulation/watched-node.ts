@@ -181,7 +181,12 @@ export class WatchedNode implements RaftNode {
     const { term, membership } = after;
     const isLeader = after.role === 'leader';
     const wasLeader = before.role === 'leader';
-    if (isLeader && (!wasLeader || before.term !== term)) this.oracle.leads(this.broker, term);
+    if (isLeader && (!wasLeader || before.term !== term)) {
+      this.oracle.leads(this.broker, term);
+      const lane = `g${this.oracle.group}`;
+      const text = `b${this.broker} leads in term ${term}`;
+      this.scheduler.chronicle?.note({ lane, kind: 'leader', broker: this.broker, text });
+    }
     // A leader that commits its own removal steps down at once.
     if (after.commit > before.commit && (isLeader || (wasLeader && before.term === term))) {
       this.newCommits.push({ to: after.commit, term, membership });
@@ -259,7 +264,10 @@ export class WatchedNode implements RaftNode {
     const isNewLeader =
       seen.role === 'leader' && (settled.role !== 'leader' || settled.term !== seen.term);
     if (isNewLeader) oracle.beginsReign(broker, seen.term, log, seen.membership);
-    for (const commit of this.newCommits) oracle.commitsAsLeader(broker, log, commit);
+    for (const commit of this.newCommits) {
+      oracle.commitsAsLeader(broker, log, commit);
+      this.scheduler.chronicle?.commits(oracle.group, commit.to);
+    }
     this.newCommits = [];
     if (seen.commit > settled.commit) oracle.commits(broker, log, seen.commit);
     oracle.believesDurable(broker, log, seen.durable);

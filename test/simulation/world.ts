@@ -1,6 +1,7 @@
 import { invariant } from '../../src/base/assert.js';
 import type { Prng } from '../../src/base/prng.js';
 import type { Cancel, Clock, Random, Timers, World } from '../../src/ports/world.js';
+import type { Chronicle } from './timeline.js';
 import { TraceHash } from './trace.js';
 
 /** Simulated time, in whole microseconds since the run began. */
@@ -53,6 +54,8 @@ export class Scheduler {
     return event;
   }
 
+  /** Set for a timeline: what happens, in few words. */
+  chronicle: Chronicle | undefined;
   /** Set for a verbose run: one line for everything that happens. */
   narrator: ((line: string) => void) | undefined;
 

@@ -12,8 +12,10 @@ export interface Mutant {
   /** As in RELIABILITY.md §8; X for ours. */
   readonly id: string;
   readonly what: string;
-  /** Where to look for it: in the simulator, or in the scenarios of the consensus core. */
-  readonly level: Level | 'scenarios';
+  /** Where to look for it: in the simulator, in the scenarios of the consensus core, or in tests. */
+  readonly level: Level | 'scenarios' | 'tests';
+  /** Which tests. */
+  readonly tests?: readonly string[];
   readonly edits: readonly Edit[];
 }
 
@@ -30,6 +32,27 @@ export const MUTANTS: readonly Mutant[] = [
         find: 'if (this.isHardStateDurable) this.outbox.push(message);',
         replace:
           "if (this.isHardStateDurable || message.kind === 'voteResponse') this.outbox.push(message);",
+      },
+    ],
+  },
+  {
+    id: 'M2',
+    what: 'term and vote are written one after the other',
+    level: 'raft',
+    edits: [
+      {
+        file: `${CORE}/replica.ts`,
+        find: 'private hardStateTicket = 0;',
+        replace: 'private hardStateTicket = 0;\n  private termWritten = 0;',
+      },
+      {
+        file: `${CORE}/replica.ts`,
+        find: '    this.isHardStateDirty = false;\n    this.hardStateTicket = this.nextTicket;\n    return this.hardState;',
+        replace:
+          '    const isHalf = this.votedFor !== undefined && this.termWritten < this.term;\n' +
+          '    this.isHardStateDirty = isHalf;\n    this.termWritten = this.term;\n' +
+          '    this.hardStateTicket = this.nextTicket;\n' +
+          '    return isHalf ? { ...this.hardState, votedFor: undefined } : this.hardState;',
       },
     ],
   },
@@ -118,6 +141,24 @@ export const MUTANTS: readonly Mutant[] = [
         file: 'src/broker/pending-produce.ts',
         find: "if (this.acks === 'leader') this.answer(",
         replace: "if (this.acks !== 'none') this.answer(",
+      },
+    ],
+  },
+  {
+    id: 'M10',
+    what: 'a proposal is acknowledged without a look at the term of what stands in its place',
+    level: 'raft',
+    edits: [
+      {
+        file: 'src/host/proposals.ts',
+        find: 'this.#failWhere((p) => p.id.term !== term && p.id.index >= committedNext);',
+        replace:
+          'this.#failWhere((p) => p.id.term !== term && p.id.index >= committedNext && p.id.index < 0);',
+      },
+      {
+        file: 'src/host/proposals.ts',
+        find: 'if (pending.id.index === entry.index && pending.id.term === entry.term) {',
+        replace: 'if (pending.id.index === entry.index) {',
       },
     ],
   },
@@ -311,6 +352,25 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    id: 'M23',
+    what: 'readers are given what is not committed',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/broker/log-reader.ts',
+        find: 'return !scan.isFull && scan.at <= this.state.appliedIndex;',
+        replace:
+          'return !scan.isFull && scan.at <= (this.group.status()?.last.index ?? this.state.appliedIndex);',
+      },
+      {
+        file: 'src/broker/log-reader.ts',
+        find: 'return { first: scan.at, next: logIndex(this.state.appliedIndex + 1) };',
+        replace:
+          'return { first: scan.at, next: logIndex((this.group.status()?.last.index ?? this.state.appliedIndex) + 1) };',
+      },
+    ],
+  },
+  {
     id: 'M24',
     what: 'a new leader serves before it has applied an entry of its term',
     level: 'broker',
@@ -348,6 +408,161 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    id: 'M28',
+    what: 'the table of producers is forgotten with a snapshot',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/partition/partition-state.ts',
+        find: '    this.producerTable = ProducerTable.decode(r, this.limits.producers);\n',
+        replace:
+          '    ProducerTable.decode(r, this.limits.producers);\n' +
+          '    this.producerTable = new ProducerTable(this.limits.producers);\n',
+      },
+    ],
+  },
+  {
+    id: 'M29',
+    what: 'a commit is taken from a member of an earlier epoch',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/metadata/apply-group-event.ts',
+        find: '  if (held === undefined) {\n    return rejected(',
+        replace:
+          '  if (held === undefined) return undefined;\n  if (held.epoch < 0) {\n    return rejected(',
+      },
+      {
+        file: 'src/metadata/apply-group-event.ts',
+        find: 'if (held.epoch <= memberEpoch) return undefined;',
+        replace: 'if (held.epoch <= memberEpoch || memberEpoch >= 0) return undefined;',
+      },
+    ],
+  },
+  {
+    id: 'M30',
+    what: 'a partition is given to another member before its owner has released it',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/metadata/consumer-group.ts',
+        find: 'revoking: member.isAway ? [] : sortedSlots([...member.revoking, ...surplus]),',
+        replace: 'revoking: member.isAway || surplus.length > 0 ? [] : member.revoking,',
+      },
+    ],
+  },
+  {
+    id: 'X8',
+    what: 'a partition counts as released by a member that has yet to hear of it',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/broker/member-session.ts',
+        find: 'return told !== undefined && told <= version;',
+        replace: 'return told === undefined || told <= version || version >= 0;',
+      },
+      {
+        file: 'src/metadata/decide-consumer-group.ts',
+        find: '(slot) => !holds.has(slotKey(slot)) && knewOfRevoking(slot),',
+        replace: '(slot) => knewOfRevoking(slot) || !holds.has(slotKey(slot)),',
+      },
+    ],
+  },
+  {
+    id: 'X9',
+    what: 'a commit that was held up takes back a later one',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/metadata/apply.ts',
+        find: 'return sequence > 0 && sequence < (',
+        replace: 'return sequence < 0 && sequence < (',
+      },
+    ],
+  },
+  {
+    id: 'X10',
+    what: 'a committed offset is not compared with the high watermark',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/broker/watermarks.ts',
+        find: 'if (bound !== undefined && bound >= offset) found.set(groupId, bound);',
+        replace: 'if (offset >= 0) found.set(groupId, offset as Offset);',
+      },
+    ],
+  },
+  {
+    id: 'X11',
+    what: 'what is processed by the application is committed before it is',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/client/group-offsets.ts',
+        find: 'if (offset === undefined || offset === held.settled) return [];',
+        replace:
+          'if (offset === undefined || offset === held.settled) return [];\n      const ahead = held.cursor?.nextFetch ?? offset;',
+      },
+      {
+        file: 'src/client/group-offsets.ts',
+        find: 'return [{ topic: held.topic, partition: held.partition, offset }];',
+        replace: 'return [{ topic: held.topic, partition: held.partition, offset: ahead }];',
+      },
+    ],
+  },
+  {
+    id: 'X12',
+    what: 'a reader of what is given up is led on to what is left',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/client/fetch-failures.ts',
+        find: 'const policy = this.onOutOfRange;',
+        replace:
+          "const policy: OutOfRangePolicy = this.onOutOfRange === 'end' ? 'end' : 'beginning';",
+      },
+    ],
+  },
+  {
+    id: 'M31',
+    what: 'a read does not look at the checksum',
+    level: 'tests',
+    tests: ['test/unit/storage/level-log-store.test.ts'],
+    edits: [
+      {
+        file: 'src/storage/entry-codec.ts',
+        find: 'if (crc32c(payload) !== stored.crc) {',
+        replace: 'if (crc32c(payload) < 0) {',
+      },
+    ],
+  },
+  {
+    id: 'M32',
+    what: 'a write that failed counts as done',
+    level: 'raft',
+    edits: [
+      {
+        file: 'src/host/raft-group-driver.ts',
+        find: '(error: unknown) => this.fail(error),\n    );\n  }\n\n  #persisted(',
+        replace:
+          '() => this.#guard(() => this.#persisted(write, install)),\n    );\n  }\n\n  #persisted(',
+      },
+    ],
+  },
+  {
+    id: 'M33',
+    what: 'records are taken although there is no room for them',
+    level: 'tests',
+    tests: ['test/unit/broker/disk-guard.test.ts'],
+    edits: [
+      {
+        file: 'src/broker/disk-guard.ts',
+        find: 'if (this.shortOf === undefined) return undefined;',
+        replace: 'if (this.shortOf === undefined || this.shortOf.freeBytes >= 0) return undefined;',
+      },
+    ],
+  },
+  {
     id: 'M34',
     what: 'a damaged replica votes as if it were whole',
     level: 'raft',
@@ -362,6 +577,71 @@ export const MUTANTS: readonly Mutant[] = [
         find: 'term: replica.term,\n      incarnation: replica.incarnation,\n      granted,\n      damaged: replica.needsRepair,',
         replace:
           'term: replica.term,\n      incarnation: replica.incarnation,\n      granted,\n      damaged: false,',
+      },
+    ],
+  },
+  {
+    id: 'M35',
+    what: 'a replica that begins anew is taken for the one that it was',
+    level: 'raft',
+    edits: [
+      {
+        file: `${CORE}/step-leader.ts`,
+        find: 'if (peer.incarnation !== m.incarnation) {',
+        replace: 'if (peer.incarnation === undefined) {',
+      },
+    ],
+  },
+  {
+    id: 'M36',
+    what: 'entries are written without a sync',
+    level: 'tests',
+    tests: ['test/unit/storage/level-log-store.test.ts'],
+    edits: [
+      {
+        file: 'src/storage/level-log-store.ts',
+        find: 'await this.db.write(operations, { sync: isLogWritten });',
+        replace: 'await this.db.write(operations, { sync: false });',
+      },
+    ],
+  },
+  {
+    id: 'M37',
+    what: 'a write does not wait for the one before it',
+    level: 'tests',
+    tests: ['test/conformance/stores.test.ts'],
+    edits: [
+      {
+        file: 'src/storage/level-log-store.ts',
+        find: 'else await this.writeBatch(jobs as WriteJob[]);',
+        replace: 'else void this.writeBatch(jobs as WriteJob[]);',
+      },
+    ],
+  },
+  {
+    id: 'M38',
+    what: 'a checkpoint says that it stands at another entry than its state',
+    level: 'raft',
+    edits: [
+      {
+        file: 'src/host/checkpointer.ts',
+        find: 'this.#saving = store.saveCheckpoint({ index, state });',
+        replace:
+          'this.#saving = store.saveCheckpoint({ index: Math.max(0, index - 1) as LogIndex, state });',
+      },
+    ],
+  },
+  {
+    id: 'M39',
+    what: 'a replica that the metadata does not name is deleted',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/broker/reconciler.ts',
+        find: 'if (mayAct && image.tombstones.get(groupId)?.includes(self) === true) {',
+        replace:
+          'const isBuried = image.tombstones.get(groupId)?.includes(self) === true;\n' +
+          '    if (mayAct ? isBuried : !image.groups.has(groupId)) {',
       },
     ],
   },

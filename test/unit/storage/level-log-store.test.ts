@@ -8,6 +8,7 @@ import { encodeMembership } from '../../../src/model/membership.js';
 import type { LogStore } from '../../../src/ports/log-store.js';
 import { inspectBroker, inspectEntries } from '../../../src/storage/inspect.js';
 import { LevelBrokerStore } from '../../../src/storage/level-broker-store.js';
+import { LevelDb } from '../../../src/storage/level-db.js';
 import {
   append,
   entries,
@@ -269,6 +270,29 @@ describe('LevelLogStore', function () {
     const { loaded } = await broker.openReplica(SPEC.groupId);
     expect(loaded.verdict.kind).to.equal('damaged');
     expect(loaded.raft.watermark).to.deep.equal(id(1, 200));
+  });
+
+  it('says that entries are durable only after a write that was synced', async () => {
+    const real = Object.getOwnPropertyDescriptor(LevelDb.prototype, 'write');
+    const syncs: boolean[] = [];
+    Object.defineProperty(LevelDb.prototype, 'write', {
+      ...real,
+      value: async function (
+        this: LevelDb,
+        ...[operations, options]: Parameters<LevelDb['write']>
+      ): Promise<void> {
+        await (real?.value as LevelDb['write']).call(this, operations, options);
+        syncs.push(options.sync);
+      },
+    });
+    try {
+      await store.persist(append(id(0, 0), entries(1, 1, 3)));
+      expect(syncs).to.deep.equal([true]);
+      await store.persist(append(id(1, 3), entries(1, 4, 4)));
+      expect(syncs).to.deep.equal([true, true]);
+    } finally {
+      Object.defineProperty(LevelDb.prototype, 'write', real ?? {});
+    }
   });
 
   it('copies what it is given before the caller could reuse it', async () => {
