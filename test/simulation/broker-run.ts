@@ -57,7 +57,9 @@ export class BrokerRun implements AppFaults {
     });
     const delayMax = Math.max(ms(0.5), options.network.delayMax);
     const breakChance = options.faults.has('drop') ? 0.01 : 0;
-    this.net = new ClientNet(this.cluster, prng.fork(), { delayMax, breakChance });
+    const straggleChance = options.faults.has('reorder') ? 0.02 : 0;
+    const chances = { breakChance, straggleChance };
+    this.net = new ClientNet(this.cluster, prng.fork(), { delayMax, ...chances });
     this.net.watcher = this.oracles;
     this.history = new HistoryWriter(
       (line) => this.lines.push(line),

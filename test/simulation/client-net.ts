@@ -20,6 +20,7 @@ export interface AnswerWatcher {
 
 /** A client gives its broker this much longer to answer than it tells it. */
 const SLACK_MS = 250;
+const STRAGGLE_MS_MAX = 6_000;
 
 /**
  * The network between clients and brokers. Connections are streams: what is sent arrives in order,
@@ -32,18 +33,25 @@ export class ClientNet {
   private readonly prng: Prng;
   private readonly delayMax: Micros;
   private breakChance: number;
+  /** Of a call that is held up on its way for longer than anyone waits for it. */
+  private straggleChance: number;
   /** Brokers that a client cannot reach, and what waits until it can. */
   private readonly cuts = new Map<SimProcess, { brokers: Set<number>; waiting: (() => void)[] }>();
 
   constructor(
     cluster: SimCluster<BrokerApp>,
     prng: Prng,
-    options: { readonly delayMax: Micros; readonly breakChance: number },
+    options: {
+      readonly delayMax: Micros;
+      readonly breakChance: number;
+      readonly straggleChance?: number;
+    },
   ) {
     this.cluster = cluster;
     this.prng = prng;
     this.delayMax = options.delayMax;
     this.breakChance = options.breakChance;
+    this.straggleChance = options.straggleChance ?? 0;
   }
 
   get scheduler(): Scheduler {
@@ -52,6 +60,7 @@ export class ClientNet {
 
   heal(): void {
     this.breakChance = 0;
+    this.straggleChance = 0;
     for (const client of [...this.cuts.keys()]) this.mend(client);
   }
 
@@ -111,7 +120,9 @@ export class ClientNet {
     scheduler.schedule(ms(limitMs), client, () =>
       outcome.reject(new BrokerError('DEADLINE_EXCEEDED', `broker ${id} did not answer in time`)),
     );
-    scheduler.schedule(this.delay(), undefined, () => {
+    const isHeldUp = this.straggleChance > 0 && this.prng.chance(this.straggleChance);
+    const wayMs = isHeldUp ? this.prng.int(STRAGGLE_MS_MAX) : 0;
+    scheduler.schedule(this.delay() + ms(wayMs), undefined, () => {
       if (isLost()) return;
       const { process, app } = this.broker(id);
       const services = app?.services;

@@ -140,6 +140,7 @@ export class OffsetClient {
     const { context, prng, group } = this;
     // Offset 0 is committed and committed again: it never exceeds the high watermark.
     const metadata = String((this.next += 1));
+    if (prng.chance(0.1)) await this.commitBeyond(metadata);
     const from = context.scheduler.now;
     let to = Number.POSITIVE_INFINITY;
     let isRefused = false;
@@ -159,6 +160,23 @@ export class OffsetClient {
     }
     if (isRefused) return;
     this.calls.push({ from, to, step: () => metadata, text: `commit ${metadata}` });
+  }
+
+  /** What nobody can have read is refused, whoever is asked (I25, and the oracle sees it too). */
+  private async commitBeyond(metadata: string): Promise<void> {
+    const { context, prng, group } = this;
+    const request = { group, offsets: [{ ...this.where(), offset: 1_000_000, metadata }] };
+    await this.net
+      .call(1 + prng.int(context.brokers), 3_500, (s) =>
+        s.admin.commitOffsets(request, { deadlineMs: 3_000 }),
+      )
+      .then(
+        ([answer]) => {
+          if (answer?.error !== undefined) return;
+          context.scheduler.fail(new Violation('I25', 'takes a commit beyond the end', { group }));
+        },
+        () => undefined,
+      );
   }
 
   private async read(): Promise<void> {

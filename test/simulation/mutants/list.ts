@@ -569,14 +569,13 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${CORE}/election.ts`,
-        find: 'if (replica.needsRepair) return covers(m.lastLog, replica.watermark);',
-        replace: 'if (replica.needsRepair) return m.lastLog.index >= 0;',
+        find: 'if (replica.needsRepair && !replica.lostTail) return covers(m.lastLog, replica.watermark);',
+        replace: 'if (replica.needsRepair && !replica.lostTail) return m.lastLog.index >= 0;',
       },
       {
         file: `${CORE}/election.ts`,
-        find: 'term: replica.term,\n      incarnation: replica.incarnation,\n      granted,\n      damaged: replica.needsRepair,',
-        replace:
-          'term: replica.term,\n      incarnation: replica.incarnation,\n      granted,\n      damaged: false,',
+        find: '      granted,\n      ...this.ownDamage(),\n    });\n  }\n\n  onVoteResponse(m',
+        replace: '      granted,\n      damaged: false,\n    });\n  }\n\n  onVoteResponse(m',
       },
     ],
   },
@@ -600,8 +599,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/storage/level-log-store.ts',
-        find: 'await this.db.write(operations, { sync: isLogWritten });',
-        replace: 'await this.db.write(operations, { sync: false });',
+        find: '(sync) => this.db.write(operations, { sync })',
+        replace: '() => this.db.write(operations, { sync: false })',
       },
     ],
   },
