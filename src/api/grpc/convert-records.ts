@@ -144,7 +144,7 @@ export function fetchRequestFrom(wire: FetchRequest__Output): FetchRequest {
     maxWaitMs: integerIn(wire.maxWaitMs, 'max_wait_ms', 0, LIMITS.fetchWaitMsMax),
     linearizable: wire.linearizable,
     allowForward: wire.allowForward,
-    maxStalenessMs: wire.allowFollower ? stalenessFrom(wire.maxStalenessMs) : undefined,
+    ...(wire.allowFollower ? { maxStalenessMs: stalenessFrom(wire.maxStalenessMs) } : undefined),
   };
 }
 

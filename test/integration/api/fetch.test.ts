@@ -51,6 +51,31 @@ describe('client API: fetch', () => {
     return { call, answers, ended };
   }
 
+  it('lets followers answer only where it was asked to, and says how far behind they may be', async () => {
+    const asked: (number | undefined)[] = [];
+    api.fake.fetch = (request) => {
+      asked.push(request.maxStalenessMs);
+      const error = new BrokerError('STALE_REPLICA', 'behind', {
+        leader: { brokerId: 2, host: 'b', port: 7, term: 3 },
+      });
+      return Promise.resolve(result(fetched(0, { error })));
+    };
+    const partitions = [{ topic: 't' }];
+    for (const request of [
+      { partitions, maxStalenessMs: 900 },
+      { partitions, allowFollower: true },
+      { partitions, allowFollower: true, maxStalenessMs: 900 },
+    ]) {
+      const { call, answers, ended } = openStream(request);
+      call.on('data', (answer: FetchResponse__Output) => answers.push(answer));
+      await ended;
+      const error = answers[0]?.partitions[0]?.error;
+      expect(error).to.include({ code: 'STALE_REPLICA', retriable: true });
+      expect(error?.leader).to.include({ brokerId: 2, host: 'b', port: 7 });
+    }
+    expect(asked).to.deep.equal([undefined, 5_000, 900]);
+  });
+
   it('goes on from where the last answer ended, per partition', async () => {
     const requests: FetchRequest[] = [];
     api.fake.fetch = async (request, signal) => {
@@ -203,6 +228,11 @@ describe('client API: fetch', () => {
     ],
     ['no topic', { partitions: [{}] }, 'topic: '],
     ['too many bytes', { partitions: [{ topic: 't' }], maxBytes: 9 * MIB }, 'max_bytes: '],
+    [
+      'too little staleness',
+      { partitions: [{ topic: 't' }], allowFollower: true, maxStalenessMs: 499 },
+      'max_staleness_ms: ',
+    ],
     ['too long a wait', { partitions: [{ topic: 't' }], maxWaitMs: 60_001 }, 'max_wait_ms: '],
   ];
   for (const [what, request, start] of bad) {
