@@ -100,17 +100,25 @@ export class LogReader {
     return this.scanRecent(scan) ? this.finish(from, scan) : this.scanStored(from, scan);
   }
 
-  /** The first batch at or above `from` with a record of `timestamp` or later. */
-  async findTime(
+  /**
+   * What `find` finds first in a batch at or above `from` that says it has a record of `timestamp` or
+   * later. It may be wrong about that: its producer was, or compaction has taken the record.
+   */
+  async findTime<T>(
     timestamp: number,
     from: Offset,
-  ): Promise<{ readonly header: RecordBatchHeader; readonly batch: Uint8Array } | undefined> {
+    find: (header: RecordBatchHeader, batch: Uint8Array) => T | undefined,
+  ): Promise<T | undefined> {
     let start = from;
+    let found: T | undefined;
+    const hasFound = (header: RecordBatchHeader, batch: Uint8Array): boolean => {
+      if (header.maxTimestamp >= timestamp) found = find(header, batch);
+      return found !== undefined;
+    };
     for (;;) {
       const span = this.state.index.spanOfTime(timestamp, start);
       if (span === undefined) return undefined;
-      const isThatLate = (header: RecordBatchHeader): boolean => header.maxTimestamp >= timestamp;
-      const found = await this.findInSpan(span, start, isThatLate);
+      await this.findInSpan(span, start, hasFound);
       if (found !== undefined) return found;
       start = span.endOffset;
     }

@@ -24,15 +24,10 @@ export async function findOffsetByTime(
   timestamp: number,
   from: Offset,
 ): Promise<TimedOffset> {
-  let start = from;
-  for (;;) {
-    const found = await reader.findTime(timestamp, start);
-    if (found === undefined) return { offset: -1, timestampMs: -1 };
-    const inBatch = findInBatch(found.header, found.batch, { timestamp, from: start });
-    if (inBatch !== undefined) return inBatch;
-    // Only records below `start` are that late, or the producer's maxTimestamp was too high.
-    start = (found.header.baseOffset + found.header.lastOffsetDelta + 1) as Offset;
-  }
+  const found = await reader.findTime(timestamp, from, (header, batch) =>
+    findInBatch(header, batch, { timestamp, from }),
+  );
+  return found ?? { offset: -1, timestampMs: -1 };
 }
 
 /** The first record at or above `from`, with its time; of a compressed batch, its first time. */
