@@ -167,7 +167,8 @@ export class FetchOperation extends Timeout implements ReplicaWaiter {
     }
     const error = replica.readError(request.offset, request.leaderEpoch, term);
     const { machine } = replica;
-    if (error?.code === 'OFFSET_OUT_OF_RANGE' && request.offset >= machine.logStartOffset) {
+    const isBeyond = error?.code === 'OFFSET_OUT_OF_RANGE' || error?.code === 'LOG_TRUNCATED';
+    if (isBeyond && request.offset >= machine.logStartOffset) {
       if (!isConfirmed) return this.readConfirmed(slot, replica, attempt);
     }
     if (error !== undefined) return failed(request, error);

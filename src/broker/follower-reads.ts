@@ -2,7 +2,7 @@ import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, Term } from '../model/ids.js';
 import type { PeerCaller } from '../ports/transport.js';
 import type { World } from '../ports/world.js';
-import { outOfRange } from './log-reader.js';
+import { outOfRange, truncated } from './log-reader.js';
 import { PARTITION_OPS, type CommittedTo } from './partition-ops.js';
 import type { PartitionReplica } from './partition-replica.js';
 import { callPeer, handlePeer } from './peer-op.js';
@@ -105,9 +105,10 @@ export class FollowerReads {
       this.ask(replica, known);
       return { kind: 'wait' };
     }
-    const isCut =
-      leaderEpoch > 0 && at > machine.epochs.endOffsetOf(leaderEpoch, machine.highWatermark);
-    if (isCut) return { kind: 'refuse', error: outOfRange(at, machine) };
+    const shared = machine.epochs.endOffsetOf(leaderEpoch, machine.highWatermark);
+    if (leaderEpoch > 0 && at > shared) {
+      return { kind: 'refuse', error: truncated(at, shared, machine) };
+    }
     return { kind: 'serve', leaderEpoch: epoch };
   }
 

@@ -245,6 +245,16 @@ export function outOfRange(
   );
 }
 
+/** What `at` was read before, the log has lost: records of the reader's epoch end at `end`. */
+export function truncated(at: number, end: Offset, state: PartitionState): BrokerError {
+  const { logStartOffset, highWatermark } = state;
+  return new BrokerError(
+    'LOG_TRUNCATED',
+    `the log has lost records from offset ${end} on, which were read up to ${at}`,
+    { logStartOffset, highWatermark, logEndOffset: end },
+  );
+}
+
 /** Reads the two fields it needs: the whole header would cost an object per batch served. */
 function endOffsetOf(batch: Uint8Array): Offset {
   const view = viewOf(batch);

@@ -28,7 +28,7 @@ import type { CompactionMetrics } from './compaction-metrics.js';
 import type { DiskGuard } from './disk-guard.js';
 import { KeyCheck } from './key-check.js';
 import { LogCompactor } from './log-compactor.js';
-import { outOfRange, LogReader } from './log-reader.js';
+import { outOfRange, truncated, LogReader } from './log-reader.js';
 import { LogTruncator, type Lane } from './log-truncator.js';
 import { findHighestTime, findOffsetByTime, findRecord } from './offset-by-time.js';
 import { PartitionAppender } from './partition-appender.js';
@@ -244,11 +244,10 @@ export class PartitionReplica implements RaftGroupOwner {
     // It has read from a later leader: this one was deposed and has not heard of it yet.
     if (leaderEpoch > term) return this.redirect();
     const end = this.appender.logEnd ?? this.machine.highWatermark;
-    if (at < this.machine.logStartOffset || at > end) return outOfRange(at, this.machine);
-    if (leaderEpoch > 0 && at > this.machine.epochs.endOffsetOf(leaderEpoch, end)) {
-      return outOfRange(at, this.machine);
-    }
-    return undefined;
+    if (at < this.machine.logStartOffset) return outOfRange(at, this.machine);
+    const shared = leaderEpoch > 0 ? this.machine.epochs.endOffsetOf(leaderEpoch, end) : end;
+    if (leaderEpoch > 0 && at > shared) return truncated(at, shared, this.machine);
+    return at > end ? outOfRange(at, this.machine) : undefined;
   }
 
   wait(waiter: ReplicaWaiter): void {

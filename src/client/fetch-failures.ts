@@ -75,7 +75,11 @@ export class FetchFailures {
         this.seekLeader(cursor);
         break;
       case 'OFFSET_OUT_OF_RANGE':
-        this.outOfRange(cursor, error);
+        this.outOfRange(cursor, error, this.onOutOfRange);
+        return;
+      case 'LOG_TRUNCATED':
+        // Whoever goes on without a word where records are missing is told of this all the same.
+        this.outOfRange(cursor, error, 'error');
         return;
       case 'UNKNOWN_TOPIC':
       case 'UNKNOWN_PARTITION':
@@ -91,9 +95,8 @@ export class FetchFailures {
     this.retryLater(cursor, error.facts.retryAfterMs ?? 0);
   }
 
-  private outOfRange(cursor: PartitionCursor, error: BrokerError): void {
+  private outOfRange(cursor: PartitionCursor, error: BrokerError, policy: OutOfRangePolicy): void {
     const { logStartOffset, highWatermark } = error.facts;
-    const policy = this.onOutOfRange;
     const target = policy === 'beginning' ? logStartOffset : highWatermark;
     // What was fetched before is still in order and is handed out first, then the error.
     if (policy === 'error' || typeof target !== 'number') {

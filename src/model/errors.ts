@@ -26,6 +26,8 @@ export const ERRORS = {
   DEADLINE_EXCEEDED: { grpc: 4, retriable: true, outcome: 'unknown' },
   NO_QUORUM: { grpc: 14, retriable: true, outcome: 'unknown' },
   OFFSET_OUT_OF_RANGE: { grpc: 11, retriable: false, outcome: 'none' },
+  /** The reader has read records that the log has lost since (durability unsafe-quorum-memory). */
+  LOG_TRUNCATED: { grpc: 15, retriable: false, outcome: 'none' },
   BATCH_TOO_LARGE: { grpc: 3, retriable: false, outcome: 'none' },
   CORRUPT_BATCH: { grpc: 15, retriable: false, outcome: 'none' },
   INVALID_BATCH: { grpc: 3, retriable: false, outcome: 'none' },
@@ -95,9 +97,12 @@ export interface ErrorFacts {
   readonly outcome?: 'none' | 'unknown' | undefined;
   /** With OUT_OF_ORDER_SEQUENCE. */
   readonly expectedSequence?: number | undefined;
-  /** With EXPECTATION_FAILED: the offset that would have been right. */
+  /**
+   * With EXPECTATION_FAILED: the offset that would have been right. With LOG_TRUNCATED: where what the
+   * reader has read ceases to be what the log holds.
+   */
   readonly logEndOffset?: number | undefined;
-  /** With OFFSET_OUT_OF_RANGE: what can be read. */
+  /** With OFFSET_OUT_OF_RANGE and LOG_TRUNCATED: what can be read. */
   readonly logStartOffset?: number | undefined;
   readonly highWatermark?: number | undefined;
   readonly [fact: string]: unknown;

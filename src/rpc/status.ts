@@ -54,8 +54,8 @@ function factsOf(code: ErrorCode, wire: WireError): ErrorFacts {
   if (wire.leader !== null) facts['leader'] = leaderFrom(wire.leader);
   if (wire.retryAfterMs > 0) facts['retryAfterMs'] = wire.retryAfterMs;
   if (code === 'OUT_OF_ORDER_SEQUENCE') facts['expectedSequence'] = wire.expectedSequence;
-  if (code === 'EXPECTATION_FAILED') facts['logEndOffset'] = wire.logEndOffset;
-  if (code === 'OFFSET_OUT_OF_RANGE') {
+  if (HAS_LOG_END.has(code)) facts['logEndOffset'] = wire.logEndOffset;
+  if (HAS_RANGE.has(code)) {
     facts['logStartOffset'] = wire.logStartOffset;
     facts['highWatermark'] = wire.highWatermark;
   }
@@ -125,3 +125,6 @@ function codeWithoutTrailer(code: status, isWrite: boolean): ErrorCode {
       return 'INTERNAL';
   }
 }
+
+const HAS_LOG_END: ReadonlySet<ErrorCode> = new Set(['EXPECTATION_FAILED', 'LOG_TRUNCATED']);
+const HAS_RANGE: ReadonlySet<ErrorCode> = new Set(['OFFSET_OUT_OF_RANGE', 'LOG_TRUNCATED']);

@@ -802,6 +802,40 @@ export function describeBrokerStore(name: string, makeHarness: () => Promise<Sto
       });
     });
 
+    describe('durability', () => {
+      it('changes between writes, and nothing that was given is lost by a close', async () => {
+        const { store } = await opened();
+        const lazy = { kind: 'unsafe-quorum-memory', flushMs: 1_000, flushBytes: 1 << 20 } as const;
+        const given = [
+          store.persist(append(id(0, 0), entries(1, 1, 3), hardState(1))),
+          store.setDurability(lazy),
+          store.persist(append(id(1, 3), entries(1, 4, 6))),
+          store.persist(append(id(1, 4), entries(2, 5, 7), hardState(2))),
+          store.setDurability({ kind: 'fsync' }),
+          store.persist(append(id(2, 7), entries(2, 8, 8))),
+          store.setDurability(lazy),
+          store.persist(append(id(2, 8), entries(2, 9, 9))),
+        ];
+        await Promise.all(given);
+        expect(await readAll(store, 1, 10)).to.have.length(9);
+        const again = await reopened();
+        expect(again.loaded.verdict).to.eql({ kind: 'sound' });
+        expect(again.loaded.raft.last).to.eql(id(2, 9));
+        expect(again.loaded.raft.hardState).to.eql(hardState(2));
+      });
+
+      it('lets a log be given up: it is set aside at the next opening', async () => {
+        const { store, loaded } = await opened();
+        await store.persist(append(id(0, 0), entries(1, 1, 3), hardState(1)));
+        await store.giveUp();
+        const again = await reopened();
+        expect(again.loaded.verdict.kind).to.equal('damaged');
+        expect(again.loaded.raft.watermark).to.eql(id(1, 3));
+        expect(again.loaded.raft.incarnation).to.not.equal(loaded.raft.incarnation);
+        expect(again.loaded.raft.lostTail ?? false).to.equal(false);
+      });
+    });
+
     describe('the rest', () => {
       it('verifies everything and says how much', async () => {
         const { store } = await opened();

@@ -37,6 +37,10 @@ const GOLDEN: readonly (readonly [string, Message])[] = [
     { kind: 'voteResponse', ...base, granted: false, damaged: true },
   ],
   [
+    '0101 04 05 ac02 8180808010 01 02',
+    { kind: 'voteResponse', ...base, granted: true, damaged: true, lostTail: true },
+  ],
+  [
     '0101 05 05 ac02 8180808010 03 04 02 0a 02 03 01 e807 03 010203 ac02 04 e907 00',
     {
       kind: 'appendRequest',

@@ -199,7 +199,13 @@ describe('fetch', () => {
     group.lead();
     fill(1);
     expect((await fixture.fetch({ offset: 2, leaderEpoch: 1 }))[0]?.error).to.equal(undefined);
-    expectError((await fixture.fetch({ offset: 3, leaderEpoch: 1 }))[0], 'OFFSET_OUT_OF_RANGE');
+    const lost = expectError(
+      (await fixture.fetch({ offset: 3, leaderEpoch: 1 }))[0],
+      'LOG_TRUNCATED',
+    );
+    expect(lost.facts).to.include({ logStartOffset: 0, highWatermark: 4, logEndOffset: 2 });
+    const beyond = (await fixture.fetch({ offset: 9, leaderEpoch: 3 }))[0];
+    expect(expectError(beyond, 'LOG_TRUNCATED').facts.logEndOffset).to.equal(4);
     expect((await fixture.fetch({ offset: 3, leaderEpoch: 3 }))[0]?.error).to.equal(undefined);
     expectError((await fixture.fetch({ offset: 3, leaderEpoch: 9 }))[0], 'LEADER_UNKNOWN');
   });

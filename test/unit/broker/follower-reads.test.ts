@@ -128,7 +128,8 @@ describe('fetch from a follower', () => {
     const below = refused(await fetch({ offset: 2 }), 'OFFSET_OUT_OF_RANGE');
     expect(below.facts).to.include({ logStartOffset: 4, highWatermark: 8 });
     expect(offsetsOf(await fetch({ offset: 6, leaderEpoch: 1 }))).to.deep.equal([6]);
-    refused(await fetch({ offset: 7, leaderEpoch: 1 }), 'OFFSET_OUT_OF_RANGE');
+    const lost = refused(await fetch({ offset: 7, leaderEpoch: 1 }), 'LOG_TRUNCATED');
+    expect(lost.facts.logEndOffset).to.equal(6);
   });
 
   it('does not serve a reader of a later leader until it has heard of that one', async () => {

@@ -295,6 +295,21 @@ describe('consumer', () => {
     });
   }
 
+  it('is told that what it has read is lost, whatever it does where records are missing', async () => {
+    const s = setup();
+    putLetters(s.cluster);
+    const consumer = s.client.consumer({ topic: 'events', onOutOfRange: 'beginning' });
+    expect(await s.world.until(values(consumer, 20))).to.deep.equal(letters);
+    const facts = { logStartOffset: 0, highWatermark: 17, logEndOffset: 17 };
+    s.cluster.readRefusals.push(new BrokerError('LOG_TRUNCATED', 'lost', facts));
+    put(s.cluster, ['u']);
+    const error = await s.world.until(values(consumer, 1).catch((thrown: unknown) => thrown));
+    expect(error).to.have.property('code', 'LOG_TRUNCATED');
+    expect((error as BrokerError).facts).to.include(facts);
+    await s.world.until(consumer.seek(at0, { offset: 17 }));
+    expect(await s.world.until(values(consumer, 1))).to.deep.equal(['r']);
+  });
+
   it('an offset beyond the end is an error, at the end of the log it waits', async () => {
     const s = setup();
     put(s.cluster, ['a']);
