@@ -22,7 +22,7 @@ import {
 } from '../ports/log-store.js';
 import type { HardState, Persist, SnapshotMeta } from '../raft/io.js';
 import { batchBytes, buildBatch } from './batch-builder.js';
-import { directoryBytes, readFileIfThere, syncFiles, writeFileDurably } from './durable-files.js';
+import { directoryBytes, readFileIfThere, writeFileDurably } from './durable-files.js';
 import {
   checkpointFile,
   databaseDirectory,
@@ -33,7 +33,8 @@ import {
   snapshotFile,
 } from './generation.js';
 import { Fence } from './fence.js';
-import { LazySync } from './lazy-sync.js';
+import type { LazySync } from './lazy-sync.js';
+import { lazySyncOf } from './log-sync.js';
 import type { LevelDb, LevelOperation } from './level-db.js';
 import { LogMap, tailOf, type LogTail } from './log-map.js';
 import { LogReader } from './log-reader.js';
@@ -50,7 +51,6 @@ import {
   encodeNote,
   encodeSnapshot,
 } from './state-files.js';
-import { UNKNOWN_BOOT } from './boot-mark.js';
 import type { StoreContext } from './store-context.js';
 import { WriteQueue, type WriteJob } from './write-queue.js';
 
@@ -106,16 +106,9 @@ export class LevelLogStore implements LogStore {
     this.context = context;
     this.record = record;
     this.fencing = new Fence(context, record);
-    this.lazySync = new LazySync({
-      sync: () => this.syncWritten(),
-      mark: (mayBeUnsynced) =>
-        context.stateFile.update(
-          record,
-          mayBeUnsynced
-            ? { unsyncedBoot: context.bootMark, wasUnsynced: true }
-            : { unsyncedBoot: 0 },
-        ),
-      onError: (error) => this.syncFailed(error),
+    this.lazySync = lazySyncOf(context, record, {
+      database: () => databaseDirectory(this.directory()),
+      fence: (error) => this.fence(error),
     });
     this.db = opened.db;
     this.map = opened.map;
@@ -406,22 +399,6 @@ export class LevelLogStore implements LogStore {
       if (operation.type === 'put') bytes += operation.key.length + operation.value.length;
     }
     await this.lazySync.write(bytes, (sync) => this.db.write(operations, { sync }));
-  }
-
-  /**
-   * LevelDB syncs the write-ahead log that it writes to, and not the one before, of which the table
-   * may not be finished yet: so all of them are synced here, beside whatever is being written. What
-   * has none any more is in a table, which LevelDB has synced.
-   */
-  private async syncWritten(): Promise<void> {
-    await syncFiles(databaseDirectory(this.directory()), '.log');
-  }
-
-  /** What was to be synced may be gone although the machine runs on. */
-  private syncFailed(error: unknown): void {
-    const noted = this.context.stateFile.update(this.record, { unsyncedBoot: UNKNOWN_BOOT });
-    noted.catch(() => undefined);
-    this.fence(error);
   }
 
   /** Before entries above `prev` go: from here on the log vouches for `prev` only. */
