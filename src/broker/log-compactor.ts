@@ -40,7 +40,7 @@ const TRUNCATED_RETRIES_MAX = 16;
 export interface Compacted extends CompactionBounds {
   /** What the batches below `to` take by now. */
   readonly bytes: number;
-  /** The first tombstone below `to`. */
+  /** The first tombstone below `to`, of those that may go in time. */
   readonly firstTombstone: Offset | undefined;
   /** The last entry that was looked at: what is remembered is true of a log that has it. */
   readonly last: EntryId;
@@ -264,7 +264,9 @@ class Pass {
   reclaimedBytes = 0;
   firstTombstone: Offset | undefined;
   last: EntryId | undefined;
-  private readonly step: CompactionStep;
+  private step: CompactionStep;
+  /** A batch that stays closed was passed: what it holds may need the tombstones that follow. */
+  private keepsTombstones = false;
   private readonly deps: Pick<LogCompactorDeps, 'group' | 'codecs' | 'crc32c'>;
   private pending: RewrittenPayload[] = [];
   private pendingBytes = 0;
@@ -278,8 +280,12 @@ class Pass {
   async take(entry: LogEntry): Promise<void> {
     const opening = openBatch(entry.payload, this.deps.codecs);
     const batch = opening instanceof Promise ? await opening : opening;
+    if (batch === undefined) {
+      this.keepsTombstones = true;
+      this.step = { ...this.step, tombstonesBelow: offset(0) };
+    }
     const result = batch && compactBatch(batch, this.step);
-    this.firstTombstone ??= result?.firstTombstone;
+    if (!this.keepsTombstones) this.firstTombstone ??= result?.firstTombstone;
     const rest = result?.rest;
     const payload = rest && (await closeBatch(entry.payload, rest, this.deps));
     this.last = { term: entry.term, index: entry.index };

@@ -96,6 +96,16 @@ export class OffsetIndex {
     return this.span(above - 1);
   }
 
+  /** Bytes of batches from the beginning of time to `at`: within a span, in proportion. */
+  bytesBelow(at: Offset): number {
+    if (at >= this.end) return this.total;
+    const span = this.spanOf(at) ?? this.span(0);
+    if (span === undefined) return this.total;
+    const records = span.endOffset - span.offset;
+    const share = Math.max(0, at - span.offset) / records;
+    return span.bytesBefore + Math.floor((span.bytesAfter - span.bytesBefore) * share);
+  }
+
   /** The first span that ends above `from` and has a record of `timestamp` or later. */
   spanOfTime(timestamp: number, from: Offset): IndexSpan | undefined {
     for (let i = 0; i < this.items.length; i += 1) {

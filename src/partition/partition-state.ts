@@ -38,7 +38,7 @@ export class PartitionState {
   private next = offset(0);
   private logStart = offset(0);
   private compactTo = NOT_COMPACTED;
-  /** Bytes of batches ever applied when the bound rose last. */
+  /** Bytes of all batches ever below the bound, about, as of when it rose last. */
   private compactedAtBytes = 0;
   private applied = logIndex(0);
   private lastTimeMs = 0;
@@ -66,7 +66,7 @@ export class PartitionState {
     return this.compactTo;
   }
 
-  /** Bytes that were appended since compaction's bound rose last. */
+  /** Bytes of batches above compaction's bound, about. */
   get bytesSinceCompaction(): number {
     return this.offsetIndex.bytesTotal - this.compactedAtBytes;
   }
@@ -208,7 +208,7 @@ export class PartitionState {
 
   private applyCompact(bounds: CompactionBounds): CommandResult {
     const { to, tombstonesBelow } = this.compactTo;
-    if (bounds.to > to) this.compactedAtBytes = this.offsetIndex.bytesTotal;
+    if (bounds.to > to) this.compactedAtBytes = this.offsetIndex.bytesBelow(bounds.to);
     this.compactTo = {
       to: offset(Math.max(to, bounds.to)),
       tombstonesBelow: offset(Math.max(tombstonesBelow, bounds.tombstonesBelow)),

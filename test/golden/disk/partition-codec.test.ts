@@ -21,7 +21,7 @@ const COMPACT = '01 02 0000010203040506 0000000000000007';
 const STATE = bytes(`
   02                 // version
   06 01 d00f         // next offset, log start, last time 2000
-  05 02 9d02         // compacted to 5, tombstones gone below 2, decided at 285 bytes
+  05 02 ed01         // compacted to 5, tombstones gone below 2, about 237 bytes before 5
   02                 // leader epochs
     01 00            //   1 from 0
     03 03            //   1 + 3 from 3

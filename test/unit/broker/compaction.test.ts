@@ -11,6 +11,7 @@ import {
   type Offset,
   type RaftGroupId,
 } from '../../../src/model/ids.js';
+import { LIMITS } from '../../../src/model/limits.js';
 import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
 import { splitBatches, decodeRecords } from '../../../src/model/record.js';
 import { decodePartitionCommand, type CompactionBounds } from '../../../src/partition/command.js';
@@ -358,6 +359,44 @@ describe('compaction of a partition', () => {
     await pass(5_000);
     expect(commands()).to.deep.equal([]);
     expect((await contents()).at(-1)).to.equal('2 =kept');
+  });
+
+  it('compacts what was too young before, though nothing was written since', async () => {
+    await begin(settingsOf({ 'cleanup.policy': 'compact', 'min.compaction.lag.ms': '20000' }));
+    await send([
+      ['a', '1'],
+      ['b', '1'],
+    ]);
+    await pass(19_000);
+    for (let i = 0; i < 20; i += 1) await send([['a', String(i)]]);
+    await pass(10_000);
+    expect(commands().map(({ to }) => to)).to.deep.equal([2]);
+    await pass(20_000);
+    expect(commands().map(({ to }) => to)).to.deep.equal([2, 22]);
+    expect(await contents()).to.deep.equal(['1 b=1', '21 a=19']);
+  });
+
+  it('keeps tombstones of what a batch may hold that unfolds too far to be looked into', async () => {
+    await begin(settingsOf({}));
+    await send([['a', 'x'.repeat(LIMITS.compactedRecordsBytesMax)]], true);
+    const config = { 'delete.retention.ms': '1000', 'min.cleanable.dirty.ratio': '0' };
+    const settings = settingsOf({ ...config, 'cleanup.policy': 'compact' });
+    fixture.floor.host.configure(group.id, settings);
+    othersAt(() => 1_000);
+    await send([
+      ['a', undefined],
+      ['b', '1'],
+    ]);
+    await pass(3_000);
+    await send([
+      ['b', '2'],
+      ['b', '3'],
+    ]);
+    await pass(10_000);
+    expect((await contents()).slice(1)).to.deep.equal(['1 a=none', '4 b=3']);
+    const count = commands().length;
+    await pass(10_000);
+    expect(commands(), 'and comes to rest').to.have.length(count);
   });
 
   it('finds offsets by time where records are left', async () => {
