@@ -81,4 +81,5 @@ if (isJson) {
 }
 if (kept !== undefined) process.stderr.write(`logs and data: ${kept}\n`);
 say(`${verdict} ${name} in ${seconds.toFixed(0)} s`);
-process.exitCode = EXIT_CODES[verdict];
+// What a run that failed or was interrupted left under way waits for nobody.
+process.exit(EXIT_CODES[verdict]);

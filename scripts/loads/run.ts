@@ -22,15 +22,15 @@ export async function runLoad(
   const startedAt = performance.now();
   const findings = new Findings(options.say);
   const stage = await LoadStage.start(load, sizes, findings, options.say);
-  let hasEnded = false;
-  let keep = true;
   try {
     await Promise.race([load.run(stage, lookUp(sizes)), aborted(options.signal)]);
-    hasEnded = true;
-  } finally {
-    keep = options.keep || (hasEnded && findings.problems.length > 0);
-    await stage.stop({ keep });
+  } catch (error) {
+    // What was found so far is worth more than a stack trace alone.
+    if (options.signal?.aborted === true) findings.needs(false, 'the run was interrupted');
+    else findings.must(false, `the run ended with ${(error as Error).stack ?? String(error)}`);
   }
+  const keep = options.keep || findings.problems.length > 0;
+  await stage.stop({ keep });
   const seconds = (performance.now() - startedAt) / 1000;
   return { findings, seconds, kept: keep ? stage.cluster.dir : undefined };
 }
