@@ -27,6 +27,7 @@ const factsCodec = record<NamedFacts>({
   outcome: maybe(outcomeCodec),
   expectedSequence: maybe(int),
   logEndOffset: maybe(int),
+  keyOffset: maybe(int),
   logStartOffset: maybe(int),
   highWatermark: maybe(int),
 });
@@ -42,6 +43,7 @@ export const errorCodec: Codec<BrokerError> = {
       retryAfterMs: integer(numbers.retryAfterMs),
       expectedSequence: integer(numbers.expectedSequence),
       logEndOffset: integer(numbers.logEndOffset),
+      keyOffset: integer(numbers.keyOffset),
       logStartOffset: integer(numbers.logStartOffset),
       highWatermark: integer(numbers.highWatermark),
     });

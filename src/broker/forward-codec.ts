@@ -15,6 +15,8 @@ import type {
  * response bodies. Each body starts with a version byte; integers that may be -1 are i64.
  */
 const VERSION = 1;
+/** -1 is an offset of a key too: it has none. */
+const NO_KEY_OFFSET = -2;
 const ACKS: readonly Acks[] = ['quorum', 'leader', 'none'];
 
 export function encodeProduceRequest(request: ProduceRequest): Uint8Array {
@@ -26,6 +28,7 @@ export function encodeProduceRequest(request: ProduceRequest): Uint8Array {
     .u8(ACKS.indexOf(request.acks))
     .uvarint(request.timeoutMs)
     .i64(request.expectedOffset ?? -1)
+    .i64(request.expectedKeyOffset ?? NO_KEY_OFFSET)
     .bytes(request.batch)
     .finish();
 }
@@ -40,6 +43,7 @@ export function decodeProduceRequest(body: Uint8Array): ProduceRequest {
   if (acks === undefined) throw new MalformedBytesError('unknown acks');
   const timeoutMs = r.uvarint();
   const expectedOffset = r.i64();
+  const expectedKeyOffset = r.i64();
   // A copy: the batch outlives the message, and is stamped in place.
   const batch = r.bytes().slice();
   r.end();
@@ -50,6 +54,7 @@ export function decodeProduceRequest(body: Uint8Array): ProduceRequest {
     acks,
     batch,
     expectedOffset: expectedOffset < 0 ? undefined : expectedOffset,
+    expectedKeyOffset: expectedKeyOffset === NO_KEY_OFFSET ? undefined : expectedKeyOffset,
     timeoutMs,
     allowForward: false,
   };
@@ -177,6 +182,7 @@ function writeError(w: ByteWriter, error: BrokerError): void {
   for (const fact of facts) {
     w.i64(fact ?? -1);
   }
+  w.i64(error.facts.keyOffset ?? NO_KEY_OFFSET);
 }
 
 function readError(r: ByteReader): BrokerError {
@@ -198,5 +204,11 @@ function readError(r: ByteReader): BrokerError {
     logEndOffset: fact(),
     logStartOffset: fact(),
     highWatermark: fact(),
+    ...keyOffsetFrom(r),
   });
+}
+
+function keyOffsetFrom(r: ByteReader): { keyOffset?: number } {
+  const keyOffset = r.i64();
+  return keyOffset === NO_KEY_OFFSET ? {} : { keyOffset };
 }

@@ -11,12 +11,19 @@ import {
   stampLogAppendTime,
   type RecordBatchHeader,
 } from '../model/record-batch.js';
+import { ABSENT, keyedRecords, onlyKeyOf, type KeyedRecord } from '../partition/last-offsets.js';
 import type { PartitionState } from '../partition/partition-state.js';
 import { ProducerOverlay } from '../partition/producer-overlay.js';
 import type { Cancel, World } from '../ports/world.js';
 import { keyErrorOfPlain } from './key-check.js';
+import type { KeyComparison } from './key-comparison.js';
 import type { AppendTenure, PendingProduce } from './pending-produce.js';
-import { expectationFailed, producerError, throttled } from './produce-refusals.js';
+import {
+  expectationFailed,
+  keyExpectationFailed,
+  producerError,
+  throttled,
+} from './produce-refusals.js';
 import type { TopicSettings } from '../metadata/topic-config.js';
 
 /** Produces of one partition that may wait for a leader to become ready. */
@@ -35,6 +42,15 @@ export interface AppenderDeps {
   refusal(): BrokerError | undefined;
   /** Who should be asked instead. */
   redirect(): BrokerError;
+  /** What is known of keys, for a leadership that begins. */
+  compareKeys(resume: (waiting: readonly PendingProduce[]) => void): KeyComparison;
+}
+
+/** A batch that may be appended. */
+interface Valid {
+  readonly header: RecordBatchHeader;
+  /** Where the topic compares by key. */
+  readonly keys: readonly KeyedRecord[] | undefined;
 }
 
 /** One leadership that has become ready, from its first append to its end. */
@@ -43,14 +59,16 @@ class Tenure implements AppendTenure {
   readonly group: RaftGroup;
   readonly overlay = new ProducerOverlay<PendingProduce>();
   readonly state: PartitionState;
+  readonly keys: KeyComparison;
   /** Offset of the next record to be appended. Invariant: highWatermark <= logEnd. */
   logEnd: Offset;
   /** The batch at the log's end, while it is in flight. */
   last: PendingProduce | undefined;
   isOver = false;
 
-  constructor(term: Term, group: RaftGroup, state: PartitionState) {
+  constructor(term: Term, group: RaftGroup, state: PartitionState, keys: KeyComparison) {
     this.term = term;
+    this.keys = keys;
     this.group = group;
     this.state = state;
     this.logEnd = state.highWatermark;
@@ -111,7 +129,8 @@ export class PartitionAppender {
 
   begin(term: Term, group: RaftGroup): void {
     this.end();
-    this.tenure = new Tenure(term, group, this.deps.state);
+    const keys = this.deps.compareKeys((waiting) => this.resume(waiting));
+    this.tenure = new Tenure(term, group, this.deps.state, keys);
     this.isUnsettled = false;
     this.drain();
   }
@@ -176,9 +195,16 @@ export class PartitionAppender {
   }
 
   private end(): void {
-    if (this.tenure === undefined) return;
-    this.tenure.lost();
+    const { tenure } = this;
+    if (tenure === undefined) return;
+    tenure.lost();
     this.tenure = undefined;
+    for (const pending of tenure.keys.forget()) if (pending.batch !== undefined) this.wait(pending);
+  }
+
+  /** They have waited for the keys: everything else is looked at anew. */
+  private resume(waiting: readonly PendingProduce[]): void {
+    for (const pending of waiting) if (pending.batch !== undefined) this.submit(pending);
   }
 
   /** False: it has to wait. Otherwise it is appended, or answered. */
@@ -186,8 +212,9 @@ export class PartitionAppender {
     if (tenure.isOver) return false;
     const batch = pending.batch;
     invariant(batch !== undefined, 'a batch is appended once');
-    const header = this.validate(tenure, pending, batch);
-    if (header === undefined) return true;
+    const valid = this.validate(tenure, pending, batch);
+    if (valid === undefined) return true;
+    const { header, keys } = valid;
     let crc: number | undefined;
     if (this.deps.settings().timestampType === 'append') {
       crc = viewOf(batch).getUint32(17);
@@ -207,18 +234,15 @@ export class PartitionAppender {
     });
     tenure.logEnd = offset(baseOffset + header.recordsCount);
     tenure.last = pending;
+    if (keys !== undefined) tenure.keys.note(keys, baseOffset);
     const { producerId } = header;
     if (producerId >= 0) tenure.overlay.append(header, pending);
     pending.appended({ tenure, baseOffset, timeMs: outcome.timeMs, producerId });
     return true;
   }
 
-  /** The header of a batch that may be appended; otherwise the produce has got its answer. */
-  private validate(
-    tenure: Tenure,
-    pending: PendingProduce,
-    batch: Uint8Array,
-  ): RecordBatchHeader | undefined {
+  /** Undefined: it may not be appended now, and the produce has got its answer, or will get it. */
+  private validate(tenure: Tenure, pending: PendingProduce, batch: Uint8Array): Valid | undefined {
     const refuse = (error: BrokerError): void => pending.endAfter(tenure.last, { error });
     let header: RecordBatchHeader;
     try {
@@ -231,7 +255,8 @@ export class PartitionAppender {
       return undefined;
     }
     const isIdempotent = header.producerId >= 0;
-    const isConditional = pending.expectedOffset !== undefined;
+    const { expectedKeyOffset: expectedKey } = pending;
+    const isConditional = pending.expectedOffset !== undefined || expectedKey !== undefined;
     if ((isIdempotent || isConditional) && pending.acks !== 'quorum') {
       const who = isIdempotent ? 'an idempotent producer' : 'an expected offset';
       refuse(new BrokerError('INVALID_ARGUMENT', `${who} requires acks quorum`));
@@ -252,27 +277,77 @@ export class PartitionAppender {
       refuse(keyError);
       return undefined;
     }
-    if (isConditional && pending.expectedOffset !== tenure.logEnd) {
-      this.contest(tenure, pending, pending.expectedOffset);
+    if (pending.expectedOffset !== undefined && pending.expectedOffset !== tenure.logEnd) {
+      this.contest(tenure, pending, expectationFailed(pending.expectedOffset, tenure.logEnd));
       return undefined;
     }
-    return header;
+    try {
+      const keys = this.keysOf(tenure, pending, { header, batch });
+      if (expectedKey === undefined) return { header, keys };
+      return this.compareKey(tenure, pending, { header, keys }) ? { header, keys } : undefined;
+    } catch (error) {
+      refuse(BrokerError.from(error));
+      return undefined;
+    }
+  }
+
+  /** Undefined where the topic does not compare by key. Throws on a batch whose keys cannot be seen. */
+  private keysOf(
+    tenure: Tenure,
+    pending: PendingProduce,
+    { header, batch }: { readonly header: RecordBatchHeader; readonly batch: Uint8Array },
+  ): readonly KeyedRecord[] | undefined {
+    if (this.deps.settings().comparesByKey) return keyedRecords(header, batch);
+    // From here on, batches go into the log of which a table would know nothing.
+    this.resume(tenure.keys.forget());
+    if (pending.expectedKeyOffset === undefined) return undefined;
+    const text = 'an expected offset of a key needs a topic with compare.by.key = true';
+    throw new BrokerError('INVALID_ARGUMENT', text);
+  }
+
+  /**
+   * Whether the key stands where the batch expects it; a produce of which that cannot be said yet waits
+   * for the keys. Behind an append of the key that is in flight it is appended like any other: lost
+   * with it, or standing behind it.
+   */
+  private compareKey(tenure: Tenure, pending: PendingProduce, { header, keys }: Valid): boolean {
+    if (pending.expectedOffset !== undefined) {
+      throw new BrokerError(
+        'INVALID_ARGUMENT',
+        'a batch expects the offset of the log or of a key',
+      );
+    }
+    const key = onlyKeyOf(header, keys ?? []);
+    if (key === undefined) {
+      const text = 'all records of a batch that expects the offset of a key must have that key';
+      throw new BrokerError('INVALID_ARGUMENT', text);
+    }
+    if (!tenure.keys.isReady) {
+      const refusal = tenure.keys.wait(pending, tenure.logEnd);
+      if (refusal !== undefined) throw refusal;
+      return false;
+    }
+    const expected = pending.expectedKeyOffset ?? ABSENT;
+    const last = tenure.keys.lastOf(key);
+    if (last === expected) return true;
+    this.contest(tenure, pending, keyExpectationFailed(expected, last));
+    return false;
   }
 
   /**
    * The log does not end where the batch expects it to. Before it says so, this leader makes sure that
    * it is true: that it still leads, or another may have gone on from an earlier end, and that its own
-   * log's end is committed, or it may yet be lost and the expectation come true (CORRECTNESS 29).
+   * log's end is committed, or it may yet be lost and the expectation come true (CORRECTNESS 29). So it
+   * is with a key: what the log holds of it is committed with the log's end.
    */
-  private contest(tenure: Tenure, pending: PendingProduce, expected: number): void {
+  private contest(tenure: Tenure, pending: PendingProduce, refusal: BrokerError): void {
     const { logEnd, last } = tenure;
     pending.contested();
     tenure.group.readBarrier(pending.timeoutMs).then(
       () => {
         const isCommitted = this.deps.state.highWatermark >= logEnd;
         if (tenure.isOver) pending.refuse(this.deps.redirect());
-        else
-          pending.refuseAfter(isCommitted ? undefined : last, expectationFailed(expected, logEnd));
+        else pending.refuseAfter(isCommitted ? undefined : last, refusal);
       },
       (thrown: unknown) => {
         const isLate = BrokerError.from(thrown).code === 'DEADLINE_EXCEEDED';

@@ -1,3 +1,4 @@
+import { invariant } from '../base/assert.js';
 import type { Crc32c } from '../base/crc32c.js';
 import type { ProposalObserver, RaftGroup, RaftGroupOwner } from '../host/raft-group.js';
 import type { TopicSettings } from '../metadata/topic-config.js';
@@ -28,6 +29,7 @@ import type { CompactionMetrics } from './compaction-metrics.js';
 import type { DiskGuard } from './disk-guard.js';
 import { KeyCheck } from './key-check.js';
 import { LogCompactor } from './log-compactor.js';
+import { KeyComparison } from './key-comparison.js';
 import { outOfRange, truncated, LogReader } from './log-reader.js';
 import { LogTruncator, type Lane } from './log-truncator.js';
 import { findHighestTime, findOffsetByTime, findRecord } from './offset-by-time.js';
@@ -111,6 +113,7 @@ export class PartitionReplica implements RaftGroupOwner {
       settings: () => this.settings,
       redirect: () => this.redirect(),
       refusal: () => deps.disk.refusal(),
+      compareKeys: (resume) => this.compareKeys(resume),
     });
     this.keyCheck = new KeyCheck({
       codecs: deps.codecs,
@@ -420,6 +423,22 @@ export class PartitionReplica implements RaftGroupOwner {
       });
     }
     throw this.redirect();
+  }
+
+  private compareKeys(resume: (waiting: readonly PendingProduce[]) => void): KeyComparison {
+    const { logReader: reader, name } = this;
+    invariant(reader !== undefined, 'a replica that leads reads its log');
+    const { world, log, produce } = this.deps;
+    const { machine: state } = this;
+    return new KeyComparison({
+      world,
+      log,
+      state,
+      reader,
+      budget: produce.keyBudget,
+      name,
+      resume,
+    });
   }
 
   private mustLead(): {

@@ -11,6 +11,8 @@ export interface ProduceContext {
   readonly self: BrokerId;
   readonly deadlines: Deadlines;
   readonly budget: ByteBudget;
+  /** For what leaders know of keys. */
+  readonly keyBudget: ByteBudget;
   readonly log: Logger;
 }
 
@@ -56,6 +58,8 @@ export interface AskedProduce {
   readonly batch: Uint8Array;
   readonly acks: Acks;
   readonly expectedOffset?: number | undefined;
+  /** The last offset that the batch's key must have; -1: none. */
+  readonly expectedKeyOffset?: number | undefined;
   readonly timeoutMs: number;
 }
 
@@ -69,6 +73,7 @@ export interface AskedProduce {
 export class PendingProduce extends Timeout implements ProposalObserver {
   readonly acks: Acks;
   readonly expectedOffset: number | undefined;
+  readonly expectedKeyOffset: number | undefined;
   readonly timeoutMs: number;
   /** What a look at the records has found; undefined: nothing is wrong with their keys. */
   keyError: BrokerError | undefined;
@@ -83,6 +88,8 @@ export class PendingProduce extends Timeout implements ProposalObserver {
   private followers: PendingProduce[] | undefined;
   /** Its expectation does not hold, if what the leader compared it with is confirmed. */
   private isContested = false;
+  /** Before it can be appended, or judged. */
+  private waitsFor = 'the partition had a leader that is ready';
   private isAnswered = false;
   private isEnded = false;
 
@@ -98,6 +105,7 @@ export class PendingProduce extends Timeout implements ProposalObserver {
     this.bytes = request.batch.length;
     this.acks = request.acks;
     this.expectedOffset = request.expectedOffset;
+    this.expectedKeyOffset = request.expectedKeyOffset;
     this.timeoutMs = request.timeoutMs;
     this.done = done;
   }
@@ -109,6 +117,12 @@ export class PendingProduce extends Timeout implements ProposalObserver {
 
   get producerId(): number {
     return this.place?.producerId ?? -1;
+  }
+
+  /** It is not appended until the leader has read the keys of the log. */
+  waitForKeys(): void {
+    this.waitsFor = 'the leader had read the keys of the partition';
+    this.startDeadline();
   }
 
   startDeadline(): void {
@@ -203,7 +217,7 @@ export class PendingProduce extends Timeout implements ProposalObserver {
       return;
     }
     if (this.heldBatch !== undefined && this.original === undefined) {
-      const message = 'the deadline passed before the partition had a leader that is ready';
+      const message = `the deadline passed before ${this.waitsFor}`;
       this.end({ error: new BrokerError('DEADLINE_EXCEEDED', message, { outcome: 'none' }) });
       return;
     }

@@ -19,6 +19,22 @@ export function expectationFailed(expected: number, logEndOffset: number): Broke
   return new BrokerError('EXPECTATION_FAILED', message, { logEndOffset });
 }
 
+/** `keyOffset` is confirmed: the expectation would have held there. */
+export function keyExpectationFailed(expected: number, keyOffset: number): BrokerError {
+  const say = (at: number): string => (at < 0 ? 'to have no record' : `at offset ${at}`);
+  const message = `the batch expects the key ${say(expected)}, and it is ${keyOffset < 0 ? 'without one' : say(keyOffset)}`;
+  return new BrokerError('EXPECTATION_FAILED', message, { keyOffset });
+}
+
+export function keyLimit(held: { readonly keys: number; readonly bytes: number }): BrokerError {
+  const { comparedKeysMax, comparedKeyBytesMax, comparedKeyBytesPerBrokerMax } = LIMITS;
+  const message =
+    `the partition holds more keys than can be compared by: ${held.keys} in about ${held.bytes} bytes; ` +
+    `at most ${comparedKeysMax} keys and ${comparedKeyBytesMax} bytes a partition, and ` +
+    `${comparedKeyBytesPerBrokerMax} bytes for all that a broker leads`;
+  return new BrokerError('KEY_LIMIT', message);
+}
+
 /** Why a batch of an idempotent producer is not the next one of it. */
 export function producerError(
   verdict:

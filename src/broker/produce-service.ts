@@ -65,7 +65,7 @@ export class BrokerProduceService implements ProduceService {
       done({ error: throttled(`more than ${max} bytes of produces are in flight on this broker`) });
       return;
     }
-    const { batch, acks, expectedOffset } = request;
+    const { batch, acks, expectedOffset, expectedKeyOffset } = request;
     const { groupId } = located;
     const answer: Done = request.allowForward
       ? (result) => {
@@ -73,7 +73,7 @@ export class BrokerProduceService implements ProduceService {
           else this.redirected({ request, groupId, endMs }, result.error, done);
         }
       : done;
-    const asked = { batch, acks, expectedOffset, timeoutMs };
+    const asked = { batch, acks, expectedOffset, expectedKeyOffset, timeoutMs };
     located.replica.produce(new PendingProduce(this.context, asked, answer));
   }
 

@@ -99,6 +99,11 @@ export interface ProduceRequest {
   readonly batch: Uint8Array;
   /** Append it only if its first record gets this offset; needs acks quorum. */
   readonly expectedOffset?: number | undefined;
+  /**
+   * Append it only if the last record of its key has this offset, -1: there is none. All records have
+   * that key; needs acks quorum, and a topic that compares by key.
+   */
+  readonly expectedKeyOffset?: number | undefined;
   readonly timeoutMs: number;
   /** Pass it on to the leader, once, if that is another broker. */
   readonly allowForward: boolean;

@@ -73,6 +73,10 @@ export class ProducerBatch {
   readonly whenSettled: (() => void)[] = [];
   /** Set: it is appended only if its first record gets this offset, and travels alone. */
   expectedOffset: number | undefined;
+  /** The same by key: only if the last offset of its key is this one. */
+  expectedKeyOffset: number | undefined;
+  /** The topic takes it only as it is. */
+  isPlain = false;
   state: BatchState = 'queued';
   /** Linger is over, or somebody flushes. */
   isDue = false;
@@ -93,6 +97,10 @@ export class ProducerBatch {
   constructor(createdMs: number, initialBytes: number) {
     this.createdMs = createdMs;
     this.builder = new RecordBatchBuilder(initialBytes);
+  }
+
+  get isConditional(): boolean {
+    return this.expectedOffset !== undefined || this.expectedKeyOffset !== undefined;
   }
 
   get count(): number {
@@ -159,7 +167,7 @@ export class PartitionQueue {
   get sendable(): number {
     const count = Math.min(this.window, this.batches.length);
     for (let i = 0; i < count; i += 1) {
-      if (this.batches[i]?.expectedOffset !== undefined) return Math.max(i, 1);
+      if (this.batches[i]?.isConditional === true) return Math.max(i, 1);
     }
     return count;
   }

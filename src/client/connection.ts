@@ -12,6 +12,8 @@ export interface ProduceCall {
   readonly batch: Uint8Array;
   /** Append it only if its first record gets this offset. */
   readonly expectedOffset?: number | undefined;
+  /** Append it only if its key's last offset is this one; -1: none. */
+  readonly expectedKeyOffset?: number | undefined;
   readonly timeoutMs: number;
 }
 

@@ -109,8 +109,11 @@ export class GrpcProduceLink
   protected readonly isWrite = true;
 
   send(call: ProduceCall): boolean {
-    const { expectedOffset, acks, ...same } = call;
-    const condition = expectedOffset === undefined ? {} : { expectedOffset };
+    const { expectedOffset, expectedKeyOffset, acks, ...same } = call;
+    const condition = {
+      ...(expectedOffset === undefined ? undefined : { expectedOffset }),
+      ...(expectedKeyOffset === undefined ? undefined : { expectedKeyOffset }),
+    };
     return this.stream?.write({ ...same, ...condition, acks: ACKS[acks] }) ?? false;
   }
 

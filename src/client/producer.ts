@@ -13,7 +13,12 @@ import type {
 import { checkArgument } from './check-argument.js';
 import type { ClusterView } from './cluster-view.js';
 import type { Codecs } from './compression/codecs.js';
-import { ownBatchOf, type AppendedRecords, type ConditionalAppend } from './conditional-append.js';
+import {
+  ownBatchOf,
+  type AppendedRecords,
+  type ConditionalAppend,
+  type KeyedAppend,
+} from './conditional-append.js';
 import type { ClientTransport } from './connection.js';
 import { ProducerIdentitySource } from './producer-identity.js';
 import {
@@ -129,9 +134,12 @@ export class Producer<K = RecordData, V = RecordData> {
    * expected offset, and otherwise nothing: EXPECTATION_FAILED then says in `facts.logEndOffset` where
    * it ended. Linearizable, also under changes of leaders: of all who expect an offset, one gets it.
    * Records given before go first, those given later wait for the outcome. Aborted, it ends as `send` does.
+   *
+   * With a key, the same by key: only if the last record of the key has the expected offset; a refusal
+   * says in `facts.keyOffset` which it has.
    */
   appendIf(
-    append: ConditionalAppend<K, V>,
+    append: ConditionalAppend<K, V> | KeyedAppend<K, V>,
     { signal }: Abortable = NO_OPTIONS,
   ): Promise<AppendedRecords> {
     const settler = deferred<AppendedRecords>();
@@ -140,8 +148,7 @@ export class Producer<K = RecordData, V = RecordData> {
       this.assertOpen();
       if (signal?.aborted === true) throw cancelled(signal, 'none');
       checkArgument(this.settings.isIdempotent, 'appendIf needs an idempotent producer');
-      const records = append.records.map((record) => this.encode(append.topic, record));
-      const withdraw = this.intake.takeAlone(ownBatchOf({ ...append, records }, settler));
+      const withdraw = this.intake.takeAlone(ownBatchOf(this.encodeAll(append), settler));
       if (signal !== undefined) this.heed(signal, promise, withdraw, settler);
     } catch (thrown) {
       settler.reject(BrokerError.from(thrown));
@@ -270,6 +277,19 @@ export class Producer<K = RecordData, V = RecordData> {
   /** Records given and not yet ended, in bytes. */
   get pendingBytes(): number {
     return this.intake.pendingBytes;
+  }
+
+  private encodeAll(
+    append: ConditionalAppend<K, V> | KeyedAppend<K, V>,
+  ): ConditionalAppend | KeyedAppend {
+    const { topic } = append;
+    if (!('expectedKeyOffset' in append)) {
+      return { ...append, records: append.records.map((record) => this.encode(topic, record)) };
+    }
+    const { key } = append;
+    const records = append.records.map((record) => this.encode(topic, { ...record, key }));
+    // Whatever the serializer made of it, all have the same.
+    return { ...append, key: (records[0]?.key ?? key) as RecordData, records };
   }
 
   private enter(topic: string, record: TopicRecord<K, V>, heard: Heard): Promise<void> | undefined {

@@ -17,8 +17,11 @@ import { WaitingLine, type Listeners, type Refused, type Waiting } from './waiti
 /** A batch that no other records join. */
 export interface OwnBatch {
   readonly topic: string;
-  readonly partition: number;
-  readonly expectedOffset: number;
+  /** Undefined: where its key belongs. */
+  readonly partition: number | undefined;
+  readonly key: Uint8Array | undefined;
+  readonly expectedOffset: number | undefined;
+  readonly expectedKeyOffset: number | undefined;
   readonly records: readonly {
     readonly fields: RecordFields;
     readonly timestampMs?: number | undefined;
@@ -39,6 +42,8 @@ export interface TopicState {
   batchBytes: number;
   /** ... but a single record may be as large as the topic allows. */
   batchBytesMax: number;
+  /** It takes no compressed batches: its brokers look at keys. */
+  isPlain: boolean;
 }
 
 export interface IntakeDeps {
@@ -57,6 +62,7 @@ const WAITING_BYTES_MAX = 512 * 1024 * 1024;
 /** A record's size is estimated from above: near the limit the broker decides. */
 const ESTIMATE_SLACK = 64;
 const MAX_BATCH_KEY = 'max.batch.bytes';
+const COMPARE_BY_KEY = 'compare.by.key';
 /** Bounds a record without key and headers beside its value. */
 const PLAIN_OVERHEAD_MAX = 40;
 const NO_LISTENERS: Listeners = { settler: undefined, group: undefined };
@@ -275,10 +281,11 @@ export class RecordIntake {
     const { info } = state;
     if (info === undefined || !this.hasRoom(own.bytes)) return false;
     this.mustFit(state, own.bytes, 'batch');
-    const queue = this.queueFor(state, info, own.partition, undefined);
+    const queue = this.queueFor(state, info, own.partition, own.key);
     if (queue.open !== undefined) this.closeBatch(queue, state);
     const batch = this.openBatch(queue, state, own.bytes, sinceMs);
     batch.expectedOffset = own.expectedOffset;
+    batch.expectedKeyOffset = own.expectedKeyOffset;
     batch.settlers.push({ index: 0, settler: own.settler });
     const before = batch.builder.bytes;
     const nowMs = this.deps.world.clock.nowMs();
@@ -298,7 +305,7 @@ export class RecordIntake {
   }
 
   private mustFit(state: TopicState, bytes: number, what: 'record' | 'batch'): void {
-    const hasCodec = this.settings.compression !== 'none';
+    const hasCodec = this.settings.compression !== 'none' && !state.isPlain;
     const bytesMax = hasCodec ? LIMITS.batchBytesMax : state.batchBytesMax;
     if (bytes + BATCH_HEADER_BYTES <= bytesMax + ESTIMATE_SLACK) return;
     const limit = hasCodec
@@ -353,6 +360,7 @@ export class RecordIntake {
     const initial = Math.min(state.batchBytes, queue.lastBatchBytes + 256);
     const size = Math.max(initial, bytes + BATCH_HEADER_BYTES);
     const batch = new ProducerBatch(sinceMs, size);
+    batch.isPlain = state.isPlain;
     queue.open = batch;
     this.active.add(queue);
     this.deps.busy();
@@ -404,6 +412,7 @@ export class RecordIntake {
         unfollow: undefined,
         batchBytes: this.settings.batchBytes,
         batchBytesMax: LIMITS.batchBytesDefault,
+        isPlain: false,
       };
       this.topics.set(name, state);
       if (state.info === undefined) void this.loadTopic(state);
@@ -434,6 +443,7 @@ export class RecordIntake {
       if (news.topicId === info.topicId) this.useTopic(state, news);
     });
     state.batchBytesMax = topicBatchBytesMax(info);
+    state.isPlain = info.config[COMPARE_BY_KEY] === 'true';
     state.batchBytes = Math.min(this.settings.batchBytes, state.batchBytesMax);
   }
 }

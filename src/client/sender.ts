@@ -74,7 +74,7 @@ export class Sender {
 
   /** A batch was closed: compress it if asked to, then send what can be sent. */
   closed(queue: PartitionQueue, batch: ProducerBatch): void {
-    if (this.options.compression !== 'none') this.compress(queue, batch);
+    if (this.options.compression !== 'none' && !batch.isPlain) this.compress(queue, batch);
     this.drain(queue);
   }
 
@@ -176,6 +176,7 @@ export class Sender {
       acks: this.options.acks,
       batch: batch.bytes as Uint8Array,
       expectedOffset: batch.expectedOffset,
+      expectedKeyOffset: batch.expectedKeyOffset,
       timeoutMs: Math.max(1, Math.ceil(Math.min(this.options.requestTimeoutMs, leftMs))),
     };
     this.nextCorrelationId += 1;
@@ -365,14 +366,15 @@ export class Sender {
   }
 
   /**
-   * The log does not end where the batch has to stand. If it ends behind that, no earlier attempt that
-   * is still under way can be appended either, for offsets never come back.
+   * The log does not end where the batch has to stand, or the key's last record is another. If that is
+   * behind the expected one, no earlier attempt that is still under way can be appended either, for
+   * offsets never come back. Only a key that was to have no record may be without one again some day.
    */
   private elsewhere(queue: PartitionQueue, batch: ProducerBatch, error: BrokerError): void {
-    const logEnd = error.facts.logEndOffset ?? -1;
-    if (batch.expectedOffset !== undefined && logEnd > batch.expectedOffset) {
-      batch.maybeAppended = false;
-    }
+    const { logEndOffset = -1, keyOffset = -1 } = error.facts;
+    const { expectedOffset = Infinity, expectedKeyOffset: expectedKey = -1 } = batch;
+    const isOver = logEndOffset > expectedOffset || (expectedKey >= 0 && keyOffset > expectedKey);
+    if (isOver) batch.maybeAppended = false;
     if (!batch.maybeAppended) queue.yieldSequence(batch);
     this.giveUp(queue, batch, error);
   }

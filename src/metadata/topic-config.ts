@@ -16,6 +16,8 @@ export interface TopicSettings {
   readonly maxBatchBytes: number;
   /** When an entry counts as held by a replica; see durabilityPromise in model/durability.ts. */
   readonly durability: Durability;
+  /** Produces may expect the last offset of a key. */
+  readonly comparesByKey: boolean;
   /** Whose clock the records' timestamps are from: the producer's or the leader's. */
   readonly timestampType: 'create' | 'append';
 }
@@ -99,6 +101,7 @@ const RETENTION_MS_DEFAULT = 7 * 24 * 3_600_000;
 
 const KEYS: ReadonlyMap<string, ConfigKey> = new Map<string, ConfigKey>([
   ['cleanup.policy', { fallback: 'delete', parse: cleanupPolicy }],
+  ['compare.by.key', { fallback: 'false', parse: oneOf('false', 'true') }],
   [
     'delete.retention.ms',
     {
@@ -205,6 +208,7 @@ export function topicSettings(config: TopicConfig): TopicSettings {
           deleteRetentionMs: Number(text('delete.retention.ms')),
         }
       : undefined,
+    comparesByKey: text('compare.by.key') === 'true',
     maxBatchBytes: Number(text('max.batch.bytes')),
     durability:
       text('durability') === 'unsafe-quorum-memory'

@@ -34,6 +34,8 @@ export const ERRORS = {
   OUT_OF_ORDER_SEQUENCE: { grpc: 9, retriable: false, outcome: 'none' },
   /** The log does not end where a conditional produce expects it to. */
   EXPECTATION_FAILED: { grpc: 10, retriable: false, outcome: 'none' },
+  /** More keys in a partition than can be compared by. */
+  KEY_LIMIT: { grpc: 8, retriable: false, outcome: 'none' },
   UNKNOWN_PRODUCER: { grpc: 9, retriable: false, outcome: 'none' },
   PRODUCER_FENCED: { grpc: 10, retriable: false, outcome: 'none' },
   PRODUCER_LIMIT: { grpc: 8, retriable: true, outcome: 'none' },
@@ -102,6 +104,8 @@ export interface ErrorFacts {
    * reader has read ceases to be what the log holds.
    */
   readonly logEndOffset?: number | undefined;
+  /** With EXPECTATION_FAILED by key: the key's last offset; -1: it has none. */
+  readonly keyOffset?: number | undefined;
   /** With OFFSET_OUT_OF_RANGE and LOG_TRUNCATED: what can be read. */
   readonly logStartOffset?: number | undefined;
   readonly highWatermark?: number | undefined;

@@ -69,6 +69,12 @@ export const LIMITS = {
   /** Recent entries of all groups of a broker kept in memory. */
   recentEntriesBytesMax: 128 * MIB,
 
+  /** Keys that the leader of a partition compares by (`compare.by.key`), and what they take with it. */
+  comparedKeysMax: 1_000_000,
+  comparedKeyBytesMax: 128 * MIB,
+  /** The same for all partitions of a broker together. */
+  comparedKeyBytesPerBrokerMax: 512 * MIB,
+
   producersPerPartitionMax: 10_000,
   producerExpiryMs: 24 * 3_600_000,
   /** Longest delivery timeout a client may use; producer state younger than it is never evicted. */
@@ -113,6 +119,10 @@ export function checkLimits(limits: Readonly<Record<keyof typeof LIMITS, number>
   invariant(
     limits.peerEnvelopeBytes + limits.batchBytesMax <= limits.peerMessageBytesMax,
     'an envelope fits a peer message',
+  );
+  invariant(
+    limits.comparedKeyBytesMax <= limits.comparedKeyBytesPerBrokerMax,
+    'the keys of a partition fit a broker',
   );
   invariant(limits.batchBytesDefault <= limits.batchBytesMax, 'the default batch limit is allowed');
   invariant(

@@ -32,6 +32,7 @@ export function errorToWire(error: BrokerError): WireErrorInput {
     retryAfterMs: number(retryAfterMs),
     expectedSequence: number(facts['expectedSequence']),
     logEndOffset: number(facts['logEndOffset']),
+    ...(facts.keyOffset === undefined ? undefined : { keyOffset: number(facts.keyOffset) }),
     logStartOffset: number(facts['logStartOffset']),
     highWatermark: number(facts['highWatermark']),
   };
@@ -54,7 +55,9 @@ function factsOf(code: ErrorCode, wire: WireError): ErrorFacts {
   if (wire.leader !== null) facts['leader'] = leaderFrom(wire.leader);
   if (wire.retryAfterMs > 0) facts['retryAfterMs'] = wire.retryAfterMs;
   if (code === 'OUT_OF_ORDER_SEQUENCE') facts['expectedSequence'] = wire.expectedSequence;
-  if (HAS_LOG_END.has(code)) facts['logEndOffset'] = wire.logEndOffset;
+  // By key, or by the end of the log.
+  if (wire.keyOffset !== undefined) facts['keyOffset'] = wire.keyOffset;
+  else if (HAS_LOG_END.has(code)) facts['logEndOffset'] = wire.logEndOffset;
   if (HAS_RANGE.has(code)) {
     facts['logStartOffset'] = wire.logStartOffset;
     facts['highWatermark'] = wire.highWatermark;

@@ -43,7 +43,7 @@ export interface Packing {
 
 /** Throws BrokerError that names the field. Does not look into a finished batch: the broker does. */
 export function produceRequestFrom(wire: ProduceRequest__Output, packing: Packing): ProduceRequest {
-  const { timeoutMs, expectedOffset } = wire;
+  const { timeoutMs, expectedOffset, expectedKeyOffset } = wire;
   return {
     topic: topicNameIn(wire.topic),
     partition: wire.partition,
@@ -52,6 +52,10 @@ export function produceRequestFrom(wire: ProduceRequest__Output, packing: Packin
     batch: batchFrom(wire, packing),
     expectedOffset:
       expectedOffset === undefined ? undefined : integerIn(expectedOffset, 'expected_offset', 0),
+    expectedKeyOffset:
+      expectedKeyOffset === undefined
+        ? undefined
+        : integerIn(expectedKeyOffset, 'expected_key_offset', -1),
     timeoutMs:
       timeoutMs === 0
         ? PRODUCE_TIMEOUT_MS_DEFAULT

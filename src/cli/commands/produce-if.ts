@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { ConditionalAppend, Compression } from '../../client/index.js';
+import type { ConditionalAppend, Compression, KeyedAppend } from '../../client/index.js';
 import { BrokerError } from '../../model/errors.js';
 import { LIMITS } from '../../model/limits.js';
 import { grouped, type Io } from '../io.js';
@@ -19,12 +19,14 @@ export interface ProduceIfOptions extends ClusterOptions, LineOptions {
   readonly deliveryTimeout: number;
 }
 
+export type AppendCondition = Omit<ConditionalAppend, 'records'> | Omit<KeyedAppend, 'records'>;
+
 type Records = ConditionalAppend['records'];
 
-/** Appends all of the input as one batch, if the log ends at the expected offset. */
+/** Appends all of the input as one batch, if the log, or the key, stands where it is expected to. */
 export async function produceIf(
   io: Io,
-  to: Omit<ConditionalAppend, 'records'>,
+  to: AppendCondition,
   options: ProduceIfOptions,
 ): Promise<void> {
   const input = await openInput(io, options.file);
@@ -39,7 +41,7 @@ export async function produceIf(
       const appended = await producer.appendIf({ ...to, records });
       const { offset, nextOffset } = appended;
       out.result({ ...appended, records: records.length }, () => [
-        `${grouped(records.length)} records appended to ${to.topic}/${to.partition} at offset ` +
+        `${grouped(records.length)} records appended to ${to.topic}/${appended.partition} at offset ` +
           `${offset}; the log ends at ${nextOffset} now`,
       ]);
     });

@@ -5,7 +5,7 @@ import type { Acks, BatchReport, Producer } from '../../client/index.js';
 import { CommandError, UsageError, bytesText, grouped, type Io } from '../io.js';
 import { LineSplitter, type LineTaker } from '../lines.js';
 import { OFFSET_MAX, clusterCommand, keyValue, wholeNumber, withClient } from '../options.js';
-import { produceIf, type ProduceIfOptions } from './produce-if.js';
+import { produceIf, type AppendCondition, type ProduceIfOptions } from './produce-if.js';
 import {
   INPUT_FORMATS,
   failureOf,
@@ -17,6 +17,7 @@ import {
 interface ProduceOptions extends ProduceIfOptions {
   readonly partition?: number;
   readonly expectOffset?: number;
+  readonly expectKeyOffset?: number;
   readonly acks: Acks;
   readonly batchBytes?: number;
   readonly lingerMs?: number;
@@ -46,6 +47,11 @@ export function produceCommand(io: Io): Command {
       'append all of the input as one batch, and only if the partition ends at this offset',
       wholeNumber(0, OFFSET_MAX),
     )
+    .option(
+      '--expect-key-offset <n>',
+      'the same by key: only if the last record of --key has this offset, -1: has none',
+      wholeNumber(-1, OFFSET_MAX),
+    )
     .addOption(new Option('--acks <acks>').choices(['quorum', 'leader', 'none']).default('quorum'))
     .addOption(
       new Option('--compression <codec>')
@@ -58,15 +64,27 @@ export function produceCommand(io: Io): Command {
     .option('-q, --quiet', 'no progress')
     .action(async (topic: string, options: ProduceOptions) => {
       inputFormatOf(options);
-      const { expectOffset: expectedOffset, partition, acks } = options;
-      if (expectedOffset === undefined) {
-        await produce(io, topic, options);
-        return;
-      }
-      if (partition === undefined) throw new UsageError('--expect-offset needs --partition');
-      if (acks !== 'quorum') throw new UsageError('--expect-offset needs --acks quorum');
-      await produceIf(io, { topic, partition, expectedOffset }, options);
+      const condition = conditionOf(topic, options);
+      if (condition === undefined) await produce(io, topic, options);
+      else await produceIf(io, condition, options);
     });
+}
+
+function conditionOf(topic: string, options: ProduceOptions): AppendCondition | undefined {
+  const { expectOffset: expectedOffset, expectKeyOffset: expectedKeyOffset } = options;
+  const { partition, key, acks } = options;
+  if (expectedOffset === undefined && expectedKeyOffset === undefined) return undefined;
+  const option = expectedOffset === undefined ? '--expect-key-offset' : '--expect-offset';
+  if (acks !== 'quorum') throw new UsageError(`${option} needs --acks quorum`);
+  if (expectedOffset === undefined || expectedKeyOffset !== undefined) {
+    if (expectedOffset !== undefined) {
+      throw new UsageError('give --expect-offset or --expect-key-offset, not both');
+    }
+    if (key === undefined) throw new UsageError('--expect-key-offset needs --key');
+    return { topic, partition, key, expectedKeyOffset: expectedKeyOffset ?? -1 };
+  }
+  if (partition === undefined) throw new UsageError('--expect-offset needs --partition');
+  return { topic, partition, expectedOffset };
 }
 
 async function produce(io: Io, topic: string, options: ProduceOptions): Promise<void> {

@@ -66,6 +66,7 @@ describe('client API: produce', () => {
       timeoutMs: 1234,
       allowForward: true,
       expectedOffset: 0,
+      expectedKeyOffset: -1,
     });
     await eventually('asked', () => asked.length === 1);
     expect(asked[0]!.request).to.deep.equal({
@@ -75,6 +76,7 @@ describe('client API: produce', () => {
       acks: 'leader',
       batch: Buffer.alloc(3, 7),
       expectedOffset: 0,
+      expectedKeyOffset: -1,
       timeoutMs: 1234,
       allowForward: true,
     });
@@ -96,14 +98,16 @@ describe('client API: produce', () => {
     const { call } = openStream();
     call.write(batchOf(1));
     await eventually('asked', () => asked.length === 1);
-    const { acks, timeoutMs, topicId, allowForward, expectedOffset } = asked[0]!.request;
-    expect([acks, timeoutMs, topicId, allowForward, expectedOffset]).to.deep.equal([
-      'quorum',
-      30_000,
-      undefined,
-      false,
-      undefined,
-    ]);
+    const { acks, timeoutMs, topicId, allowForward, expectedOffset, expectedKeyOffset } =
+      asked[0]!.request;
+    expect([
+      acks,
+      timeoutMs,
+      topicId,
+      allowForward,
+      expectedOffset,
+      expectedKeyOffset,
+    ]).to.deep.equal(['quorum', 30_000, undefined, false, undefined, undefined]);
     call.cancel();
   });
 

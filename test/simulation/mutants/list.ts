@@ -703,7 +703,7 @@ export const MUTANTS: readonly Mutant[] = [
         find: '    if (isIdempotent) {\n      if (!this.validateProducer',
         replace:
           '    if (pending.expectedOffset !== undefined && pending.expectedOffset !== tenure.logEnd) {\n' +
-          '      this.contest(tenure, pending, pending.expectedOffset);\n' +
+          '      this.contest(tenure, pending, expectationFailed(pending.expectedOffset, tenure.logEnd));\n' +
           '      return undefined;\n    }\n' +
           '    if (isIdempotent) {\n      if (!this.validateProducer',
       },

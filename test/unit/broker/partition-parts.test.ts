@@ -103,12 +103,16 @@ describe('requests passed on', () => {
   it('carries a produce, never to be passed on again', () => {
     const cases = [
       { acks: 'quorum', expectedOffset: undefined },
+      { acks: 'quorum', expectedOffset: undefined, expectedKeyOffset: -1 },
+      { acks: 'quorum', expectedOffset: undefined, expectedKeyOffset: 5 },
       { acks: 'quorum', expectedOffset: 0 },
       { acks: 'quorum', expectedOffset: Number.MAX_SAFE_INTEGER },
       { acks: 'leader', expectedOffset: undefined },
       { acks: 'none', expectedOffset: undefined },
     ] as const;
-    for (const { acks, expectedOffset } of cases) {
+    for (const one of cases) {
+      const { acks, expectedOffset } = one;
+      const expectedKeyOffset = 'expectedKeyOffset' in one ? one.expectedKeyOffset : undefined;
       const request = {
         topic: TOPIC,
         partition: 3,
@@ -116,6 +120,7 @@ describe('requests passed on', () => {
         acks,
         batch,
         expectedOffset,
+        expectedKeyOffset,
         timeoutMs: 30_000,
         allowForward: true,
       };

@@ -24,7 +24,7 @@ import {
   stampBatch,
   type RecordBatchHeader,
 } from '../../../src/model/record-batch.js';
-import { decodeRecords, splitBatches } from '../../../src/model/record.js';
+import { decodeRecords, splitBatches, type StoredRecord } from '../../../src/model/record.js';
 import { FakeCoordinator, FakeMembershipLink, type MembershipHost } from './fake-coordinator.js';
 import type { VirtualWorld } from './virtual-world.js';
 
@@ -62,6 +62,17 @@ export class FakePartition {
     if (last === undefined) return 0;
     const header = readBatchHeader(last);
     return header.baseOffset + header.lastOffsetDelta + 1;
+  }
+
+  /** The last offset of the key of a batch's first record; -1: none. */
+  lastOf(batch: Uint8Array): number {
+    const keyOf = (bytes: Uint8Array | undefined): string =>
+      Buffer.from(bytes ?? []).toString('hex');
+    const recordsOf = (b: Uint8Array): StoredRecord[] =>
+      decodeRecords(readBatchHeader(b), b.subarray(61));
+    if ((readBatchHeader(batch).attributes & 7) !== 0) return -1;
+    const key = keyOf(recordsOf(batch)[0]?.key);
+    return this.batches.flatMap(recordsOf).findLast((r) => keyOf(r.key) === key)?.offset ?? -1;
   }
 
   /** Values in the log, in order. */
@@ -287,6 +298,11 @@ export class FakeCluster implements ClientTransport, MembershipHost {
     if (expectedOffset !== partition.end) {
       const facts = { logEndOffset: partition.end };
       return refusal(call, new BrokerError('EXPECTATION_FAILED', 'elsewhere', facts));
+    }
+    const { expectedKeyOffset } = call;
+    const keyOffset = partition.lastOf(call.batch);
+    if (expectedKeyOffset !== undefined && expectedKeyOffset !== keyOffset) {
+      return refusal(call, new BrokerError('EXPECTATION_FAILED', 'elsewhere', { keyOffset }));
     }
     const baseOffset = this.append(call.partition, call.batch);
     remember(partition, header, baseOffset);

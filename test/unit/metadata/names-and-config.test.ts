@@ -83,7 +83,7 @@ describe('topic settings', () => {
     [
       '__proto__',
       '1',
-      /unknown topic setting "__proto__"; known are cleanup\.policy, delete\.retention\.ms, durability, max\.batch\.bytes/,
+      /unknown topic setting "__proto__"; known are cleanup\.policy, compare\.by\.key, delete\.retention\.ms, durability, max\.batch\.bytes/,
     ],
   ];
   for (const [key, text, problem] of refused) {
@@ -100,6 +100,7 @@ describe('topic settings', () => {
       retentionRecords: -1,
       deletes: true,
       compaction: undefined,
+      comparesByKey: false,
       maxBatchBytes: 1_048_576,
       durability: { kind: 'fsync' },
       timestampType: 'create',

@@ -15,8 +15,10 @@ export interface ProduceRequest {
   'timeoutMs'?: (number);
   'allowForward'?: (boolean);
   'expectedOffset'?: (number | string | Long);
+  'expectedKeyOffset'?: (number | string | Long);
   'payload'?: "batch"|"plain";
   '_expectedOffset'?: "expectedOffset";
+  '_expectedKeyOffset'?: "expectedKeyOffset";
 }
 
 export interface ProduceRequest__Output {
@@ -30,6 +32,8 @@ export interface ProduceRequest__Output {
   'timeoutMs': (number);
   'allowForward': (boolean);
   'expectedOffset'?: (number);
+  'expectedKeyOffset'?: (number);
   'payload'?: "batch"|"plain";
   '_expectedOffset'?: "expectedOffset";
+  '_expectedKeyOffset'?: "expectedKeyOffset";
 }

@@ -14,6 +14,8 @@ export interface Error {
   'logStartOffset'?: (number | string | Long);
   'highWatermark'?: (number | string | Long);
   'logEndOffset'?: (number | string | Long);
+  'keyOffset'?: (number | string | Long);
+  '_keyOffset'?: "keyOffset";
 }
 
 export interface Error__Output {
@@ -27,4 +29,6 @@ export interface Error__Output {
   'logStartOffset': (number);
   'highWatermark': (number);
   'logEndOffset': (number);
+  'keyOffset'?: (number);
+  '_keyOffset'?: "keyOffset";
 }

@@ -1,0 +1,153 @@
+import { MalformedBytesError } from '../base/bytes.js';
+import { BrokerError } from '../model/errors.js';
+import { offset, type Offset } from '../model/ids.js';
+import { RecordReader, type StoredRecord } from '../model/record.js';
+import {
+  ATTRIBUTE_CODEC_MASK,
+  BATCH_HEADER_BYTES,
+  type RecordBatchHeader,
+} from '../model/record-batch.js';
+
+/** A key has no record in the log. */
+export const ABSENT = -1;
+
+/** What an entry of the table takes beside its key: two words, a map's slot and a string's head. */
+const ENTRY_BYTES = 64;
+
+export interface LastOffsetsLimits {
+  readonly keysMax: number;
+  /** Estimated, keys and table together. */
+  readonly bytesMax: number;
+}
+
+/** Below these, what is in the log no longer counts; both are replicated and never fall. */
+export interface LogBounds {
+  readonly logStartOffset: Offset;
+  /** Tombstones below it may be gone from the log by compaction, on this replica or another. */
+  readonly tombstonesBelow: Offset;
+}
+
+/** A record as the table sees it. */
+export interface KeyedRecord {
+  /** Its place in its batch. */
+  readonly delta: number;
+  readonly key: Uint8Array;
+  readonly isTombstone: boolean;
+}
+
+/**
+ * The last offset of each key of a log, as a pure function of the log: it does not matter in which order
+ * stretches of it were noted, and whether compaction or retention had already taken away what no longer
+ * counts.
+ *
+ * Invariant: never holds more than its limits; what had no room is told, and then the table is of no
+ * use any more.
+ */
+export class LastOffsets {
+  private readonly limits: LastOffsetsLimits;
+  /** Of a tombstone its complement, which is negative. */
+  private readonly offsets = new Map<string, number>();
+  private bytesHeld = 0;
+
+  constructor(limits: LastOffsetsLimits) {
+    this.limits = limits;
+  }
+
+  get keys(): number {
+    return this.offsets.size;
+  }
+
+  /** About what it takes in memory. */
+  get bytes(): number {
+    return this.bytesHeld;
+  }
+
+  /** False: it is full. */
+  note(key: Uint8Array, at: Offset, isTombstone: boolean): boolean {
+    const text = textOf(key);
+    const known = this.offsets.get(text);
+    if (known === undefined) {
+      const bytes = text.length + ENTRY_BYTES;
+      const { keysMax, bytesMax } = this.limits;
+      if (this.offsets.size >= keysMax || this.bytesHeld + bytes > bytesMax) return false;
+      this.bytesHeld += bytes;
+    } else if (at <= offsetOf(known)) return true;
+    this.offsets.set(text, isTombstone ? ~at : at);
+    return true;
+  }
+
+  /** {@link ABSENT} if nothing of the key counts any more. */
+  lastOf(key: Uint8Array, bounds: LogBounds): Offset | typeof ABSENT {
+    const known = this.offsets.get(textOf(key));
+    return known !== undefined && counts(known, bounds) ? offset(offsetOf(known)) : ABSENT;
+  }
+
+  /** Forgets keys of which nothing counts any more. */
+  prune(bounds: LogBounds): void {
+    for (const [text, known] of this.offsets) {
+      if (counts(known, bounds)) continue;
+      this.offsets.delete(text);
+      this.bytesHeld -= text.length + ENTRY_BYTES;
+    }
+  }
+}
+
+function offsetOf(known: number): number {
+  return known < 0 ? -known - 1 : known;
+}
+
+function counts(known: number, { logStartOffset, tombstonesBelow }: LogBounds): boolean {
+  const at = offsetOf(known);
+  return at >= logStartOffset && (known >= 0 || at >= tombstonesBelow);
+}
+
+const CHUNK = 4_096;
+
+/** One character a byte: two keys give the same text only if they are the same. */
+function textOf(key: Uint8Array): string {
+  let text = '';
+  for (let at = 0; at < key.length; at += CHUNK) {
+    text += String.fromCharCode(...key.subarray(at, at + CHUNK));
+  }
+  return text;
+}
+
+/** Throws INVALID_BATCH on a batch whose records cannot be read here. Records without a key are left out. */
+export function keyedRecords(header: RecordBatchHeader, batch: Uint8Array): KeyedRecord[] {
+  if ((header.attributes & ATTRIBUTE_CODEC_MASK) !== 0) {
+    const text =
+      'the topic compares by key (compare.by.key), and takes no compressed batches: their keys cannot be seen';
+    throw new BrokerError('INVALID_BATCH', text);
+  }
+  const found: KeyedRecord[] = [];
+  const records = new RecordReader(header, batch.subarray(BATCH_HEADER_BYTES));
+  try {
+    for (let record = records.next(); record !== undefined; record = records.next()) {
+      if (record.key !== undefined) found.push(keyedRecord(record, header));
+    }
+  } catch (cause) {
+    if (!(cause instanceof MalformedBytesError)) throw cause;
+    throw new BrokerError('INVALID_BATCH', `invalid record batch: ${cause.message}`, {}, { cause });
+  }
+  return found;
+}
+
+function keyedRecord(record: StoredRecord, { baseOffset }: RecordBatchHeader): KeyedRecord {
+  const { key, value } = record;
+  const delta = record.offset - baseOffset;
+  return { delta, key: key ?? new Uint8Array(0), isTombstone: value === undefined };
+}
+
+/** The key that all records of a batch have; undefined: they have several, or one has none. */
+export function onlyKeyOf(
+  { recordsCount }: RecordBatchHeader,
+  records: readonly KeyedRecord[],
+): Uint8Array | undefined {
+  const first = records[0]?.key;
+  if (first === undefined || records.length !== recordsCount) return undefined;
+  return records.every(({ key }) => isSame(key, first)) ? first : undefined;
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
