@@ -1,7 +1,7 @@
 /**
  * `npm run bench -- produce|fetch|latency|start [--record-bytes N] [--batch-bytes N] [--partitions N]
  *   [--compression C] [--value-file FILE] [--retention-bytes N] [--seconds N] [--rate N]
- *   [--rtt-ms N] [--no-floor] [--floor-share-min N] [--json]`
+ *   [--topic-config K=V]... [--rtt-ms N] [--no-floor] [--floor-share-min N] [--json]`
  *
  * `start` tells how long a test file waits for a cluster of `millrace/testing`; the others want
  * three broker processes and this client on one machine, data in a temporary folder; the floor (the
@@ -31,6 +31,8 @@ const { values: args, positionals } = parseArgs({
     'value-file': { type: 'string' },
     /** Of each partition: long runs would fill the disk. */
     'retention-bytes': { type: 'string', default: '-1' },
+    /** Any setting of the topic; may be repeated. */
+    'topic-config': { type: 'string', multiple: true, default: [] },
     seconds: { type: 'string', default: '10' },
     rate: { type: 'string', default: '0' },
     'rtt-ms': { type: 'string', default: '0' },
@@ -57,6 +59,11 @@ function number(
   const value = Number(args[name]);
   if (!(value >= 0)) usage(`--${name} must be a number of at least 0, not ${args[name]}`);
   return value;
+}
+function keyAndValue(text: string): [string, string] {
+  const at = text.indexOf('=');
+  if (at < 1) usage(`--topic-config must be key=value, not ${text}`);
+  return [text.slice(0, at), text.slice(at + 1)];
 }
 if (kind === 'start') {
   await benchStart(args.json);
@@ -132,7 +139,11 @@ try {
     topic: TOPIC,
     partitions: options.partitions,
     replicationFactor: 3,
-    config: { 'max.batch.bytes': '8388608', 'retention.bytes': args['retention-bytes'] },
+    config: {
+      'max.batch.bytes': '8388608',
+      'retention.bytes': args['retention-bytes'],
+      ...Object.fromEntries(args['topic-config'].map(keyAndValue)),
+    },
   });
   await client.close();
   const rows: Row[] = [];
