@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { brokerCommand } from './commands/broker.js';
 import { clusterCommands } from './commands/cluster.js';
+import { completionCommand } from './commands/completion.js';
 import { consumeCommand } from './commands/consume.js';
 import { groupCommand } from './commands/group.js';
 import { localCommand } from './commands/local.js';
@@ -9,12 +10,21 @@ import { logCommand } from './commands/log.js';
 import { offsetsCommand } from './commands/offsets.js';
 import { produceCommand } from './commands/produce.js';
 import { topicCommand } from './commands/topic.js';
+import { complete } from './completion.js';
 import { EXIT_FAILED, EXIT_USAGE, UsageError, describeFailure, type Io } from './io.js';
+
+/** What shells call while a command line is being written; the words of it follow. */
+const COMPLETE = '__complete';
 
 /** Runs one command line (without the program's name) and returns its exit code. Never rejects. */
 export async function runCli(io: Io, args: readonly string[]): Promise<number> {
   const isJson = args.includes('--json');
   const program = createProgram(io, isJson);
+  const [first, ...words] = args;
+  if (first === COMPLETE) {
+    await complete(io, program, words);
+    return 0;
+  }
   try {
     await program.parseAsync([...args], { from: 'user' });
     return 0;
@@ -52,7 +62,12 @@ export function createProgram(io: Io, isJson = false): Command {
     .addCommand(offsetsCommand(io))
     .addCommand(groupCommand(io))
     .addCommand(clusterCommands(io))
-    .addCommand(logCommand(io));
+    .addCommand(logCommand(io))
+    .addCommand(completionCommand(io))
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done; 1 asked for rightly, but it did not work out; 2 the command line is wrong.',
+    );
   prepare(program, io, isJson);
   return program;
 }

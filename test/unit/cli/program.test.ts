@@ -54,6 +54,7 @@ describe('millrace, the command line', () => {
       'cluster transfer',
       'cluster move',
       'log dump',
+      'completion',
     ]);
     for (const command of all) {
       expect(command.options.map((o) => o.long)).to.include('--json', command.name());
