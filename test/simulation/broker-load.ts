@@ -9,8 +9,9 @@ import { GroupLoad } from './group-load.js';
 import { SimProducer, SimReader, type LoadContext } from './load.js';
 import { OffsetClient, TopicClient, Trimmer } from './side-load.js';
 import type { SwarmOptions } from './swarm.js';
+import { TableReader, TableWriter } from './table-load.js';
 import { must } from './violation.js';
-import { ms, type Scheduler } from './world.js';
+import { ms, type Micros, type Scheduler } from './world.js';
 
 const TOPIC = 'events';
 /** A topic that is trimmed, or keeps only so much: it has producers and a reader, but no history. */
@@ -23,6 +24,8 @@ const UNSAFE = new Map([
   ['durability', 'unsafe-quorum-memory'],
   ['unsafe.flush.ms', '500'],
 ]);
+/** A topic that keeps the last record of each key. */
+const TABLE_TOPIC = 'table';
 /** Records that a limit leaves standing, as they were written together with some that count. */
 const LIMIT_SLACK = 100;
 
@@ -52,12 +55,17 @@ export class BrokerLoad {
   private readonly counter = new CounterHistory();
   private readonly unheard: HistoryWriter;
   private readonly keepsRecords: number | undefined;
+  private readonly isCompacting: boolean;
   private producers: SimProducer[] = [];
   private counters: CounterClient[] = [];
   private readers: { stop(): void }[] = [];
   private side: { stop(): void }[] = [];
   private offsets: OffsetClient[] = [];
   private trimmed: TrimmedReader | undefined;
+  private table: { readonly writer: TableWriter; readonly reader: TableReader } | undefined;
+  /** When replicas' records were looked at last. */
+  private comparedAt = 0;
+  private areTablesEqual = false;
   private final: SimReader[] = [];
 
   constructor(prng: Prng, world: BrokerLoadWorld) {
@@ -67,6 +75,7 @@ export class BrokerLoad {
       () => undefined,
       () => world.scheduler.now,
     );
+    this.isCompacting = prng.chance(0.5);
     const count = 1 + prng.int(3);
     this.keys = Array.from({ length: count }, (_, at) => `${TOPIC}/${at}`);
     this.keepsRecords = prng.pick([undefined, 5, 60]);
@@ -78,6 +87,9 @@ export class BrokerLoad {
       { topic: TOPIC, partitions: count, config: new Map() },
       { topic: SHORT_TOPIC, partitions: 1, config: new Map([limit]) },
       { topic: COUNTER_TOPIC, partitions: 1, config: new Map() },
+      ...(this.isCompacting
+        ? [{ topic: TABLE_TOPIC, partitions: 1, config: this.compaction() }]
+        : []),
       ...(world.options.lazySync ? [{ topic: UNSAFE_TOPIC, partitions: 1, config: UNSAFE }] : []),
     ];
   }
@@ -113,6 +125,7 @@ export class BrokerLoad {
     if (options.truncatePeriod !== undefined) {
       this.side.push(new Trimmer(short, prng.fork(), SHORT_TOPIC, options.truncatePeriod));
     }
+    if (this.isCompacting) this.startTable(period);
     if (!prng.chance(0.7)) return;
     const { clockDrift } = options;
     const groups = { topic: TOPIC, others: 'side-.*', clockDrift };
@@ -146,10 +159,12 @@ export class BrokerLoad {
 
   stopWriting(): void {
     for (const one of [...this.producers, ...this.counters, ...this.side]) one.stop();
+    this.table?.writer.stop();
   }
 
   get isWriting(): boolean {
-    return [...this.producers, ...this.counters].some((writer) => writer.pending > 0);
+    const table = this.table?.writer.pending ?? 0;
+    return table > 0 || [...this.producers, ...this.counters].some(({ pending }) => pending > 0);
   }
 
   stopReading(): void {
@@ -159,6 +174,7 @@ export class BrokerLoad {
   /** From the beginning to the end, each key by a reader of its own. */
   readAll(): void {
     this.final = this.keys.map((key) => this.reader(key));
+    this.table?.reader.readOnce();
   }
 
   /** What is not yet read to its end, given up as its limits say, or settled among members. */
@@ -175,11 +191,30 @@ export class BrokerLoad {
     // What was given up before it was read cannot be waited for.
     if (position < ends(short) && kept > 0) unread.push(`${short} is read up to ${position}`);
     if (kept > (this.keepsRecords ?? Infinity) + LIMIT_SLACK) unread.push(`${short} keeps ${kept}`);
-    return [...unread, ...(this.members?.unsettled(oracles.groups, ends) ?? [])];
+    unread.push(...(this.members?.unsettled(oracles.groups, ends) ?? []));
+    return unread.length > 0 || this.table === undefined ? unread : this.unequal(this.table.reader);
+  }
+
+  /** The last value of every key is read, and all replicas keep the same records. */
+  private unequal(reader: TableReader): string[] {
+    const { oracles, scheduler } = this.world;
+    const key = `${TABLE_TOPIC}/0`;
+    const end = oracles.highWatermarkOf(key);
+    const [is, should] = [reader.table, oracles.tableOf(key).table()];
+    const isTable = is.size === should.size && [...should].every(([k, v]) => is.get(k) === v);
+    // Behind the last record there may be nothing left but holes.
+    if (!isTable)
+      return [`${key} reads ${is.size} of ${should.size} keys at ${reader.position}/${end}`];
+    if (!this.areTablesEqual && scheduler.now - this.comparedAt >= ms(200)) {
+      this.comparedAt = scheduler.now;
+      this.areTablesEqual = oracles.storedOf(key).size === 1;
+    }
+    return this.areTablesEqual ? [] : [`replicas of ${key} keep other records`];
   }
 
   stopTrimmed(): void {
     this.trimmed?.stop();
+    this.table?.reader.stop();
   }
 
   /** Throws if what clients beside the history were told cannot have happened. */
@@ -194,6 +229,26 @@ export class BrokerLoad {
       const size = groups.get(name)?.members.size ?? 0;
       must(size === 0, 'P6', 'members that left are still in their group', { name, size });
     }
+  }
+
+  private compaction(): ReadonlyMap<string, string> {
+    const { prng } = this;
+    return new Map([
+      ['cleanup.policy', 'compact'],
+      ['min.cleanable.dirty.ratio', prng.pick(['0', '0.1', '0.5'])],
+      ['min.compaction.lag.ms', prng.pick(['0', '0', '500'])],
+      ['delete.retention.ms', prng.pick(['0', '300', '3000'])],
+    ]);
+  }
+
+  private startTable(period: Micros): void {
+    const key = `${TABLE_TOPIC}/0`;
+    const context = this.context([key], this.unheard);
+    const oracle = this.world.oracles.tableOf(key);
+    this.table = {
+      writer: new TableWriter(context, this.prng.fork(), period),
+      reader: new TableReader(context, this.prng.fork(), key, oracle),
+    };
   }
 
   private context(keys: readonly string[], history = this.world.history): LoadContext {

@@ -1,3 +1,4 @@
+import { invariant } from '../../src/base/assert.js';
 import type {
   BrokerServices,
   FetchedPartition,
@@ -16,6 +17,7 @@ import type { SimCluster } from './cluster.js';
 import { GroupsOracle, type GroupsWorld } from './groups-oracle.js';
 import { keyParts } from './load.js';
 import { PartitionOracle } from './partition-oracle.js';
+import { TableOracle } from './table-oracle.js';
 import { must } from './violation.js';
 
 /** What is known from above about partitions and consumer groups; judges what brokers apply and say. */
@@ -60,6 +62,30 @@ export class BrokerOracles implements AnswerWatcher {
     return groupId === undefined ? 0 : this.partition(groupId).highWatermark;
   }
 
+  /** From now on the partition is judged as one that is compacted. */
+  tableOf(key: string): TableOracle {
+    const groupId = this.groupOf(key);
+    invariant(groupId !== undefined, 'somebody has a replica of it', { key });
+    const partition = this.partition(groupId);
+    partition.table ??= new TableOracle(this.cluster.oracle(groupId));
+    return partition.table;
+  }
+
+  /** What of a compacted partition's records each living replica has; one, if they are equal. */
+  storedOf(key: string): Set<string> {
+    const groupId = this.groupOf(key);
+    const stored = new Set<string>();
+    if (groupId === undefined) return stored;
+    const table = this.tableOf(key);
+    for (const { id, disk } of this.cluster.alive()) {
+      const replica = disk.replicas.get(groupId);
+      if (replica !== undefined && replica.log.last.index > 0) {
+        stored.add(table.stored(replica.log, id));
+      }
+    }
+    return stored;
+  }
+
   logStartOf(key: string): number {
     const groupId = this.groupOf(key);
     return groupId === undefined ? 0 : this.partition(groupId).logStart;
@@ -79,7 +105,8 @@ export class BrokerOracles implements AnswerWatcher {
         for (const id of brokers) this.tombstones.add(`${id} ${group}`);
       }
     } else if (machine instanceof PartitionState) {
-      const { logStartOffset: logStart, highWatermark: end } = machine;
+      const { logStartOffset: logStart, highWatermark: end, compaction } = machine;
+      this.partition(groupId).table?.bounded(compaction.to, compaction.tombstonesBelow);
       this.partition(groupId).starting(broker, { index: entry.index, logStart, end });
     }
   }

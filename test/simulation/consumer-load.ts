@@ -24,7 +24,7 @@ interface Reading {
   readonly world: SimProcess;
 }
 
-const sleep = (world: SimProcess, delayMs: number): Promise<void> =>
+export const sleep = (world: SimProcess, delayMs: number): Promise<void> =>
   new Promise((resolve) => world.timers.after(delayMs, resolve));
 
 /** A program that reads every partition of the history from the beginning, by the production consumer. */

@@ -721,4 +721,28 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'X13',
+    what: 'compaction takes the last record of a key, too',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/partition/compaction.ts',
+        find: 'if (last !== undefined && last > record.offset) return false;',
+        replace: 'if (last !== undefined && last >= record.offset) return false;',
+      },
+    ],
+  },
+  {
+    id: 'X14',
+    what: 'compaction takes tombstones at once',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/partition/compaction.ts',
+        find: 'return record.value !== undefined || record.offset >= step.tombstonesBelow;',
+        replace: 'return record.value !== undefined || record.offset >= step.to;',
+      },
+    ],
+  },
 ];
