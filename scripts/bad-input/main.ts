@@ -12,6 +12,7 @@ import { judge, type Row } from './case.js';
 import { commandLines } from './commands.js';
 import { directories } from './directories.js';
 import { garbage } from './garbage.js';
+import { groups } from './groups.js';
 import { noQuorum } from './no-quorum.js';
 import { Patient } from './patient.js';
 import { requests } from './requests.js';
@@ -25,6 +26,7 @@ async function main(): Promise<void> {
     const cases = [
       ...commandLines(patient),
       ...requests(patient),
+      ...groups(patient),
       ...garbage(patient),
       ...directories(patient),
       ...noQuorum(patient),
