@@ -8,8 +8,6 @@ import type { CompactionBounds } from '../partition/command.js';
 import type { PartitionState } from '../partition/partition-state.js';
 import type { Compacted } from './log-compactor.js';
 
-/** Of the time that tombstones are kept. */
-const OVERDUE_SHARE = 1 / 4;
 /** Bytes of a read that is to give one entry. */
 const ONE = 1;
 
@@ -21,14 +19,18 @@ export interface CompactionPlannerDeps {
   askCompacted(broker: BrokerId): Promise<Offset>;
 }
 
+/** What a leader is to propose. */
+export type CompactionPlan = CompactionBounds & { readonly settledBelow: Offset };
+
 /**
  * Decides, where a partition is led, how far its log may be compacted: up to the high watermark, and
  * not among records that are too young. Ages are told by the leader's times in the entries.
  *
- * Tombstones are given up later than what they stand for, and only below what *every* member of the
- * partition has compacted by its own account. So nobody holds a record that such a tombstone has
- * superseded, and who is sent the log from there on misses nothing by not being sent the tombstone. A
- * member that does not answer keeps the tombstones where they are.
+ * Tombstones are given up later than what they stand for. Once *every* member of the partition has
+ * compacted past them, by its own account, nobody holds a record that they have superseded: from then on
+ * they are kept for `delete.retention.ms`, for readers that have such a record already. When that began
+ * is replicated (PartitionState.settled), so that a change of leaders does not begin it anew. A member
+ * that does not answer keeps the tombstones where they are.
  */
 export class CompactionPlanner {
   private readonly deps: CompactionPlannerDeps;
@@ -42,18 +44,17 @@ export class CompactionPlanner {
     done: Compacted,
     settings: CompactionSettings,
     nowMs: number,
-  ): Promise<CompactionBounds | undefined> {
+  ): Promise<CompactionPlan | undefined> {
     const bounds = this.deps.state.compaction;
     // One pass after another: bounds that hurry ahead of the work would only make it more.
     if (done.to < bounds.to || done.tombstonesBelow < bounds.tombstonesBelow) return undefined;
-    const to = await this.dirtyEnd(done, settings, nowMs);
-    const isDirty = to > bounds.to && (await this.isWorthIt(done, settings, nowMs));
-    const next = isDirty ? to : bounds.to;
-    if (!isDirty && !(await this.isOverdue(done, settings, nowMs))) return undefined;
-    const horizon = await this.horizon(done, settings, nowMs);
-    const tombstonesBelow = offset(Math.max(horizon, bounds.tombstonesBelow));
-    if (!isDirty && tombstonesBelow === bounds.tombstonesBelow) return undefined;
-    return { to: next, tombstonesBelow };
+    const end = await this.dirtyEnd(done, settings, nowMs);
+    const isDirty = end > bounds.to && (await this.isWorthIt(done, settings, nowMs));
+    const to = isDirty ? end : bounds.to;
+    const tombstones = await this.tombstones(done, settings, nowMs);
+    if (!isDirty && tombstones === undefined) return undefined;
+    const { tombstonesBelow } = bounds;
+    return { to, tombstonesBelow, settledBelow: offset(0), ...tombstones };
   }
 
   /** What is old enough to be compacted ends here. */
@@ -80,39 +81,41 @@ export class CompactionPlanner {
     return oldest > this.deps.state.compaction.to;
   }
 
-  /**
-   * A tombstone is due for so long that it is worth a pass of its own; those that follow it closely go
-   * with it.
-   */
-  private async isOverdue(
+  /** What is to become of tombstones; undefined: nothing now. */
+  private async tombstones(
     { firstTombstone }: Compacted,
     { deleteRetentionMs }: CompactionSettings,
     nowMs: number,
-  ): Promise<boolean> {
-    if (firstTombstone === undefined) return false;
-    const ageMs = deleteRetentionMs * (1 + OVERDUE_SHARE);
-    return firstTombstone < (await this.firstAfter(nowMs - ageMs));
+  ): Promise<Partial<CompactionPlan> | undefined> {
+    if (firstTombstone === undefined) return undefined;
+    const { compaction, settled } = this.deps.state;
+    const isSettled = settled.below > Math.max(firstTombstone, compaction.tombstonesBelow);
+    if (isSettled && nowMs - settled.sinceMs < deleteRetentionMs) return undefined;
+    const reached = await this.reachedByAll();
+    if (reached === undefined) return undefined;
+    // Those that came since begin their time now, in the same command.
+    const settledBelow = reached > settled.below ? reached : offset(0);
+    if (isSettled) {
+      const below = offset(Math.min(settled.below, reached));
+      if (below <= compaction.tombstonesBelow) return undefined;
+      return { tombstonesBelow: below, settledBelow };
+    }
+    return reached > firstTombstone && settledBelow > 0 ? { settledBelow } : undefined;
   }
 
-  /** Tombstones below it are old enough, and stand for nothing any more, wherever the log is kept. */
-  private async horizon(
-    { firstTombstone }: Compacted,
-    { deleteRetentionMs }: CompactionSettings,
-    nowMs: number,
-  ): Promise<Offset> {
+  /** Every member has compacted up to here; undefined: one does not say. */
+  private async reachedByAll(): Promise<Offset | undefined> {
     const { state, group, self } = this.deps;
-    if (firstTombstone === undefined) return offset(0);
-    const oldEnough = await this.firstAfter(nowMs - deleteRetentionMs);
-    if (oldEnough <= firstTombstone) return offset(0);
     const status = group.status();
-    if (status === undefined) return offset(0);
+    if (status === undefined) return undefined;
     const others = membersOf(status.membership).filter((id) => id !== self);
-    // This replica is where the bounds are, or there would be no plan.
-    const reached = await Promise.all(others.map((id) => this.deps.askCompacted(id))).catch(
-      () => undefined,
-    );
-    if (reached === undefined) return offset(0);
-    return offset(Math.min(oldEnough, state.compaction.to, ...reached));
+    try {
+      const reached = await Promise.all(others.map((id) => this.deps.askCompacted(id)));
+      // This replica is where the bounds are, or there would be no plan.
+      return offset(Math.min(state.compaction.to, ...reached));
+    } catch {
+      return undefined;
+    }
   }
 
   /** Offset of the first batch that the leader took in after this time; else the high watermark. */

@@ -12,7 +12,14 @@ export type PartitionCommand =
       readonly to: Offset;
       readonly cause: 'trim' | 'retention';
     }
-  | ({ readonly kind: 'compact' } & CompactionBounds);
+  | ({
+      readonly kind: 'compact';
+      /**
+       * Every replica has compacted up to here, so that tombstones below it stand for nothing any more
+       * and the time for which they are kept begins; 0: nothing new of that.
+       */
+      readonly settledBelow: Offset;
+    } & CompactionBounds);
 
 /**
  * How far a log is compacted (partition/compaction.ts says what that means). Neither bound ever falls,
@@ -34,6 +41,7 @@ export type CommandResult =
 /*
  *  0 version u8 = 1 | 1 kind u8 = 1 (moveLogStart) | 2 cause u8 (1 trim, 2 retention) | 3 to u64
  *  0 version u8 = 1 | 1 kind u8 = 2 (compact)      | 2 to u64 | 10 tombstonesBelow u64
+ *                                               | 18 settledBelow u64
  */
 const VERSION = 1;
 const KIND_MOVE_LOG_START = 1;
@@ -41,9 +49,10 @@ const KIND_COMPACT = 2;
 const CAUSES = { trim: 1, retention: 2 } as const;
 
 export function encodePartitionCommand(command: PartitionCommand): Uint8Array {
-  const w = new ByteWriter(18).u8(VERSION);
+  const w = new ByteWriter(26).u8(VERSION);
   if (command.kind === 'compact') {
-    return w.u8(KIND_COMPACT).u64(command.to).u64(command.tombstonesBelow).finish();
+    w.u8(KIND_COMPACT).u64(command.to).u64(command.tombstonesBelow);
+    return w.u64(command.settledBelow).finish();
   }
   return w.u8(KIND_MOVE_LOG_START).u8(CAUSES[command.cause]).u64(command.to).finish();
 }
@@ -76,5 +85,9 @@ function readCompact(r: ByteReader): PartitionCommand {
   if (tombstonesBelow > to) {
     throw new MalformedBytesError(`tombstones below ${tombstonesBelow}, compacted to ${to}`);
   }
-  return { kind: 'compact', to, tombstonesBelow };
+  const settledBelow = offset(r.u64());
+  if (settledBelow > to) {
+    throw new MalformedBytesError(`settled below ${settledBelow}, compacted to ${to}`);
+  }
+  return { kind: 'compact', to, tombstonesBelow, settledBelow };
 }

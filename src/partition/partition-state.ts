@@ -24,6 +24,15 @@ export const PARTITION_LIMITS: PartitionLimits = {
 const VERSION = 2;
 const NOT_COMPACTED: CompactionBounds = { to: offset(0), tombstonesBelow: offset(0) };
 
+/** Every replica has compacted up to here, as the leader knew at that time. */
+export interface Settled {
+  readonly below: Offset;
+  /** The leader's time, ms since 1970. */
+  readonly sinceMs: number;
+}
+
+const NOT_SETTLED: Settled = { below: offset(0), sinceMs: 0 };
+
 /**
  * The replicated state of one partition (a StateMachine of ports/): offsets, producers, epochs and
  * the sparse index, as of the last applied entry. Owned by a partition replica; also used by itself
@@ -39,6 +48,7 @@ export class PartitionState {
   private logStart = offset(0);
   private compactTo = NOT_COMPACTED;
   /** Bytes of all batches ever below the bound, about, as of when it rose last. */
+  private settledTo = NOT_SETTLED;
   private compactedAtBytes = 0;
   private applied = logIndex(0);
   private lastTimeMs = 0;
@@ -64,6 +74,11 @@ export class PartitionState {
   /** How far the log is to be compacted; each replica gets there in its own time. */
   get compaction(): CompactionBounds {
     return this.compactTo;
+  }
+
+  /** What every replica had compacted by then: tombstones below are kept for a while from then on. */
+  get settled(): Settled {
+    return this.settledTo;
   }
 
   /** Bytes of batches above compaction's bound, about. */
@@ -112,6 +127,7 @@ export class PartitionState {
     w.u8(VERSION).uvarint(this.next).uvarint(this.logStart).uvarint(this.lastTimeMs);
     w.uvarint(this.compactTo.to).uvarint(this.compactTo.tombstonesBelow);
     w.uvarint(this.compactedAtBytes);
+    w.uvarint(this.settledTo.below).uvarint(this.settledTo.sinceMs);
     this.epochCache.encode(w);
     this.offsetIndex.encode(w);
     this.producerTable.encode(w);
@@ -126,6 +142,7 @@ export class PartitionState {
       this.lastTimeMs = 0;
       this.compactTo = NOT_COMPACTED;
       this.compactedAtBytes = 0;
+      this.settledTo = NOT_SETTLED;
       this.epochCache = new EpochCache();
       this.offsetIndex = new OffsetIndex(this.limits.index);
       this.producerTable = new ProducerTable(this.limits.producers);
@@ -143,6 +160,8 @@ export class PartitionState {
         ? NOT_COMPACTED
         : { to: offset(r.uvarint()), tombstonesBelow: offset(r.uvarint()) };
     this.compactedAtBytes = version === 1 ? 0 : r.uvarint();
+    this.settledTo =
+      version === 1 ? NOT_SETTLED : { below: offset(r.uvarint()), sinceMs: r.uvarint() };
     this.epochCache = EpochCache.decode(r);
     this.offsetIndex = OffsetIndex.decode(r, this.limits.index);
     this.producerTable = ProducerTable.decode(r, this.limits.producers);
@@ -197,7 +216,7 @@ export class PartitionState {
         reason: `offset ${command.to} is beyond the high watermark ${this.next}`,
       };
     }
-    if (command.kind === 'compact') return this.applyCompact(command);
+    if (command.kind === 'compact') return this.applyCompact(command, entry.timeMs);
     if (command.to > this.logStart) {
       this.logStart = command.to;
       this.epochCache.trimBefore(command.to);
@@ -206,13 +225,19 @@ export class PartitionState {
     return { kind: 'moved', logStartOffset: this.logStart };
   }
 
-  private applyCompact(bounds: CompactionBounds): CommandResult {
+  private applyCompact(
+    bounds: CompactionBounds & { readonly settledBelow: Offset },
+    timeMs: number,
+  ): CommandResult {
     const { to, tombstonesBelow } = this.compactTo;
     if (bounds.to > to) this.compactedAtBytes = this.offsetIndex.bytesBelow(bounds.to);
     this.compactTo = {
       to: offset(Math.max(to, bounds.to)),
       tombstonesBelow: offset(Math.max(tombstonesBelow, bounds.tombstonesBelow)),
     };
+    if (bounds.settledBelow > this.settledTo.below) {
+      this.settledTo = { below: bounds.settledBelow, sinceMs: timeMs };
+    }
     return { kind: 'compacting', ...this.compactTo };
   }
 

@@ -14,14 +14,15 @@ const COMMANDS = [
   [{ kind: 'moveLogStart', to: offset(7), cause: 'retention' }, '01 01 02 0000000000000007'],
 ] as const;
 
-/* Version, kind compact, both bounds as u64. */
-const COMPACT = '01 02 0000010203040506 0000000000000007';
+/* Version, kind compact, bounds and settledBelow as u64. */
+const COMPACT = '01 02 0000010203040506 0000000000000007 0000000000000009';
 
 /* Integers are LEB128 unless the line says otherwise. */
 const STATE = bytes(`
   02                 // version
   06 01 d00f         // next offset, log start, last time 2000
   05 02 ed01         // compacted to 5, tombstones gone below 2, about 237 bytes before 5
+  04 d00f            // everywhere compacted to 4 at time 2000
   02                 // leader epochs
     01 00            //   1 from 0
     03 03            //   1 + 3 from 3
@@ -45,16 +46,17 @@ describe('partition bytes on disk', () => {
   }
 
   it('writes and reads bounds of compaction', () => {
-    const command = { kind: 'compact', to: offset(0x0102_0304_0506), tombstonesBelow: offset(7) } as const;
+    const command = { kind: 'compact', to: offset(0x0102_0304_0506), tombstonesBelow: offset(7), settledBelow: offset(9) } as const;
     expect(hex(encodePartitionCommand(command))).to.equal(hex(bytes(COMPACT)));
     expect(decodePartitionCommand(bytes(COMPACT))).to.deep.equal(command);
-    expect(() => decodePartitionCommand(bytes('01 02 0000000000000006 0000000000000007'))).to.throw();
-    expect(() => decodePartitionCommand(bytes('01 02 0000000000000006'))).to.throw();
+    expect(() => decodePartitionCommand(bytes('01 02 0000000000000006 0000000000000007 0000000000000000'))).to.throw();
+    expect(() => decodePartitionCommand(bytes('01 02 0000000000000006 0000000000000006 0000000000000007'))).to.throw();
+    expect(() => decodePartitionCommand(bytes('01 02 0000000000000006 0000000000000006'))).to.throw();
   });
 
   it('reads a state from before there was compaction', () => {
     const old = [...STATE];
-    old.splice(5, 4);
+    old.splice(5, 7);
     old[0] = 1;
     const state = new PartitionState();
     state.restore(Uint8Array.from(old), logIndex(4));
@@ -79,7 +81,7 @@ describe('partition bytes on disk', () => {
     state.apply(log.batch({ records: 2, timestampMs: 6_000, producer: { ...producer, baseSequence: 0 } }));
     state.apply(log.batch({ timestampMs: 7_000, producer: { ...producer, baseSequence: 2 } }));
     state.apply(log.moveLogStart(1));
-    state.apply(log.compact(5, 2));
+    state.apply(log.compact(5, 2, 4));
     expect(hex(state.encode())).to.equal(hex(STATE));
 
     const restored = new PartitionState();

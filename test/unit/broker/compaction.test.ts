@@ -123,7 +123,9 @@ describe('compaction of a partition', () => {
       true,
     );
     await pass(2_000);
-    expect(commands()).to.deep.equal([{ kind: 'compact', to: 7, tombstonesBelow: 0 }]);
+    expect(commands()).to.deep.equal([
+      { kind: 'compact', to: 7, tombstonesBelow: 0, settledBelow: 0 },
+    ]);
     expect(await contents()).to.deep.equal(['4 c=1', '5 a=4', '6 b=none']);
     const [got] = await fixture.fetch({ offset: 0 });
     expect(got?.nextOffset).to.equal(7);
@@ -171,7 +173,7 @@ describe('compaction of a partition', () => {
     expect(await contents()).to.deep.equal(['1 a=2', '2 a=3']);
   });
 
-  it('gives tombstones up in time, once every member has compacted what they stand for', async () => {
+  it('keeps tombstones until every member has compacted what they stand for, and a while longer', async () => {
     const config = { 'cleanup.policy': 'compact', 'delete.retention.ms': '10000' };
     await begin(settingsOf(config));
     let reached: number | undefined = 0;
@@ -182,21 +184,63 @@ describe('compaction of a partition', () => {
       ['a', undefined],
     ]);
     await pass(3_000);
-    expect(await contents()).to.deep.equal(['1 b=1', '2 a=none']);
+    const before = ['1 b=1', '2 a=none'];
+    expect(await contents()).to.deep.equal(before);
     await pass(15_000);
-    expect(await contents(), 'another has yet to compact').to.deep.equal(['1 b=1', '2 a=none']);
     reached = undefined;
     await pass(5_000);
     reached = 2;
     await pass(5_000);
-    expect(await contents(), 'not as far as the tombstone').to.deep.equal(['1 b=1', '2 a=none']);
+    expect(commands(), 'another has yet to compact').to.have.length(1);
     reached = 3;
-    await pass(5_000);
-    expect(commands().at(-1)).to.deep.equal({ kind: 'compact', to: 3, tombstonesBelow: 3 });
+    await pass(9_000);
+    const settled = { kind: 'compact', to: 3, tombstonesBelow: 0, settledBelow: 3 };
+    expect(commands().slice(1)).to.deep.equal([settled]);
+    expect(await contents(), 'who has read a=1 may be on the way').to.deep.equal(before);
+    await pass(3_000);
+    const gone = { kind: 'compact', to: 3, tombstonesBelow: 3, settledBelow: 0 };
+    expect(commands().slice(2)).to.deep.equal([gone]);
     expect(await contents()).to.deep.equal(['1 b=1']);
-    const count = commands().length;
     await pass(30_000);
-    expect(commands()).to.have.length(count);
+    expect(commands()).to.have.length(3);
+  });
+
+  it('keeps tombstones as long when what they stand for was compacted late', async () => {
+    const config = {
+      'cleanup.policy': 'compact',
+      'delete.retention.ms': '10000',
+      'min.compaction.lag.ms': '30000',
+    };
+    await begin(settingsOf(config));
+    let reached = 0;
+    othersAt(() => reached);
+    await send([
+      ['a', '1'],
+      ['a', undefined],
+    ]);
+    await pass(29_000);
+    expect(await contents()).to.deep.equal(['0 a=1', '1 a=none']);
+    reached = 2;
+    await pass(8_000);
+    expect(await contents(), 'it is old, but a=1 went just now').to.deep.equal(['1 a=none']);
+    await pass(8_000);
+    expect(await contents()).to.deep.equal([]);
+  });
+
+  it('goes on counting the time of tombstones under another leader', async () => {
+    const config = { 'cleanup.policy': 'compact', 'delete.retention.ms': '10000' };
+    await begin(settingsOf(config));
+    othersAt(() => 2);
+    await send([
+      ['a', '1'],
+      ['a', undefined],
+    ]);
+    await pass(5_000);
+    group.stepDown();
+    await pass(1_000);
+    group.lead();
+    await pass(8_500);
+    expect(await contents()).to.deep.equal([]);
   });
 
   it('deletes by retention only where the policy says so', async () => {

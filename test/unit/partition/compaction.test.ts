@@ -257,8 +257,8 @@ describe('compaction', () => {
     const raw: LogEntry[] = [
       log.batch({ records: 3, producer: { ...producer, baseSequence: 0 } }),
       log.batch({ records: 2, valueBytes: 400 }),
-      log.compact(4, 2),
-      log.compact(3, 3),
+      log.compact(4, 2, 4),
+      log.compact(3, 3, 3),
       log.batch({ records: 4, producer: { ...producer, baseSequence: 3 } }),
       log.compact(99, 0),
     ];
@@ -283,10 +283,12 @@ describe('compaction', () => {
     for (const entry of rewritten) b.apply(entry);
     expect(b.encode()).to.deep.equal(a.encode());
     expect(a.compaction).to.deep.equal({ to: 4, tombstonesBelow: 3 });
+    expect(a.settled).to.deep.equal({ below: 4, sinceMs: 1_000 });
     expect(results[3]).to.deep.equal({ kind: 'compacting', to: 4, tombstonesBelow: 3 });
     expect(results[5]?.kind).to.equal('rejected');
     const restored = new PartitionState();
     restored.restore(a.encode(), a.appliedIndex);
     expect(restored.compaction).to.deep.equal(a.compaction);
+    expect(restored.settled).to.deep.equal(a.settled);
   });
 });

@@ -42,8 +42,12 @@ export class LogWriter {
     return this.push('command', encodePartitionCommand(command));
   }
 
-  compact(to: number, tombstonesBelow: number): LogEntry {
-    const bounds = { to: offset(to), tombstonesBelow: offset(tombstonesBelow) };
+  compact(to: number, tombstonesBelow: number, settledBelow = 0): LogEntry {
+    const bounds = {
+      to: offset(to),
+      tombstonesBelow: offset(tombstonesBelow),
+      settledBelow: offset(settledBelow),
+    };
     return this.push('command', encodePartitionCommand({ kind: 'compact', ...bounds }));
   }
 
