@@ -517,9 +517,9 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/client/fetch-failures.ts',
-        find: 'const policy = this.onOutOfRange;',
+        find: 'this.outOfRange(cursor, error, this.onOutOfRange);',
         replace:
-          "const policy: OutOfRangePolicy = this.onOutOfRange === 'end' ? 'end' : 'beginning';",
+          "this.outOfRange(cursor, error, this.onOutOfRange === 'end' ? 'end' : 'beginning');",
       },
     ],
   },
