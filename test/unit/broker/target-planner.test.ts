@@ -87,7 +87,8 @@ describe('the planner of targets', () => {
     expect([...planned].sort()).to.eql(['like-new', 'of-a', 'of-b', 'of-new']);
     log.create('new', 3);
     expect(await follow()).to.eql(['like-new', 'of-new']);
-    log.apply({ kind: 'alterTopic', topicId: topicIdOf(1), set: new Map(), unset: [] });
+    const set = new Map([['retention.ms', '1000']]);
+    log.apply({ kind: 'alterTopic', topicId: topicIdOf(1), set, unset: [] });
     expect(await follow()).to.eql(['of-a']);
     log.apply({ kind: 'deleteTopic', topicId: slot('new0').topicId });
     expect(await follow()).to.eql(['like-new', 'of-new']);
