@@ -471,7 +471,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     id: 'X9',
     what: 'a commit that was held up takes back a later one',
-    level: 'broker',
+    level: 'tests',
+    tests: ['test/unit/metadata/consumer-group.test.ts'],
     edits: [
       {
         file: 'src/metadata/apply.ts',
