@@ -101,7 +101,10 @@ function assign(
   if (assignors.isBuiltIn(wanted)) return { assignor: wanted, assignment: wanted.assign(input) };
   let problem: string | undefined;
   try {
-    const assignment = wanted.assign(input);
+    const assignment = wanted.assign(copyOf(input));
+    // An async one that rejects is answered for here, or it would end the broker.
+    const returned: unknown = assignment;
+    if (returned instanceof Promise) returned.catch(() => undefined);
     problem = assignmentProblem(input, assignment);
     if (problem === undefined) return { assignor: wanted, assignment };
   } catch (thrown) {
@@ -110,6 +113,18 @@ function assign(
   const { fallback } = assignors;
   const text = `assignor ${wanted.name}: ${problem}; ${fallback.name} took its place`;
   return { assignor: fallback, assignment: fallback.assign(input), problem: text };
+}
+
+/** The lists of members are the metadata state's own: whoever sorts one in place gets a copy of it. */
+function copyOf({ members, topics }: AssignorInput): AssignorInput {
+  return {
+    members: members.map((member) => ({
+      ...member,
+      topics: [...member.topics],
+      current: member.current.map((slot) => ({ ...slot })),
+    })),
+    topics: new Map([...topics].map(([id, topic]) => [id, { ...topic }])),
+  };
 }
 
 /** Topics that subscriptions come to; members mostly share one. */

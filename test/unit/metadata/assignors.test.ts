@@ -390,6 +390,47 @@ describe('assignors that a broker was given', () => {
     });
   }
 
+  it('get copies: what one does to what it was given changes nothing', () => {
+    const log = new GroupLog({ a: 4 });
+    for (const member of ['m1', 'm2']) log.join(member);
+    log.plan();
+    const before = ['m1', 'm2'].map((id) => show(log.member(id).target));
+    for (const member of ['m1', 'm2']) log.update(member, { assignor: 'own' });
+    const vandal = given((from: AssignorInput) => {
+      for (const { current, topics } of from.members) {
+        (current as Slot[]).reverse();
+        for (const one of current) (one as { partition: number }).partition = 3;
+        (current as Slot[]).length = 0;
+        (topics as unknown[]).length = 0;
+      }
+      (from.topics as Map<unknown, unknown>).clear();
+      return new Map();
+    });
+    log.join('m3', { assignor: 'own' });
+    const plan = planTarget(log.state, log.group, () => () => false, new Assignors([vandal]));
+    expect(plan.problem).to.match(/is given to nobody/);
+    expect(['m1', 'm2'].map((id) => show(log.member(id).target))).to.eql(before);
+    const kept = plan.target?.changes.map(({ slots }) => slots.length);
+    expect(kept, 'two keep what they had, but for what goes to the third').to.eql([1, 1]);
+  });
+
+  it('give way to ours when one is async, and its rejection is answered for', () => {
+    const log = new GroupLog({ a: 4 });
+    log.join('m1', { assignor: 'own' });
+    const later = Promise.reject(new Error('later'));
+    let isAnswered = false;
+    const heed = later.catch.bind(later);
+    later.catch = (then) => {
+      isAnswered = true;
+      return heed(then);
+    };
+    const assignors = new Assignors([given(() => later)]);
+    const plan = planTarget(log.state, log.group, () => () => false, assignors);
+    expect(plan.problem).to.match(/no Map/);
+    expect(plan.target?.assignor).to.equal('uniform');
+    expect(isAnswered, 'or it would end the broker').to.equal(true);
+  });
+
   it('decide who holds what', () => {
     const log = new GroupLog({ a: 4 });
     const toLast: Assignor = {
