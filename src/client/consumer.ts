@@ -219,10 +219,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
    * them was written after this consumer began.
    */
   private followGrowth(topic: string, count: number, from: StartAt): void {
-    const start: StartAt =
-      typeof from === 'object' && ('timestampMs' in from || 'committedOr' in from)
-        ? from
-        : 'beginning';
+    const start = startOfGrowth(from);
     let known = count;
     let isAdding = false;
     const add = async (missing: readonly TopicPartition[]): Promise<void> => {
@@ -301,6 +298,13 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
     const text = `partition ${at.topic}/${at.partition} is not assigned to this consumer`;
     throw new BrokerError('INVALID_ARGUMENT', text);
   }
+}
+
+/** Where a group stands in what is new it stands; "at the end" was said of what there was. */
+function startOfGrowth(from: StartAt): StartAt {
+  if (typeof from !== 'object') return 'beginning';
+  if ('committedOr' in from) return { committedOr: 'beginning' };
+  return 'timestampMs' in from ? from : 'beginning';
 }
 
 function keyOf({ topic, partition }: TopicPartition): TopicPartition {

@@ -100,6 +100,31 @@ describe('a client whose topic gets more partitions', () => {
     expect(s.world.timersSet).to.equal(0);
   });
 
+  it('reads them from their beginning where a group has no position and would begin at the end', async () => {
+    const s = setup();
+    const consumer = s.client.consumer({
+      ...{ topic: TOPIC, group: 'g' },
+      from: { committedOr: 'end' },
+    });
+    const { values, done } = collect(consumer);
+    await s.world.advance(500);
+    grow(s, 4);
+    s.cluster.committed.set('g/3', 1);
+    const other = new MillraceClient({ bootstrap: 'b:1', world: s.world, transport: s.cluster });
+    const elsewhere = other.producer();
+    for (const partition of [2, 3]) {
+      for (const value of ['first', 'second']) {
+        const record = { topic: TOPIC, partition, value: `${value} ${partition}` };
+        await s.world.until(elsewhere.send(record));
+      }
+    }
+    await s.world.advance(REFRESH_MS + 500);
+    expect(values).to.have.members(['first 2', 'second 2', 'second 3']);
+    await s.world.until(s.client.close());
+    await done;
+    await s.world.until(other.close());
+  });
+
   it('tries again with the next news when a new partition cannot be looked up', async () => {
     const s = setup();
     const consumer = s.client.consumer({ topic: TOPIC, requestTimeoutMs: 1_000 });
