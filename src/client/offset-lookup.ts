@@ -106,15 +106,32 @@ export class OffsetLookup {
     });
   }
 
-  /** Sees everything acknowledged before the call. Asks again for those that failed. */
+  /** Sees everything acknowledged before the call. */
   private async listOffsets(
     partitions: readonly TopicPartition[],
     at: OffsetAt,
     signal?: AbortSignal,
   ): Promise<number[]> {
+    const found = await this.find(partitions, at, signal);
+    const late = partitions.filter((_, i) => found[i] === undefined);
+    if (late.length === 0) return found.map((offset) => offset ?? 0);
+    // No record is that late: the end of the partition is where such records will come. One that came
+    // before the end was asked for is found now, and would be skipped otherwise.
+    const ends = await this.find(late, 'latest', signal);
+    const again = await this.find(late, at, signal);
+    const offsets = new Map(late.map((p, i) => [keyOf(p), again[i] ?? ends[i] ?? 0]));
+    return partitions.map((p, i) => found[i] ?? offsets.get(keyOf(p)) ?? 0);
+  }
+
+  /** Undefined: there is no such record. Asks again for those that failed. */
+  private async find(
+    partitions: readonly TopicPartition[],
+    at: OffsetAt,
+    signal?: AbortSignal,
+  ): Promise<(number | undefined)[]> {
     const { clock } = this.world;
     const endMs = clock.monotonicMs() + this.timeoutMs;
-    const found = new Map<string, number>();
+    const found = new Map<string, number | undefined>();
     for (let attempt = 1; ; attempt += 1) {
       const open = partitions.filter((p) => !found.has(keyOf(p)));
       const queries = open.map(({ topic, partition }): OffsetQuery => ({ topic, partition, at }));
@@ -125,19 +142,12 @@ export class OffsetLookup {
         { deadlineMs: leftMs, retryUnknown: true, signal },
       );
       let failure: BrokerError | undefined;
-      const late: TopicPartition[] = [];
       for (const a of answers) {
         if (a.error !== undefined) failure = worse(failure, a.error);
-        else if (a.offset === undefined) late.push({ topic: a.topic, partition: a.partition });
         else found.set(keyOf(a), a.offset);
       }
-      if (late.length > 0) {
-        // No record is that late: the end of the partition is where such records will come.
-        const ends = await this.listOffsets(late, 'latest', signal);
-        for (const [i, p] of late.entries()) found.set(keyOf(p), ends[i] ?? 0);
-      }
       const missing = partitions.find((p) => !found.has(keyOf(p)));
-      if (missing === undefined) return partitions.map((p) => found.get(keyOf(p)) ?? 0);
+      if (missing === undefined) return partitions.map((p) => found.get(keyOf(p)));
       failure ??= unanswered(missing);
       const waitMs = Math.min(this.view.retries.delayMs(RETRY, attempt), RETRY.maxMs);
       if (!failure.retriable || clock.monotonicMs() + waitMs >= endMs) throw failure;

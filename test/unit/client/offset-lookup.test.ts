@@ -24,6 +24,21 @@ describe('where to start', () => {
     ]);
   });
 
+  it('is not behind a record of that time that came while the end was asked for', async () => {
+    const s = setup(2);
+    put(s.cluster, 0, 3);
+    s.cluster.onCall = (method, request) => {
+      const [query] =
+        method === 'listOffsets' ? (request as { queries: { at: unknown }[] }).queries : [];
+      if (query?.at === 'latest') put(s.cluster, 1, 2);
+      return undefined;
+    };
+    const to = { timestampMs: 1_700_000_000_000 };
+    expect(await s.world.until(lookupOf(s).resolve(AT, to, undefined))).to.deep.equal([0, 0]);
+    const later = { timestampMs: 1_700_000_000_001 };
+    expect(await s.world.until(lookupOf(s).resolve(AT, later, undefined))).to.deep.equal([3, 4]);
+  });
+
   for (const missing of ['fetchOffsets', 'listOffsets']) {
     it(`is not the beginning for a partition that an answer to ${missing} leaves out`, async () => {
       const s = setup(2);
