@@ -204,7 +204,7 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
     const [offset] = await this.lookup.resolve([at], to, this.options.group, signal);
     const held = this.holdings.get(at);
     if (held?.cursor !== cursor) this.mustGet(at);
-    if (held !== undefined) this.running?.sought(held);
+    if (held !== undefined) this.holdings.sought(held);
     this.reader.forget(cursor);
     this.fetcher.seek(cursor, offset ?? 0);
   }

@@ -24,6 +24,8 @@ export interface Held extends TopicPartition {
   cursor: PartitionCursor | undefined;
   /** Where it began or was last committed: need not be committed again. */
   settled: number;
+  /** How often it was sought elsewhere. */
+  seeks: number;
 }
 
 export interface HoldingsEvents {
@@ -224,9 +226,19 @@ export class GroupHoldings {
     return this.handed?.held === held ? this.handed.from : held.cursor?.position;
   }
 
-  /** Committed up to there: what is in hand below it is no longer open, whoever decided that. */
-  settled(held: Held, offset: number): void {
+  /** It is read elsewhere from now on. */
+  sought(held: Held): void {
+    held.seeks += 1;
+    this.work?.forget(held);
+  }
+
+  /**
+   * Committed up to there: what is in hand below it is no longer open, whoever decided that. But not
+   * what was sought since the commit went out, after `seeks` others: that is to be done again.
+   */
+  settled(held: Held, offset: number, seeks = held.seeks): void {
     held.settled = offset;
+    if (held.seeks !== seeks) return;
     this.work?.settled(held, offset);
     if (this.handed?.held === held && offset > this.handed.from) {
       this.handed = { held, from: offset };
@@ -319,7 +331,7 @@ export class GroupHoldings {
   private take({ topic, topicId, partition }: TopicPartition & { readonly topicId: string }): Held {
     const held: Held = {
       ...{ topic, topicId, partition },
-      ...{ phase: 'starting', isAnnounced: false, cursor: undefined, settled: 0 },
+      ...{ phase: 'starting', isAnnounced: false, cursor: undefined, settled: 0, seeks: 0 },
     };
     this.held.set(keyOfHeld(held), held);
     this.byName.set(partitionKey(topic, partition), held);

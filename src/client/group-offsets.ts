@@ -108,8 +108,14 @@ export class GroupOffsets {
   /** As the member that is in the group then, if not told as whom. */
   async commit(offsets: () => readonly OffsetToCommit[], terms: Terms): Promise<void> {
     const { callbacks, member } = this.deps;
+    const holdings = this.deps.holdings();
     let sent: readonly OffsetToCommit[] | undefined;
-    const take = (): readonly OffsetToCommit[] => (sent = offsets());
+    let seeks = new Map<Held, number>();
+    const take = (): readonly OffsetToCommit[] => {
+      sent = offsets();
+      seeks = new Map(holdings.all().map((held) => [held, held.seeks]));
+      return sent;
+    };
     try {
       await this.commits.commit(take, { member: () => mustBeIn(member()), ...terms });
     } catch (thrown) {
@@ -118,10 +124,10 @@ export class GroupOffsets {
       throw error;
     }
     if (sent === undefined || sent.length === 0) return;
-    const holdings = this.deps.holdings();
     for (const o of sent) {
       const held = holdings.get(o);
-      if (held !== undefined) holdings.settled(held, o.offset);
+      // What came to be held since then began somewhere else.
+      if (held !== undefined && seeks.has(held)) holdings.settled(held, o.offset, seeks.get(held));
     }
     callbacks.committed({ offsets: sent, error: undefined });
   }

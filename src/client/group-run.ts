@@ -89,11 +89,6 @@ export class GroupRun<K, V> {
     this.work.look();
   }
 
-  /** The partition is read from elsewhere. */
-  sought(held: Held): void {
-    this.work.forget(held);
-  }
-
   /** Begins nothing more; what is running goes on. */
   stop(): void {
     this.stopping.abort();

@@ -276,6 +276,32 @@ describe('a member that runs a handler', () => {
     await s.world.until(a.consumer.close());
   });
 
+  it('does again what was sought while a commit beyond it was under way', async () => {
+    const s = setup(1);
+    put(s, 0, ['a', 'b', 'c', 'd', 'e', 'f']);
+    const a = new Runner(s, { autoCommitIntervalMs: 60_000 });
+    a.run({ parallelism: 1 });
+    await s.world.advance(500);
+    let isDown = true;
+    s.cluster.onCall = (method) =>
+      method === 'commitOffsets' && isDown ? new BrokerError('LEADER_UNKNOWN', 'wait') : undefined;
+    const commit = a.consumer.commit();
+    await s.world.advance(50);
+    a.begun.length = 0;
+    a.workMs = () => 5_000;
+    await s.world.until(a.consumer.seek(at0, { offset: 1 }));
+    await s.world.advance(100);
+    isDown = false;
+    await s.world.until(commit);
+    expect(committed(s)).to.equal(6);
+    await s.world.until(a.consumer.commit());
+    expect(committed(s), 'the application went back').to.equal(1);
+    a.failing = () => new Error('no');
+    await s.world.until(a.finished);
+    expect(a.consumer.position(at0)).to.equal(1);
+    await s.world.until(a.consumer.close());
+  });
+
   it('takes no nonsense', async () => {
     const s = setup(1);
     const { consumer } = new Runner(s);
