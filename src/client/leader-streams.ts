@@ -26,9 +26,15 @@ export interface LeaderStreamsOptions {
   fell(stream: LeaderStream, error: BrokerError): void;
 }
 
-/** The broker says something at least this often, records or not. */
-const MAX_WAIT_MS = 1_000;
-const SILENCE_MS = 4_000;
+/**
+ * The broker says something at least this often, records or not. Every idle reader costs it that much,
+ * while a connection without a living broker at its end is noticed by gRPC's own pings; followers,
+ * which may fall behind unnoticed, are to say more often that they did not.
+ */
+const LEADER_WAIT_MS = 5_000;
+const FOLLOWER_WAIT_MS = 1_000;
+/** On top of that. */
+const SILENCE_MS = 3_000;
 /** gRPC reads some sixteen responses ahead of a stream that is paused: what it holds is bounded by this. */
 const RESPONSE_BYTES_MAX = 1024 * 1024;
 const RESPONSE_BYTES_MIN = 64 * 1024;
@@ -39,11 +45,13 @@ const RESPONSES_AHEAD = 16;
 export class LeaderStreams {
   private readonly options: LeaderStreamsOptions;
   private readonly maxBytes: number;
+  private readonly maxWaitMs: number;
   private readonly streams = new Map<string, LeaderStream>();
   private isHeldBack = false;
 
   constructor(options: LeaderStreamsOptions) {
     this.options = options;
+    this.maxWaitMs = options.maxStalenessMs === undefined ? LEADER_WAIT_MS : FOLLOWER_WAIT_MS;
     const share = Math.ceil(options.prefetchBytesMax / RESPONSES_AHEAD);
     this.maxBytes = Math.min(RESPONSE_BYTES_MAX, Math.max(RESPONSE_BYTES_MIN, share));
   }
@@ -80,7 +88,9 @@ export class LeaderStreams {
 
   /** Streams on which nothing was heard for too long, now ended. */
   endSilent(nowMs: number): LeaderStream[] {
-    const silent = [...this.streams.values()].filter((s) => nowMs - s.lastHeardMs >= SILENCE_MS);
+    const silent = [...this.streams.values()].filter(
+      (s) => nowMs - s.lastHeardMs >= this.maxWaitMs + SILENCE_MS,
+    );
     for (const stream of silent) this.end(stream);
     return silent;
   }
@@ -105,7 +115,7 @@ export class LeaderStreams {
     }));
     const { maxStalenessMs } = this.options;
     const call: FetchCall = {
-      ...{ partitions, maxBytes: this.maxBytes, maxWaitMs: MAX_WAIT_MS },
+      ...{ partitions, maxBytes: this.maxBytes, maxWaitMs: this.maxWaitMs },
       ...(maxStalenessMs === undefined ? undefined : { allowFollower: true, maxStalenessMs }),
     };
     const link = this.options.transport.openFetch(address, call, {

@@ -36,8 +36,9 @@ export interface ChannelTuning {
 
 const CLIENT_TUNING: ChannelTuning = {
   messageBytesMax: LIMITS.clientMessageBytesMax,
-  keepaliveTimeMs: 10_000,
-  keepaliveTimeoutMs: 5_000,
+  // A broker that stands still, or is cut off, is noticed in six seconds at most.
+  keepaliveTimeMs: 2_000,
+  keepaliveTimeoutMs: 4_000,
   reconnectBackoffMs: { first: 100, max: 1_000 },
 };
 

@@ -96,7 +96,7 @@ describe('a client whose topic gets more partitions', () => {
     await done;
     await s.world.until(other.close());
     // Answers under way to nobody.
-    await s.world.advance(1_000);
+    await s.world.advance(6_000);
     expect(s.world.timersSet).to.equal(0);
   });
 

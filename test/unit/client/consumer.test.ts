@@ -167,7 +167,7 @@ describe('consumer', () => {
     // Paused for ever behind our back: the stream stays open and says nothing.
     for (const link of s.cluster.openFetches) link.pause();
     put(s.cluster, ['b']);
-    expect(await s.world.until(reading, 6_000)).to.deep.equal(['a', 'b']);
+    expect(await s.world.until(reading, 9_000)).to.deep.equal(['a', 'b']);
   });
 
   it('holds brokers back when the application is slow', async () => {
