@@ -19,6 +19,7 @@ import {
   withClient,
   type ClusterOptions,
 } from '../options.js';
+import { trimCommand } from './topic-trim.js';
 
 const KEYS_MOVE =
   'warning: most keys now go to other partitions than before; records of a key that were written ' +
@@ -26,14 +27,15 @@ const KEYS_MOVE =
 
 type Settings = Readonly<Record<string, string>>;
 
-/** millrace topic create|list|describe|alter|delete */
+/** millrace topic create|list|describe|alter|trim|delete */
 export function topicCommand(io: Io): Command {
   return new Command('topic')
-    .description('create, list, describe, alter and delete topics')
+    .description('create, list, describe, alter, trim and delete topics')
     .addCommand(createCommand(io))
     .addCommand(listCommand(io))
     .addCommand(describeCommand(io))
     .addCommand(alterCommand(io))
+    .addCommand(trimCommand(io))
     .addCommand(deleteCommand(io));
 }
 
