@@ -746,4 +746,110 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'X15',
+    what: 'a comparison by key does not wait until the keys of the log are known',
+    level: 'tests',
+    tests: ['test/unit/broker/compare-by-key.test.ts'],
+    edits: [
+      {
+        file: 'src/broker/partition-appender.ts',
+        find: 'if (!tenure.keys.isReady) {',
+        replace: 'if (!tenure.keys.isReady && tenure.isOver) {',
+      },
+    ],
+  },
+  {
+    id: 'X16',
+    what: 'a comparison by key does not see what is in flight',
+    level: 'tests',
+    tests: ['test/unit/broker/compare-by-key.test.ts'],
+    edits: [
+      {
+        file: 'src/broker/partition-appender.ts',
+        find: 'if (keys !== undefined) tenure.keys.note(keys, baseOffset);',
+        replace: 'if (keys !== undefined && tenure.isOver) tenure.keys.note(keys, baseOffset);',
+      },
+    ],
+  },
+  {
+    id: 'X17',
+    what: 'the last offsets of keys outlive the leadership whose entries may be lost',
+    level: 'tests',
+    tests: ['test/unit/broker/compare-by-key.test.ts'],
+    edits: [
+      {
+        file: 'src/broker/partition-appender.ts',
+        find: 'const keys = this.deps.compareKeys((waiting) => this.resume(waiting));',
+        replace: 'const keys = (this.kept ??= this.deps.compareKeys((late) => this.resume(late)));',
+      },
+      {
+        file: 'src/broker/partition-appender.ts',
+        find: 'private tenure: Tenure | undefined;',
+        replace: 'private kept: KeyComparison | undefined;\n  private tenure: Tenure | undefined;',
+      },
+      {
+        file: 'src/broker/partition-appender.ts',
+        find: 'for (const pending of tenure.keys.forget()) if',
+        replace: 'for (const pending of tenure.keys.isReady ? [] : tenure.keys.forget()) if',
+      },
+    ],
+  },
+  {
+    id: 'X18',
+    what: 'tombstones go before every member has compacted what they stand for',
+    level: 'tests',
+    tests: ['test/unit/broker/compaction.test.ts'],
+    edits: [
+      {
+        file: 'src/broker/compaction-planner.ts',
+        find: 'membersOf(status.membership).filter((id) => id !== self);',
+        replace: 'membersOf(status.membership).filter((id) => id < 0 && id !== self);',
+      },
+    ],
+  },
+  {
+    id: 'X19',
+    what: 'a log is compacted beyond the high watermark',
+    level: 'tests',
+    tests: ['test/unit/broker/compaction.test.ts'],
+    edits: [
+      {
+        file: 'src/broker/compaction-planner.ts',
+        find: 'if (minLagMs === 0) return highWatermark;',
+        replace: 'if (minLagMs === 0) return offset(highWatermark + 8);',
+      },
+    ],
+  },
+  {
+    id: 'X20',
+    what: 'compaction leaves the first record of a key instead of the last',
+    level: 'tests',
+    tests: ['test/unit/partition/compaction.test.ts'],
+    edits: [
+      {
+        file: 'src/partition/compaction.ts',
+        find: 'this.offsets.set(text, at);',
+        replace: 'if (!this.offsets.has(text)) this.offsets.set(text, at);',
+      },
+      {
+        file: 'src/partition/compaction.ts',
+        find: 'if (last !== undefined && last > record.offset) return false;',
+        replace: 'if (last !== undefined && last !== record.offset) return false;',
+      },
+    ],
+  },
+  {
+    id: 'X21',
+    what: 'retention deletes where the topic is only compacted',
+    level: 'tests',
+    tests: ['test/unit/broker/compaction.test.ts'],
+    edits: [
+      {
+        file: 'src/broker/partition-replica.ts',
+        find: 'const isAsked = this.settings.deletes && !this.isRetentionPending;',
+        replace: 'const isAsked = !this.isRetentionPending;',
+      },
+    ],
+  },
 ];
