@@ -86,6 +86,28 @@ export function commandLines(p: Patient): Case[] {
         ),
       ),
     ),
+    ...[
+      'cleanup.policy=shrink',
+      'delete.retention.ms=-1',
+      'max.compaction.lag.ms=0',
+      'min.cleanable.dirty.ratio=1.5',
+      'min.compaction.lag.ms=-1',
+    ].map((setting) => {
+      const key = setting.split('=')[0] ?? '';
+      const expected = new RegExp(
+        `INVALID_CONFIG: .*${key.replaceAll('.', '\\.')} must be .* got "`,
+      );
+      return command(p, setting, expected, ['topic', 'alter', TOPIC, '--set', setting]);
+    }),
+    command(p, 'a new topic with retention.ms of 0', /INVALID_CONFIG: .*retention\.ms .* got "0"/, [
+      ...['topic', 'create', 'x', '-c', 'retention.ms=0'],
+    ]),
+    command(p, 'a trim beyond the end', /1 of 1 partitions cannot be trimmed, so nothing/, [
+      ...['topic', 'trim', TRIMMED, '--all', '--before', '999', '--yes'],
+    ]),
+    command(p, 'a trim that nobody confirmed', /give --yes, or --dry-run/, [
+      ...['topic', 'trim', TRIMMED, '--all', '--before', 'end'],
+    ]),
     command(p, 'an offset beyond the end', /OFFSET_OUT_OF_RANGE: /, [
       'consume',
       TRIMMED,

@@ -1,10 +1,15 @@
-import type { GroupConsumerOptions } from '../../src/client/index.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { GroupConsumer, GroupConsumerOptions } from '../../src/client/index.js';
 import { BrokerError } from '../../src/model/errors.js';
 import type { Case } from './case.js';
-import { TOPIC, type Patient } from './patient.js';
+import { commitAs } from './grpc.js';
+import { TOPIC, TRIMMED, type Patient } from './patient.js';
 
 const GROUP = 'bad-input';
 const TIMEOUT_MS = 10_000;
+const POLL_MS = 20;
+/** There is a record at it in both topics. */
+const BOTH_HAVE = 5;
 
 /** What members of groups, and those who commit for them, get wrong. */
 export function groups(p: Patient): Case[] {
@@ -36,6 +41,7 @@ export function groups(p: Patient): Case[] {
     }),
     commit(p, 'a commit for a topic that is not there', /UNKNOWN_TOPIC: /, { topic: 'nowhere' }),
     commit(p, 'a commit of offset -1', /INVALID_ARGUMENT: /, { offset: -1 }),
+    ...commitsOfMembers(p),
     {
       input: 'fewer partitions than there are',
       expected: /INVALID_PARTITIONS: /,
@@ -43,6 +49,76 @@ export function groups(p: Patient): Case[] {
         await told(async () => await p.client.admin.addPartitions({ topic: TOPIC, partitions: 0 })),
     },
   ];
+}
+
+/** As programs do that speak the protocol by hand: our own client would not send these. */
+function commitsOfMembers(p: Patient): Case[] {
+  const stale = /STALE_MEMBER_EPOCH: /;
+  return [
+    byMember(p, "a commit for a partition that is not the member's", stale, (own) => ({
+      ...own,
+      topic: TRIMMED,
+    })),
+    byMember(p, 'a commit of an epoch before the partition was given', stale, (own) => ({
+      ...own,
+      epoch: 0,
+    })),
+    byMember(p, 'a commit of an epoch that is not yet', /FENCED_MEMBER_EPOCH: /, (own) => ({
+      ...own,
+      epoch: own.epoch + 7,
+    })),
+    byMember(p, 'a commit by a member that is none', /UNKNOWN_MEMBER: /, (own) => ({
+      ...own,
+      memberId: 'f'.repeat(32),
+    })),
+    byMember(p, 'a commit by nobody beside members', /GROUP_NOT_EMPTY: /, (own) => ({
+      ...own,
+      memberId: '',
+      epoch: 0,
+    })),
+  ];
+}
+
+interface Claim {
+  readonly memberId: string;
+  readonly epoch: number;
+  readonly topic: string;
+}
+
+/** A member has the only partition of its topic; what it would commit is changed to what is wrong. */
+function byMember(
+  p: Patient,
+  input: string,
+  expected: RegExp,
+  change: (own: Claim) => Claim,
+): Case {
+  return {
+    input: `gRPC: ${input}`,
+    expected,
+    answer: async () => {
+      const group = `${GROUP}-members`;
+      const member = p.client.groupConsumer({ group, topics: [TOPIC] });
+      try {
+        await member.start();
+        await holding(member);
+        const { memberId, memberEpoch: epoch } = member;
+        const claim = change({ memberId, epoch, topic: TOPIC });
+        const offsets = [{ topic: claim.topic, partition: 0, offset: BOTH_HAVE }];
+        const asked = { memberId: claim.memberId, memberEpoch: claim.epoch };
+        return await commitAs(p, { group, offsets, ...asked });
+      } finally {
+        await member.close({ leave: true });
+      }
+    },
+  };
+}
+
+async function holding(member: GroupConsumer): Promise<void> {
+  const untilMs = performance.now() + TIMEOUT_MS;
+  while (member.assignment().length === 0) {
+    if (performance.now() > untilMs) throw new Error('the member was given nothing');
+    await sleep(POLL_MS);
+  }
 }
 
 type JoinOptions = Omit<GroupConsumerOptions, 'group'>;

@@ -1,5 +1,7 @@
 import { Client, credentials } from '@grpc/grpc-js';
 
+import type { CommitOffsetsRequest } from '../../src/rpc/gen/millrace/broker/v1/CommitOffsetsRequest.js';
+import type { PlainRecord } from '../../src/rpc/gen/millrace/broker/v1/PlainRecord.js';
 import type { ProduceRequest } from '../../src/rpc/gen/millrace/broker/v1/ProduceRequest.js';
 import type { Error__Output } from '../../src/rpc/gen/millrace/common/v1/Error.js';
 import { ANSWER_MS, messageOf, type Case } from './case.js';
@@ -31,7 +33,27 @@ export function produce(
   options: Pick<ProduceRequest, 'acks' | 'expectedOffset'> = {},
 ): Case {
   const sent = { batch: Buffer.from(batch), ...options };
-  const request: ProduceRequest = { topic: TOPIC, partition: 0, allowForward: true, ...sent };
+  return produceCase(patient, input, expected, { topic: TOPIC, ...sent });
+}
+
+/** Records that the broker is to pack. */
+export function producePlain(
+  patient: Patient,
+  input: string,
+  expected: RegExp,
+  topic: string,
+  records: PlainRecord[],
+): Case {
+  return produceCase(patient, input, expected, { topic, plain: { records } });
+}
+
+function produceCase(
+  patient: Patient,
+  input: string,
+  expected: RegExp,
+  sent: ProduceRequest,
+): Case {
+  const request: ProduceRequest = { partition: 0, allowForward: true, ...sent };
   return {
     input: `gRPC: ${input}`,
     expected,
@@ -41,6 +63,13 @@ export function produce(
         messageOf,
       ),
   };
+}
+
+/** A commit by whoever it says; the answer for its only partition. */
+export async function commitAs(patient: Patient, request: CommitOffsetsRequest): Promise<string> {
+  return await grpc<{ offsets: MaybeFailed[] }>((done) =>
+    patient.connection.cluster.commitOffsets(request, done),
+  ).then(({ offsets: [first] }) => (first === undefined ? 'no answer' : textOf(first)), messageOf);
 }
 
 /** Bytes that our own client would not send. */

@@ -15,6 +15,7 @@ import { garbage } from './garbage.js';
 import { groups } from './groups.js';
 import { noQuorum } from './no-quorum.js';
 import { Patient } from './patient.js';
+import { records } from './records.js';
 import { requests } from './requests.js';
 
 async function main(): Promise<void> {
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
     const cases = [
       ...commandLines(patient),
       ...requests(patient),
+      ...records(patient),
       ...groups(patient),
       ...garbage(patient),
       ...directories(patient),

@@ -6,6 +6,8 @@ import { ANSWER_MS, messageOf } from './case.js';
 export const TOPIC = 'steady';
 /** Has records 5 to 9. */
 export const TRIMMED = 'trimmed';
+/** Takes records of any kind, until it is compacted. */
+export const TABLE = 'table';
 
 /** The cluster that is ill-treated, and how it is looked after. */
 export class Patient {
@@ -21,7 +23,7 @@ export class Patient {
   }
 
   async prepare(): Promise<void> {
-    for (const topic of [TOPIC, TRIMMED]) {
+    for (const topic of [TOPIC, TRIMMED, TABLE]) {
       await this.client.admin.createTopic({ topic, replicationFactor: 3 });
     }
     const producer = this.client.producer();
