@@ -3,6 +3,7 @@ import { grouped, type Io } from './io.js';
 
 /** What is quicker than this needs no line. */
 const SHOW_AFTER_MS = 500;
+const ASK_EVERY_MS = 250;
 
 export interface ProgressOptions {
   /** Undefined: nobody knows how much there is. */
@@ -66,6 +67,27 @@ export class Progress {
       return await work();
     } finally {
       this.stop();
+    }
+  }
+  /** As `during`, with the work asked from time to time how far it is; what fails there is no matter. */
+  async watching<T>(work: () => Promise<T>, ask: () => Promise<number>): Promise<T> {
+    if (!this.isWanted) return await work();
+    let isAsking = false;
+    const poll = setInterval(() => {
+      if (isAsking) return;
+      isAsking = true;
+      const ended = (): void => {
+        isAsking = false;
+      };
+      ask().then((done) => {
+        this.at(done);
+        ended();
+      }, ended);
+    }, ASK_EVERY_MS);
+    try {
+      return await this.during(work);
+    } finally {
+      clearInterval(poll);
     }
   }
 }

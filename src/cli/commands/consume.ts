@@ -10,6 +10,7 @@ import {
   withClient,
   type ClusterOptions,
 } from '../options.js';
+import { Progress } from '../progress.js';
 import { StreamWriter } from '../stream-writer.js';
 import { FORMATS, encoderFor, formatOf, type PrintOptions } from './consume-output.js';
 
@@ -23,6 +24,7 @@ interface ConsumeOptions extends ClusterOptions, PrintOptions {
   readonly partitions?: readonly number[];
   readonly exitAtEnd?: boolean;
   readonly maxRecords?: number;
+  readonly quiet?: boolean;
   readonly replaySpeed?: number;
   readonly replayIdleMax?: number;
   readonly readFrom: 'leader' | 'nearest';
@@ -58,6 +60,10 @@ export function consumeCommand(io: Io): Command {
     )
     .option('-e, --exit-at-end', 'stop at the end as it is now')
     .option('-m, --max-records <n>', 'stop after so many', wholeNumber(1, OFFSET_MAX))
+    .option(
+      '-q, --quiet',
+      'no progress; else there is some on the way to a file, up to a known end',
+    )
     .addOption(
       new Option(
         '--format <format>',
@@ -195,16 +201,20 @@ async function consume(
   await withClient(io, options, async (client) => {
     // A member would wait for a topic until it is created; a typing error is more likely.
     if (isMember(options)) await mustExist(client, topic);
+    const progress = await progressOf(io, client, topic, options);
     const consumer = sourceOf(client, topic, options, from);
     // What fails in closing is told by the last line of this function.
     const unlisten = io.onInterrupt(() => void consumer.close().catch(() => undefined));
     const encode = encoderFor(options);
     let left = options.maxRecords ?? Infinity;
+    let printed = 0;
     try {
       for await (const batch of consumer.batches()) {
         const records = left < batch.records.length ? batch.records.slice(0, left) : batch.records;
         left -= records.length;
         await writer.write(encode(batch, records));
+        printed += records.length;
+        progress?.at(printed);
         // Whoever reads us has had enough.
         if (writer.isClosed) break;
         // A member commits by itself, but the last batch may not have been printed to its end.
@@ -216,9 +226,45 @@ async function consume(
         if (left <= 0) break;
       }
     } finally {
+      progress?.stop();
       unlisten();
       await consumer.close();
     }
     await writer.end();
   });
+}
+
+/** Undefined where records are looked at as they come, or may come for ever. */
+async function progressOf(
+  io: Io,
+  client: MillraceClient,
+  topic: string,
+  options: ConsumeOptions,
+): Promise<Progress | undefined> {
+  const { maxRecords, exitAtEnd, quiet } = options;
+  const hasEnd = exitAtEnd === true || maxRecords !== undefined;
+  const isSeen = io.stdout.isTTY === true || io.stderr.isTTY !== true;
+  if (!hasEnd || isSeen || quiet === true) return undefined;
+  const available = exitAtEnd === true ? await recordsFrom(client, topic, options) : undefined;
+  const total = available === undefined ? maxRecords : Math.min(available, maxRecords ?? available);
+  // Records as JSON go to stdout: the line is not in their way.
+  return new Progress(io, { total, unit: 'records', quiet });
+}
+
+/** How many offsets lie between the start and the end as it is now; undefined: not known beforehand. */
+async function recordsFrom(
+  { admin }: MillraceClient,
+  topic: string,
+  { fromBeginning, offset, last, partitions: chosen, group }: ConsumeOptions,
+): Promise<number | undefined> {
+  if (group !== undefined) return undefined;
+  if (fromBeginning !== true && offset === undefined && last === undefined) return undefined;
+  const { partitions } = await admin.describeTopic(topic);
+  let total = 0;
+  for (const { partition, logStartOffset: start, highWatermark: end } of partitions) {
+    if (chosen?.includes(partition) === false) continue;
+    const from = last === undefined ? (offset ?? start) : end - last;
+    total += Math.max(0, end - Math.max(start, from));
+  }
+  return total;
 }

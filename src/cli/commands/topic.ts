@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { TopicDescription } from '../../client/index.js';
+import type { Admin, TopicDescription } from '../../client/index.js';
 import {
   UsageError,
   bytesText,
@@ -19,6 +19,7 @@ import {
   withClient,
   type ClusterOptions,
 } from '../options.js';
+import { Progress } from '../progress.js';
 import { trimCommand } from './topic-trim.js';
 
 const KEYS_MOVE =
@@ -62,7 +63,12 @@ function createCommand(io: Io): Command {
           throw new UsageError('--replication-factor must be at least 1');
         await withClient(io, options, async (client, out) => {
           const request = { topic, partitions, replicationFactor, config, wait };
-          const created = await client.admin.createTopic(request);
+          const { admin } = client;
+          const progress = leadersProgress(io, partitions, options);
+          const created = await progress.watching(
+            () => admin.createTopic(request),
+            () => ledPartitions(admin, topic),
+          );
           if (created.risk !== undefined) out.note(`warning: ${created.risk}`);
           out.result({ topic, ...created }, () => [
             `created ${topic}: ${created.partitions} partition(s), ${created.replicationFactor} replica(s) each`,
@@ -70,6 +76,15 @@ function createCommand(io: Io): Command {
         });
       },
     );
+}
+
+function leadersProgress(io: Io, total: number, { json }: ClusterOptions): Progress {
+  return new Progress(io, { total, unit: 'partitions have leaders', json });
+}
+
+async function ledPartitions(admin: Admin, topic: string): Promise<number> {
+  const { topics } = await admin.metadata({ topics: [topic], linearizable: false });
+  return topics[0]?.partitions.filter(({ leader }) => leader !== undefined).length ?? 0;
 }
 
 function listCommand(io: Io): Command {
@@ -226,7 +241,10 @@ function alterCommand(io: Io): Command {
           const grown =
             partitions === undefined
               ? undefined
-              : await admin.addPartitions({ topic, partitions, wait });
+              : await leadersProgress(io, partitions, options).watching(
+                  () => admin.addPartitions({ topic, partitions, wait }),
+                  () => ledPartitions(admin, topic),
+                );
           if (grown !== undefined) out.note(KEYS_MOVE);
           if (altered?.risk !== undefined) out.note(`warning: ${altered.risk}`);
           out.result({ topic, ...altered, partitions: grown?.partitions }, () => [
