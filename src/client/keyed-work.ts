@@ -62,9 +62,10 @@ const WAITING_MIN = 256;
  * handlers; records without a key take turns on as many lanes as there are handlers. Knows for each
  * partition the first record that is not done, which is how far it may be committed.
  *
- * Invariants: at most `parallelism` handlers run, and for one partition and key at most one; what is
- * remembered of a partition is never longer than `windowMax`, however slow one of its records is; once
- * a handler has failed, or its partition was stopped, nothing more is begun.
+ * Invariants: at most `parallelism` handlers run, and for one key of a partition at most one while the
+ * partition is held and not sought in (a handler that does not heed its signal may outlive that); what
+ * is remembered of a partition is never longer than `windowMax`, however slow one of its records is;
+ * once a handler has failed, or its partition was stopped, nothing more is begun.
  */
 export class KeyedWork<P extends object, R extends { readonly offset: number }> {
   private readonly options: KeyedWorkOptions<P, R>;
