@@ -111,10 +111,31 @@ export class BrokerOracles implements AnswerWatcher {
     }
   }
 
-  produced(services: BrokerServices, call: ProduceCall, result: ProduceResult): void {
-    const topic = services.view.image().topicsByName.get(call.topic);
-    const groupId = topic?.partitions[call.partition]?.groupId;
-    if (groupId === undefined || call.acks !== 'quorum') return;
+  producing(services: BrokerServices, call: ProduceCall): (result: ProduceResult) => void {
+    const groupOf = (): RaftGroupId | undefined => {
+      const topic = services.view.image().topicsByName.get(call.topic);
+      return topic?.partitions[call.partition]?.groupId;
+    };
+    // A verdict may wait its turn behind answers to batches that come to be known meanwhile.
+    const before = groupOf();
+    const wasKnown = before !== undefined && this.partition(before).knowsProducer(call.batch);
+    return (result) => {
+      const groupId = groupOf();
+      if (groupId === undefined || call.acks !== 'quorum') return;
+      this.produced({ services, call, groupId, wasKnown }, result);
+    };
+  }
+
+  private produced(
+    asked: {
+      readonly services: BrokerServices;
+      readonly call: ProduceCall;
+      readonly groupId: RaftGroupId;
+      readonly wasKnown: boolean;
+    },
+    result: ProduceResult,
+  ): void {
+    const { services, call, groupId, wasKnown } = asked;
     this.cluster.judge(() => {
       if (result.error === undefined) {
         this.partition(groupId).acknowledged(call.batch, result.baseOffset);
@@ -124,7 +145,7 @@ export class BrokerOracles implements AnswerWatcher {
       const self = this.cluster.alive().find(({ app }) => app?.services === services);
       const term = self?.app?.groups.get(groupId)?.group.status()?.term;
       const isLatest = term !== undefined && term >= latestTerm;
-      if (result.error.code === 'UNKNOWN_PRODUCER' && isLatest) {
+      if (result.error.code === 'UNKNOWN_PRODUCER' && isLatest && wasKnown) {
         this.partition(groupId).forgets(call.batch);
       }
     });

@@ -162,14 +162,16 @@ export class SimProduceLink extends SimLink<ProduceHandlers> implements ProduceL
     if (services === undefined) return;
     const { topic, partition, acks, batch, expectedOffset, timeoutMs } = call;
     const id = call.topicId === '' ? undefined : topicId(call.topicId);
-    const sent = Uint8Array.from(batch);
+    // The broker writes into the one that it is given.
+    const asked = { ...call, batch: Uint8Array.from(batch) };
+    const produced = this.net.watcher?.producing(services, asked);
     services.produce.produce(
       {
         ...{ topic, partition, topicId: id, acks, batch },
         ...{ expectedOffset, timeoutMs, allowForward: false },
       },
       (result) => {
-        this.net.watcher?.produced(services, { ...call, batch: sent }, result);
+        produced?.(result);
         this.toClient(() => this.handlers.answer(answerOf(call.correlationId, result)));
       },
     );

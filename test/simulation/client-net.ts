@@ -14,7 +14,8 @@ import { ms, type Micros, type Scheduler, type SimProcess } from './world.js';
 
 /** Sees what brokers answer before the clients do. */
 export interface AnswerWatcher {
-  produced(services: BrokerServices, call: ProduceCall, result: ProduceResult): void;
+  /** Called as the broker is asked; what it returns, with what the broker answers, in the end. */
+  producing(services: BrokerServices, call: ProduceCall): (result: ProduceResult) => void;
   fetched(request: FetchRequest, partitions: readonly FetchedPartition[]): void;
 }
 

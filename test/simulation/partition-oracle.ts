@@ -56,7 +56,14 @@ export class PartitionOracle {
     must(known.checksum === contentOf(batch), 'I7', 'acks another batch than is committed', facts);
   }
 
-  /** I24: the latest leader knows every producer that the log knows. */
+  /** Something of the batch's producer is committed. */
+  knowsProducer(batch: Uint8Array): boolean {
+    this.scan();
+    const { producerId, producerEpoch } = readBatchHeader(batch);
+    return this.sequences.has(`${producerId} ${producerEpoch}`);
+  }
+
+  /** I24: the latest leader knows every producer that the log knew when it was asked. */
   forgets(batch: Uint8Array): void {
     this.scan();
     if (this.losses > 0) return;
