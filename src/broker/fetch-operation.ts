@@ -3,9 +3,10 @@ import { offset, type BrokerId, type Term } from '../model/ids.js';
 import { Timeout } from './deadlines.js';
 import type { FollowerVerdict } from './follower-reads.js';
 import type { LogReader, ReadBatches } from './log-reader.js';
-import type { PartitionReplica, ReplicaWaiter } from './partition-replica.js';
+import type { PartitionReplica } from './partition-replica.js';
 import type { Purgatory } from './purgatory.js';
 import type { FetchedPartition, FetchPartition, FetchResult } from './types.js';
+import type { ReplicaWaiter } from './waiters.js';
 
 /** How a replica that does not lead answers one partition of a fetch. */
 export interface AsFollower {

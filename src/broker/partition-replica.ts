@@ -39,11 +39,7 @@ import { PendingCommand } from './pending-command.js';
 import type { PendingProduce, ProduceContext } from './pending-produce.js';
 import { redirect } from './redirect.js';
 import type { LeaderTable } from './types.js';
-
-/** Hears when a partition may have more to say: more was committed, or its leadership changed. */
-export interface ReplicaWaiter {
-  progressed(): void;
-}
+import { Waiters, type ReplicaWaiter } from './waiters.js';
 
 export interface ReplicaDeps {
   readonly self: BrokerId;
@@ -82,7 +78,7 @@ export class PartitionReplica implements RaftGroupOwner {
   private readonly deps: ReplicaDeps;
   private readonly limits: PartitionLimits;
   private readonly appender: PartitionAppender;
-  private readonly waiters = new Set<ReplicaWaiter>();
+  private readonly waiters: Waiters;
   private readonly commits: CommitSamples;
   private settings: TopicSettings;
   private raftGroup: RaftGroup | undefined;
@@ -105,6 +101,7 @@ export class PartitionReplica implements RaftGroupOwner {
     this.deps = deps;
     this.limits = deps.limits ?? PARTITION_LIMITS;
     this.machine = new PartitionState(this.limits);
+    this.waiters = new Waiters(deps.world.timers);
     this.commits = new CommitSamples(deps.world.clock);
     this.appender = new PartitionAppender({
       world: deps.world,
@@ -263,7 +260,7 @@ export class PartitionReplica implements RaftGroupOwner {
 
   /** Whoever waits here looks again. */
   wake(): void {
-    for (const waiter of this.waiters) waiter.progressed();
+    this.waiters.wake();
   }
 
   /** As the leader: what was committed when it was asked is applied with the entry that it names. */

@@ -215,7 +215,7 @@ describe('consumer groups on a real cluster', function () {
     ['a pattern that is none', { group: 'w', pattern: '(' }, 'INVALID_SUBSCRIPTION'],
     [
       'an assignor that nobody knows',
-      { group: 'w', topics: ['a'], assignor: 'fair' as never },
+      { group: 'w', topics: ['a'], assignor: 'fair' },
       'UNKNOWN_ASSIGNOR',
     ],
   ];
