@@ -268,9 +268,24 @@ export class GroupTenure {
         }
         evictions.add(1);
         log.info({ group, memberId, why }, 'evicted a member of a consumer group');
+        this.#goesOn(session);
       },
       (error: unknown) => this.#stays(session, error),
     );
+  }
+
+  /**
+   * A member that joined anew before its eviction was followed keeps the session, for a life of its own:
+   * watched over like any other, from a full timeout on.
+   */
+  #goesOn(session: MemberSession): void {
+    const { group, memberId } = session;
+    const member = this.#deps.state.consumerGroups.get(group)?.members.get(memberId);
+    if (!this.#isCurrent(session) || member === undefined) return;
+    session.isEnding = false;
+    session.endReason = '';
+    this.heard(session);
+    this.arm(session, member);
   }
 
   /** An eviction came to nothing: whether the member is still silent is looked at again. */

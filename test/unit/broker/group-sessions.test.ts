@@ -95,6 +95,27 @@ describe("the group coordinator's sessions", () => {
     expect(isMember('m1')).to.equal(false);
   });
 
+  // Seed 1083 of the simulator: one that crashed after such a join stayed for ever.
+  for (const isConnected of [true, false]) {
+    const how = isConnected ? '' : ', though its stream is over by then';
+    it(`start anew for one that joins in the run of entries that evicts it${how}`, async () => {
+      await bench.join('m1');
+      bench.outcome = 'held';
+      await bench.world.run(10_500);
+      const again = await bench.join('m1');
+      if (!isConnected) again.participation.closed();
+      await bench.letGoTogether();
+      bench.outcome = 'applied';
+      expect(bench.metrics.get(EVICTIONS)).to.equal(1);
+      expect(again.responses).to.have.length(isConnected ? 1 : 0);
+      await bench.world.run(9_000);
+      expect(isMember('m1')).to.equal(true);
+      await bench.world.run(3_000);
+      expect(isMember('m1')).to.equal(false);
+      expect(bench.metrics.get(EVICTIONS)).to.equal(2);
+    });
+  }
+
   it('are as short as the member asks when it joins again', async () => {
     await bench.join('m1', { sessionTimeoutMs: 60_000 });
     const { epoch: memberEpoch } = bench.log.member('m1');

@@ -152,7 +152,16 @@ export class CoordinatorBench {
     await this.world.settle();
   }
 
-  /** As the broker does after every applied entry. */
+  /** Applies what was held as one run of entries, after which the coordinator is told once. */
+  async letGoTogether(): Promise<void> {
+    const held = this.#held;
+    this.#held = [];
+    for (const one of held) this.#apply(one);
+    this.published();
+    await this.world.settle();
+  }
+
+  /** As the broker does after every run of applied entries. */
   published(): void {
     const delta = this.log.state.takeDelta();
     if (delta !== undefined) this.coordinator.topicsChanged(delta);
@@ -168,16 +177,20 @@ export class CoordinatorBench {
     return { accepted: true, id, timeMs: 0 };
   }
 
-  #settle({ payload, observer }: Proposal, outcome: 'applied' | 'failed'): void {
+  #settle(proposal: Proposal, outcome: 'applied' | 'failed'): void {
     if (outcome === 'failed') {
-      this.world.timers.defer(() => observer.failed());
+      this.world.timers.defer(() => proposal.observer.failed());
       return;
     }
+    this.#apply(proposal);
+    this.published();
+  }
+
+  #apply({ payload, observer }: Proposal): void {
     const { state } = this.log;
     const index = logIndex(state.version + 1);
     const result = applyCommand(state, decodeCommand(payload), { index, timeMs: 0 });
     state.version = index;
     observer.committed(result, { index, term: term(1) });
-    this.published();
   }
 }
