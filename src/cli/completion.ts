@@ -1,9 +1,10 @@
 import type { Command, Option } from 'commander';
+import { readContexts } from './contexts.js';
 import { bootstrapOf, withClient } from './options.js';
 import type { Io } from './io.js';
 
-/** What completion may ask a cluster for. */
-export type NameKind = 'topic' | 'group';
+/** What completion may ask a cluster, or the user's own file, for. */
+export type NameKind = 'topic' | 'group' | 'context';
 
 /** What may stand where the cursor is: words, or names that the cluster knows. */
 export interface Candidates {
@@ -50,6 +51,7 @@ function valuesOf(name: string, choices: readonly string[] | undefined): Candida
   if (choices !== undefined) return { words: choices };
   if (name === 'topic' || name === '--topic') return { words: [], names: 'topic' };
   if (name === 'group' || name === '--group') return { words: [], names: 'group' };
+  if (name === 'context' || name === '--context') return { words: [], names: 'context' };
   return { words: [] };
 }
 
@@ -63,9 +65,16 @@ export async function complete(io: Io, program: Command, words: readonly string[
 }
 
 async function namesOf(io: Io, kind: NameKind, words: readonly string[]): Promise<string[]> {
-  const at = words.indexOf('--bootstrap');
-  const given = at < 0 ? undefined : words[at + 1];
-  const bootstrap = bootstrapOf(io, given === undefined ? {} : { bootstrap: given });
+  if (kind === 'context') return [...readContexts(io).bootstraps.keys()];
+  const given = (option: string): string | undefined => {
+    const at = words.indexOf(option);
+    return at < 0 ? undefined : words[at + 1];
+  };
+  const [address, context] = [given('--bootstrap'), given('--context')];
+  const bootstrap = bootstrapOf(io, {
+    ...(address === undefined ? {} : { bootstrap: address }),
+    ...(context === undefined ? {} : { context }),
+  });
   return await withClient(io, { bootstrap, timeout: ASK_MS }, async ({ admin }) => {
     if (kind === 'group') return (await admin.listGroups()).map(({ group }) => group);
     const { topics } = await admin.metadata({ linearizable: false });

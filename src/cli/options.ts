@@ -1,11 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { MillraceClient, parseBootstrap } from '../client/index.js';
 import { BrokerError } from '../model/errors.js';
+import { bootstrapOfContext, readContexts } from './contexts.js';
 import { Output, UsageError, type Io } from './io.js';
 
 /** Options of every command that talks to a cluster. */
 export interface ClusterOptions {
   readonly bootstrap?: string;
+  readonly context?: string;
   readonly timeout: number;
   readonly json?: boolean;
 }
@@ -23,6 +25,11 @@ export function command(name: string, description: string): Command {
 export function clusterCommand(name: string, description: string): Command {
   return command(name, description)
     .option('--bootstrap <host:port,...>', `brokers to ask first (or MILLRACE_BOOTSTRAP)`)
+    .addOption(
+      new Option('--context <context>', 'ask this cluster (or MILLRACE_CONTEXT)').conflicts(
+        'bootstrap',
+      ),
+    )
     .option('--timeout <ms>', 'longest to wait for the cluster', wholeNumber(1), 30_000);
 }
 
@@ -43,14 +50,38 @@ export async function withClient<T>(
   }
 }
 
-export function bootstrapOf(io: Io, options: { readonly bootstrap?: string }): string {
-  const text = options.bootstrap ?? io.env['MILLRACE_BOOTSTRAP'] ?? DEFAULT_BOOTSTRAP;
+/**
+ * The brokers to ask first: what the command line says wins over the environment, and that over the
+ * context in use (`millrace context use`). Throws UsageError on what is no address or no context.
+ */
+export function bootstrapOf(
+  io: Pick<Io, 'env'>,
+  options: { readonly bootstrap?: string; readonly context?: string },
+): string {
+  const text =
+    options.bootstrap ?? (options.context === undefined ? env(io, 'BOOTSTRAP') : undefined);
+  if (text !== undefined) return checkedBootstrap(text);
+  const named = options.context ?? env(io, 'CONTEXT');
+  const contexts = readContexts(io);
+  const name = named ?? contexts.current;
+  return checkedBootstrap(
+    name === undefined ? DEFAULT_BOOTSTRAP : bootstrapOfContext(contexts, name),
+  );
+}
+
+/** The same, if it names brokers; throws UsageError if not. */
+export function checkedBootstrap(text: string): string {
   try {
     if (parseBootstrap(text).length > 0) return text;
   } catch (thrown) {
     throw new UsageError(BrokerError.from(thrown).message);
   }
   throw new UsageError('--bootstrap names no broker');
+}
+
+/** An empty variable says nothing. */
+function env(io: Pick<Io, 'env'>, name: string): string | undefined {
+  return io.env[`MILLRACE_${name}`] || undefined;
 }
 
 /** Of counts, ids and times: fits every 32-bit field of the API, and every timer of Node. */

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { brokerCommand } from './commands/broker.js';
 import { clusterCommands } from './commands/cluster.js';
 import { completionCommand } from './commands/completion.js';
+import { contextCommand } from './commands/context.js';
 import { consumeCommand } from './commands/consume.js';
 import { groupCommand } from './commands/group.js';
 import { localCommand } from './commands/local.js';
@@ -63,6 +64,7 @@ export function createProgram(io: Io, isJson = false): Command {
     .addCommand(groupCommand(io))
     .addCommand(clusterCommands(io))
     .addCommand(logCommand(io))
+    .addCommand(contextCommand(io))
     .addCommand(completionCommand(io))
     .addHelpText(
       'after',

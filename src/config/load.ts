@@ -25,7 +25,13 @@ export interface ConfigSources {
 
 const ENV_PREFIX = 'MILLRACE_';
 /** Variables of the command line tool, which a broker may inherit. */
-const FOREIGN_ENV = new Set(['MILLRACE_BOOTSTRAP', 'MILLRACE_CONFIG', 'MILLRACE_LOCAL_DIR']);
+const FOREIGN_ENV = new Set([
+  'MILLRACE_BOOTSTRAP',
+  'MILLRACE_CONFIG',
+  'MILLRACE_CONTEXT',
+  'MILLRACE_CONTEXTS',
+  'MILLRACE_LOCAL_DIR',
+]);
 
 /** A key as it stands in the environment: MILLRACE_CLIENT_PORT for clientPort. */
 export function envName(key: string): string {

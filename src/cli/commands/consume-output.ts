@@ -2,10 +2,13 @@ import type { ConsumedBatch, ReadRecord } from '../../client/index.js';
 import { BrokerError } from '../../model/errors.js';
 import { timeText, UsageError } from '../io.js';
 import { checkedJson, recordToJson } from '../record-json.js';
+import { headersText, parseTemplate } from './consume-template.js';
 
 /** How records are printed. */
 export interface PrintOptions {
   readonly format?: Format;
+  /** In place of a format. */
+  readonly template?: string;
   readonly json?: boolean;
   readonly raw?: boolean;
   readonly verbose?: boolean;
@@ -22,8 +25,8 @@ const NEWLINE = Buffer.from('\n');
 const TAB = Buffer.from('\t');
 
 /** What --format, --raw and --json come to. Throws if they contradict each other. */
-export function formatOf(options: PrintOptions): Format {
-  const { format, raw, json } = options;
+function formatOf(options: PrintOptions): Format {
+  const { format, raw, json, template } = options;
   const given = new Set<Format>();
   if (format !== undefined) given.add(format);
   if (raw === true) given.add('raw');
@@ -35,6 +38,9 @@ export function formatOf(options: PrintOptions): Format {
   if (another !== undefined) throw new UsageError('--format, --raw and --json exclude each other');
   const isAdorned =
     options.verbose === true || options.headers === true || options.keySeparator !== undefined;
+  if (template !== undefined && (given.size > 0 || isAdorned)) {
+    throw new UsageError('--template says all: leave other options of the output out');
+  }
   if (chosen !== 'text' && isAdorned) {
     throw new UsageError('--verbose, --headers and --key-separator are for --format text');
   }
@@ -42,7 +48,13 @@ export function formatOf(options: PrintOptions): Format {
 }
 
 export function encoderFor(options: PrintOptions): Encoder {
-  switch (formatOf(options)) {
+  const format = formatOf(options);
+  if (options.template !== undefined) {
+    const pieces = parseTemplate(options.template);
+    return (batch, records) =>
+      Buffer.concat(records.flatMap((record) => pieces.map((piece) => piece(batch, record))));
+  }
+  switch (format) {
     case 'raw':
       return (_batch, records) => Buffer.concat(records.map((r) => r.value ?? new Uint8Array()));
     case 'ndjson':
@@ -90,9 +102,4 @@ function adornment(
   }
   parts.push(value);
   return parts;
-}
-
-function headersText({ headers }: ReadRecord): string {
-  if (headers.length === 0) return '-';
-  return headers.map((h) => `${h.key}=${Buffer.from(h.value ?? []).toString()}`).join(',');
 }

@@ -12,7 +12,8 @@ import {
 } from '../options.js';
 import { Progress } from '../progress.js';
 import { StreamWriter } from '../stream-writer.js';
-import { FORMATS, encoderFor, formatOf, type PrintOptions } from './consume-output.js';
+import { FORMATS, encoderFor, type PrintOptions } from './consume-output.js';
+import { TEMPLATE_HELP } from './consume-template.js';
 
 interface ConsumeOptions extends ClusterOptions, PrintOptions {
   readonly fromBeginning?: boolean;
@@ -73,6 +74,7 @@ export function consumeCommand(io: Io): Command {
       ).choices(FORMATS),
     )
     .option('--raw', 'the same as --format raw')
+    .option('--template <text>', `print each record as this says: ${TEMPLATE_HELP}`)
     .option('-v, --verbose', 'partition, offset, time and key before each value')
     .option('--headers', 'headers before each value')
     .option('--key-separator <text>', 'key and this before each value')
@@ -97,7 +99,8 @@ export function consumeCommand(io: Io): Command {
     .option('--rack <rack>', "where this runs, as the brokers' rack is set")
     .option('--on-out-of-range <policy>', 'error, beginning or end', outOfRange, 'error')
     .action(async (topic: string, options: ConsumeOptions) => {
-      formatOf(options);
+      // Before anything is asked: what is wrong with them is told at once.
+      encoderFor(options);
       if (options.instanceId !== undefined && !isMember(options)) {
         throw new UsageError('--instance-id needs --group, and no --partitions');
       }

@@ -56,6 +56,10 @@ describe('millrace, the command line', () => {
       'cluster move',
       'log dump',
       'completion',
+      'context list',
+      'context set',
+      'context use',
+      'context remove',
     ]);
     for (const command of all) {
       expect(command.options.map((o) => o.long)).to.include('--json', command.name());
@@ -139,6 +143,9 @@ describe('millrace, the command line', () => {
     ['an unknown place to read from', ['consume', 'x', '--read-from', 'moon'], /leader, nearest/],
     ['an unknown format', ['consume', 'x', '--format', 'xml'], /ndjson/],
     ['two formats to print', ['consume', 'x', '--json', '--format', 'json'], /exclude each other/],
+    ['a template with a field that is none', ['consume', 'x', '--template', '%z'], /"%z" is none/],
+    ['a template that ends early', ['consume', 'x', '--template', '100%'], /"%" is none/],
+    ['a template and a format', ['consume', 'x', '--template', '%v', '-v'], /says all/],
     ['headers beside JSON', ['consume', 'x', '--format', 'ndjson', '--headers'], /--format text/],
     ['an expected offset of no partition', ['produce', 'x', '--expect-offset', '0'], /--partition/],
     [

@@ -142,6 +142,21 @@ describe('records that are printed', () => {
     expect(print({ format: 'ndjson' }, plain)).to.equal(print({ json: true }, plain));
   });
 
+  it('look as a template says, byte for byte', () => {
+    const template = '%t/%p@%o %m %T [%k](%K) %v(%V) {%h} 100%%\\n';
+    const value = stored({ value: Buffer.from('v') });
+    expect(print({ template }, value, record)).to.equal(
+      't/3@7 1700000000000 2023-11-14T22:13:20.000Z [](-1) v(1) {-} 100%\n' +
+        't/3@7 1700000000000 2023-11-14T22:13:20.000Z [k](1) ' +
+        '{"n":12345678901234567890,\n"m":1}(33) {a=1,b=} 100%\n',
+    );
+    expect(print({ template: '%k\\t\\\\' }, record, record)).to.equal('k\t\\k\t\\');
+    const batch = { ...at, records: [], nextOffset: 9, highWatermark: 9, leaderEpoch: 1, bytes: 1 };
+    const bytes = Uint8Array.of(0xff, 0x00, 0xc3);
+    const raw = encoderFor({ template: '%v' })(batch, [stored({ value: bytes })]);
+    expect(Uint8Array.from(raw)).to.deep.equal(bytes);
+  });
+
   it('name the one that is not JSON', () => {
     const bad = stored({ value: Buffer.from('oops') });
     expect(() => print({ format: 'json' }, record, bad)).to.throw(
