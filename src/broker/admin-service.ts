@@ -316,14 +316,17 @@ export class ClusterAdmin implements AdminService {
       );
     }
     const { group, offsets, memberId = '', memberEpoch = 0, sequence = 0 } = request;
+    let isInDoubt = false;
     const answer = await this.#deps.link.call(
       'commitOffsets',
       { group, offsets, memberId, memberEpoch, sequence },
       deadlineMs,
-      { attemptMs: 5_000 },
+      { attemptMs: 5_000, inDoubt: () => (isInDoubt = true) },
     );
     return request.offsets.map(({ topic, partition, offset, metadata }, at) => {
-      const error = answer.errors[at];
+      const refusal = answer.errors[at];
+      // An earlier attempt may have been taken before it came to this, for instance to an eviction.
+      const error = refusal !== undefined && isInDoubt ? inDoubt(refusal) : refusal;
       const commitTimeMs = error === undefined ? answer.commitTimeMs : 0;
       return { topic, partition, offset, metadata, error, commitTimeMs };
     });
@@ -463,4 +466,8 @@ function brokersOf(image: MetadataImage): BrokerDescription[] {
 function riskOf(config: TopicConfig): { readonly risk?: string } {
   const { durability } = topicSettings(config);
   return durability.kind === 'fsync' ? {} : { risk: durabilityPromise(durability) };
+}
+
+function inDoubt({ code, message, facts }: BrokerError): BrokerError {
+  return new BrokerError(code, message, { ...facts, outcome: 'unknown' });
 }

@@ -59,6 +59,8 @@ export interface LinkOptions<Answer> {
    * then, else undefined.
    */
   readonly settle?: (error: BrokerError) => Answer | undefined;
+  /** Told of attempts that may have been carried out, or may yet be, though they failed. */
+  readonly inDoubt?: () => void;
 }
 
 export interface ControllerLinkDeps {
@@ -131,7 +133,10 @@ export class ControllerLink {
         kinship.heard(to, error);
         const isWrong = kinship.isOutvoted || (this.#deps.isGuest && kinship.isShunned);
         if (isWrong) throw kinship.refusal() ?? error;
-        maybeDone ||= MAYBE_DONE.has(error.code);
+        if (MAYBE_DONE.has(error.code)) {
+          maybeDone = true;
+          options.inDoubt?.();
+        }
         last = error;
         avoid = this.#learnFrom(error) ? undefined : to;
       }

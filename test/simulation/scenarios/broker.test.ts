@@ -128,6 +128,33 @@ describe('scenarios of whole brokers', () => {
     expect(error?.code).to.equal('UNKNOWN_OUTCOME');
   });
 
+  // Seed 2397.
+  it('a commit that may have been done is not called "not done" when a later attempt is refused', async () => {
+    const stage = new BrokerStage();
+    await stage.form();
+    await stage.createTopic('logs');
+    const controller = stage.cluster
+      .alive()
+      .find(({ app }) => app?.groups.get(METADATA_GROUP)?.group.isLeaderReady() === true);
+    const leader = controller?.id ?? 0;
+    const asked = leader === 1 ? 2 : 1;
+    const other = [1, 2, 3].find((id) => id !== leader && id !== asked) ?? 0;
+    const offsets = [{ topic: 'logs', partition: 0, offset: 0, metadata: '' }];
+    const answer = stage.net.call(asked, 40_000, (s) =>
+      s.admin.commitOffsets({ group: 'g', offsets }, { deadlineMs: 30_000 }),
+    );
+    // The commit reaches the metadata leader, its answer does not come back; then the topic goes.
+    stage.cluster.network.cut(leader, asked);
+    await stage.pass(500);
+    await stage.ask(other, (s) =>
+      s.admin.deleteTopic({ topic: 'logs', timeoutMs: 8_000 }, { deadlineMs: 8_000 }),
+    );
+    stage.cluster.network.mend();
+    const [committed] = await stage.result(answer);
+    expect(committed?.error?.code).to.equal('UNKNOWN_TOPIC');
+    expect(committed?.error?.outcome).to.equal('unknown');
+  });
+
   it('a cluster forms, survives the loss of all power, and serves again', async () => {
     const stage = new BrokerStage();
     await stage.form();
