@@ -407,7 +407,8 @@ function isSuperseded(
   group: string,
   { memberId, sequence }: CommitFence,
 ): boolean {
-  return sequence > 0 && sequence < (state.consumerGroups.get(group)?.lastCommitOf(memberId) ?? 0);
+  const last = state.consumerGroups.get(group)?.lastCommits.get(memberId) ?? 0;
+  return sequence > 0 && sequence < last;
 }
 
 function ascending(ids: readonly BrokerId[]): BrokerId[] {

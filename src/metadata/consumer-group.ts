@@ -84,8 +84,8 @@ export interface ConsumerGroupView {
   /** Member that holds the partition, may hold it, or has yet to release it. */
   ownerOf(slot: Slot): string | undefined;
   memberOfInstance(instanceId: string): GroupMember | undefined;
-  /** Sequence of the member's last commit; 0: none that had one. */
-  lastCommitOf(memberId: string): number;
+  /** Sequence of each member's last commit; none of members that do not number theirs. */
+  readonly lastCommits: ReadonlyMap<string, number>;
 }
 
 export type GroupPhase = 'empty' | 'assigning' | 'reconciling' | 'stable';
@@ -164,8 +164,8 @@ export class ConsumerGroup implements ConsumerGroupView {
     return memberId === undefined ? undefined : this.byId.get(memberId);
   }
 
-  lastCommitOf(memberId: string): number {
-    return this.commits.get(memberId) ?? 0;
+  get lastCommits(): ReadonlyMap<string, number> {
+    return this.commits;
   }
 
   /** Sequence 0: the member's new life counts from the start again. */

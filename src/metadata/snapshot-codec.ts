@@ -1,13 +1,6 @@
 import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
 import { sortedKeys, sortedStringKeys } from '../base/collections.js';
-import {
-  brokerId,
-  logIndex,
-  raftGroupId,
-  type BrokerId,
-  type RaftGroupId,
-  type TopicId,
-} from '../model/ids.js';
+import { brokerId, logIndex, raftGroupId, type BrokerId, type RaftGroupId } from '../model/ids.js';
 import {
   readBrokerIds,
   readList,
@@ -72,49 +65,41 @@ export function* encodeSlices(frozen: FrozenMetadata): Generator<undefined, Uint
       to.bool(broker.isFenced);
     }
   });
-  let sliceEnd = w.length + SLICE_BYTES;
-  w.uvarint(frozen.topics.size);
-  for (const id of sortedStringKeys(frozen.topics) as TopicId[]) {
-    const topic = frozen.topics.get(id);
-    if (topic !== undefined) writeTopic(w, topic, version);
-    if (w.length > sliceEnd) {
-      sliceEnd = w.length + SLICE_BYTES;
-      yield;
-    }
-  }
+  yield* writeSliced(w, frozen.topics, (topic) => writeTopic(w, topic, version));
   writeList(w, sortedKeys(frozen.tombstones) as RaftGroupId[], (to, groupId) => {
     to.uvarint(groupId);
     writeIds(to, frozen.tombstones.get(groupId) ?? []);
   });
-  w.uvarint(frozen.ledger.size);
-  for (const group of sortedStringKeys(frozen.ledger)) {
-    const page = frozen.ledger.get(group);
+  yield* writeSliced(w, frozen.ledger, (page, group) => {
     w.string(group);
-    writeList(w, page === undefined ? [] : rowsOf(page), (to, row) => {
+    writeList(w, rowsOf(page), (to, row) => {
       writeTopicId(to, row.topicId);
       to.uvarint(row.partition).uvarint(row.offset).uvarint(row.timeMs).string(row.metadata);
     });
-    if (w.length > sliceEnd) {
-      sliceEnd = w.length + SLICE_BYTES;
-      yield;
-    }
-  }
-  if (version < VERSION_WITH_CONSUMER_GROUPS) return w.finish();
-  w.uvarint(frozen.consumerGroups.size);
-  for (const name of sortedStringKeys(frozen.consumerGroups)) {
-    const group = frozen.consumerGroups.get(name);
-    if (group !== undefined) writeConsumerGroup(w, group);
-    if (w.length > sliceEnd) {
-      sliceEnd = w.length + SLICE_BYTES;
-      yield;
-    }
-  }
-  if (version < VERSION_WITH_IDLE_GROUPS) return w.finish();
-  writeLastCommits(w, frozen.consumerGroups);
-  writeList(w, sortedStringKeys(frozen.idleGroups), (to, name) => {
-    to.string(name).uvarint(frozen.idleGroups.get(name) ?? 0);
   });
+  if (version < VERSION_WITH_CONSUMER_GROUPS) return w.finish();
+  yield* writeSliced(w, frozen.consumerGroups, (group) => writeConsumerGroup(w, group));
+  if (version < VERSION_WITH_IDLE_GROUPS) return w.finish();
+  yield* writeSliced(w, committing(frozen), (group) => writeLastCommits(w, group));
+  yield* writeSliced(w, frozen.idleGroups, (timeMs, name) => w.string(name).uvarint(timeMs));
   return w.finish();
+}
+
+/** A list of all values, by ascending key, with a chance for others to run about every slice. */
+function* writeSliced<K extends string, V>(
+  w: ByteWriter,
+  items: ReadonlyMap<K, V>,
+  write: (item: V, key: K) => unknown,
+): Generator<undefined, void> {
+  w.uvarint(items.size);
+  let sliceEnd = w.length + SLICE_BYTES;
+  for (const key of sortedStringKeys(items) as K[]) {
+    const item = items.get(key);
+    if (item !== undefined) write(item, key);
+    if (w.length <= sliceEnd) continue;
+    sliceEnd = w.length + SLICE_BYTES;
+    yield;
+  }
 }
 
 /** The oldest that can say it. */
@@ -124,14 +109,14 @@ function versionFor({ topics, consumerGroups, idleGroups }: FrozenMetadata): num
   }
   if (idleGroups.size > 0) return VERSION_WITH_IDLE_GROUPS;
   for (const group of consumerGroups.values()) {
-    if (committersOf(group).length > 0) return VERSION_WITH_IDLE_GROUPS;
+    if (group.lastCommits.size > 0) return VERSION_WITH_IDLE_GROUPS;
   }
   return consumerGroups.size > 0 ? VERSION_WITH_CONSUMER_GROUPS : VERSION;
 }
 
-/** Members whose commits are numbered, ascending. */
-function committersOf(group: ConsumerGroupView): string[] {
-  return sortedStringKeys(group.members).filter((memberId) => group.lastCommitOf(memberId) > 0);
+/** Groups of which some members number their commits. */
+function committing({ consumerGroups }: FrozenMetadata): ReadonlyMap<string, ConsumerGroupView> {
+  return new Map([...consumerGroups].filter(([, group]) => group.lastCommits.size > 0));
 }
 
 /** The same without a pause. */
@@ -282,17 +267,10 @@ function readConsumerGroup(r: ByteReader, state: MetadataState): void {
   });
 }
 
-function writeLastCommits(w: ByteWriter, groups: FrozenMetadata['consumerGroups']): void {
-  const committing = sortedStringKeys(groups).flatMap((name) => {
-    const group = groups.get(name);
-    const members = group === undefined ? [] : committersOf(group);
-    return group === undefined || members.length === 0 ? [] : [{ group, members }];
-  });
-  writeList(w, committing, (to, { group, members }) => {
-    to.string(group.name);
-    writeList(to, members, (row, memberId) => {
-      row.string(memberId).uvarint(group.lastCommitOf(memberId));
-    });
+function writeLastCommits(w: ByteWriter, { name, lastCommits }: ConsumerGroupView): void {
+  w.string(name);
+  writeList(w, sortedStringKeys(lastCommits), (to, memberId) => {
+    to.string(memberId).uvarint(lastCommits.get(memberId) ?? 0);
   });
 }
 
