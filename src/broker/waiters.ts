@@ -5,7 +5,7 @@ export interface ReplicaWaiter {
   progressed(): void;
 }
 
-/** Woken at a time; it takes a reader some 0.1 ms to be answered. */
+/** Woken at a time: some 8 ms of work (docs/PERFORMANCE.md, `producers-idle`). */
 const SLICE = 32;
 
 /**
