@@ -26,7 +26,7 @@ describe('house rules', () => {
   it('has no unfinished work, focused or skipped tests, or silenced checks', () => {
     // The brackets keep the pattern from finding itself: this file is judged, too.
     const banned =
-      /\b(TOD[O]|FIXM[E]|XX[X]|HAC[K])\b|\b(describe|it)\.(only|skip)\(|@ts-(ignore|nocheck|expect-error)|eslint-disabl[e]|\bas any\b(?! [a-z])/;
+      /\b(TOD[O]|FIXM[E]|XX[X]|HAC[K])\b|\b(describe|it)\.(only|skip)\(|@ts-(ignore|nocheck|expect-error)|eslint-disabl[e]|\bas any\b/;
     expect(offending(sources, banned)).to.deep.equal([]);
   });
 

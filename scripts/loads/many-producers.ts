@@ -16,7 +16,7 @@ const RETRY_AFTER_MS = 50;
 const LED_ELSEWHERE: ReadonlySet<string> = new Set(['NOT_LEADER', 'LEADER_UNKNOWN']);
 const PROGRESS_EVERY_MS = 10_000;
 
-/** Each gets an id as any producer does, and appends one batch to one partition under it. */
+/** Each gets an id of its own from the cluster, and appends one batch to one partition under it. */
 export async function manyProducers(stage: LoadStage, ends: LogEnds, count: number): Promise<void> {
   const { findings } = stage;
   const transport = new GrpcTransport();
