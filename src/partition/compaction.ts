@@ -10,6 +10,7 @@ import {
 } from '../model/record-batch.js';
 import { RecordReader, type StoredRecord } from '../model/record.js';
 import type { CompactionBounds } from './command.js';
+import { keyText } from './key-text.js';
 
 /*
  * A log compacted to {to, tombstonesBelow} has, below `to`, only the last record of each key among
@@ -50,7 +51,7 @@ export class KeyTable {
 
   /** False if there is no room: the stretch ends before this record. */
   note(key: Uint8Array, at: Offset): boolean {
-    const text = textOf(key);
+    const text = keyText(key);
     const bytes = this.offsets.has(text) ? 0 : key.length + KEY_OVERHEAD_BYTES;
     const isFull =
       this.records >= this.limits.recordsMax || this.bytes + bytes > this.limits.bytesMax;
@@ -63,20 +64,8 @@ export class KeyTable {
 
   /** Of the key, as far as the table goes. */
   lastOf(key: Uint8Array): Offset | undefined {
-    return this.offsets.get(textOf(key));
+    return this.offsets.get(keyText(key));
   }
-}
-
-const CHUNK = 4_096;
-
-/** One character a byte: two keys give the same text only if they are the same. */
-function textOf(key: Uint8Array): string {
-  if (key.length <= CHUNK) return String.fromCharCode(...key);
-  let text = '';
-  for (let at = 0; at < key.length; at += CHUNK) {
-    text += String.fromCharCode(...key.subarray(at, at + CHUNK));
-  }
-  return text;
 }
 
 /** One step of a compaction: keys of a stretch are known, everything up to its end is rewritten. */

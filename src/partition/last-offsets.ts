@@ -1,4 +1,4 @@
-import { MalformedBytesError } from '../base/bytes.js';
+import { bytesEqual, MalformedBytesError } from '../base/bytes.js';
 import { BrokerError } from '../model/errors.js';
 import { offset, type Offset } from '../model/ids.js';
 import { RecordReader, type StoredRecord } from '../model/record.js';
@@ -7,6 +7,7 @@ import {
   BATCH_HEADER_BYTES,
   type RecordBatchHeader,
 } from '../model/record-batch.js';
+import { keyText } from './key-text.js';
 
 /** A key has no record in the log. */
 export const ABSENT = -1;
@@ -64,7 +65,7 @@ export class LastOffsets {
 
   /** False: it is full. */
   note(key: Uint8Array, at: Offset, isTombstone: boolean): boolean {
-    const text = textOf(key);
+    const text = keyText(key);
     const known = this.offsets.get(text);
     if (known === undefined) {
       const bytes = text.length + ENTRY_BYTES;
@@ -78,7 +79,7 @@ export class LastOffsets {
 
   /** {@link ABSENT} if nothing of the key counts any more. */
   lastOf(key: Uint8Array, bounds: LogBounds): Offset | typeof ABSENT {
-    const known = this.offsets.get(textOf(key));
+    const known = this.offsets.get(keyText(key));
     return known !== undefined && counts(known, bounds) ? offset(offsetOf(known)) : ABSENT;
   }
 
@@ -99,17 +100,6 @@ function offsetOf(known: number): number {
 function counts(known: number, { logStartOffset, tombstonesBelow }: LogBounds): boolean {
   const at = offsetOf(known);
   return at >= logStartOffset && (known >= 0 || at >= tombstonesBelow);
-}
-
-const CHUNK = 4_096;
-
-/** One character a byte: two keys give the same text only if they are the same. */
-function textOf(key: Uint8Array): string {
-  let text = '';
-  for (let at = 0; at < key.length; at += CHUNK) {
-    text += String.fromCharCode(...key.subarray(at, at + CHUNK));
-  }
-  return text;
 }
 
 /** Throws INVALID_BATCH on a batch whose records cannot be read here. Records without a key are left out. */
@@ -145,9 +135,5 @@ export function onlyKeyOf(
 ): Uint8Array | undefined {
   const first = records[0]?.key;
   if (first === undefined || records.length !== recordsCount) return undefined;
-  return records.every(({ key }) => isSame(key, first)) ? first : undefined;
-}
-
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  return records.every(({ key }) => bytesEqual(key, first)) ? first : undefined;
 }

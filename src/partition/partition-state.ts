@@ -48,8 +48,8 @@ export class PartitionState {
   private logStart = offset(0);
   private compactTo = NOT_COMPACTED;
   /** Bytes of all batches ever below the bound, about, as of when it rose last. */
-  private settledTo = NOT_SETTLED;
   private compactedAtBytes = 0;
+  private settledTo = NOT_SETTLED;
   private applied = logIndex(0);
   private lastTimeMs = 0;
   private epochCache = new EpochCache();
