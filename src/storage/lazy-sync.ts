@@ -39,10 +39,6 @@ export class LazySync {
     this.store = store;
   }
 
-  get isLazy(): boolean {
-    return this.bounds !== undefined;
-  }
-
   get unsyncedBytes(): number {
     return this.pendingBytes + this.syncingBytes;
   }

@@ -21,6 +21,7 @@ import {
   type Snapshot,
 } from '../ports/log-store.js';
 import type { HardState, Persist, SnapshotMeta } from '../raft/io.js';
+import { ApartWriter } from './apart-writer.js';
 import { batchBytes, buildBatch } from './batch-builder.js';
 import { directoryBytes, readFileIfThere, writeFileDurably } from './durable-files.js';
 import {
@@ -119,20 +120,14 @@ export class LevelLogStore implements LogStore {
     this.givenNeedsRepair = record.facts.hardState.needsRepair;
     this.pendingFrom = this.givenLast + 1;
     this.readableNext = this.givenLast + 1;
-    this.cleaner = new PrefixCleaner({
+    const apart = new ApartWriter({
       database: () => this.db,
       firstIndex: () => this.map.first,
       alone: (run) => this.giveAlone(run),
       compactions: context.compactions,
-      onError: (error) => this.fence(error),
     });
-    this.rewriter = new LogRewriter({
-      database: () => this.db,
-      firstIndex: () => this.map.first,
-      alone: (run) => this.giveAlone(run),
-      compactions: context.compactions,
-      crc32c: context.crc32c,
-    });
+    this.cleaner = new PrefixCleaner(apart, (error) => this.fence(error));
+    this.rewriter = new LogRewriter(apart, context.crc32c);
     this.cleaner.start();
   }
 
@@ -195,12 +190,12 @@ export class LevelLogStore implements LogStore {
   async saveCheckpoint(checkpoint: Checkpoint): Promise<void> {
     this.assertUsable();
     if (checkpoint.index >= this.pendingFrom) await this.settled();
+    await this.guarded(this.lazySync.drain());
     invariant(checkpoint.index <= this.map.tail.last.index, 'a checkpoint stands inside the log', {
       index: checkpoint.index,
       last: this.map.tail.last.index,
     });
     if (checkpoint.index < this.map.snapshot.last.index) return;
-    await this.guarded(this.lazySync.drain());
     const parts = encodeCheckpoint(checkpoint, this.context.crc32c);
     await this.reading(() => writeFileDurably(checkpointFile(this.directory()), parts));
   }
@@ -378,7 +373,9 @@ export class LevelLogStore implements LogStore {
     const operations = buildBatch(jobs, this.map, { oldLast, ...this.context });
     const { tail } = this.map;
     const isLogWritten = tail.last.index !== lowered || lowered !== oldLast;
-    if (isLogWritten) await this.writeLog(operations, lowered !== oldLast);
+    // What replaces entries is always synced: what it replaces must not come back after a power cut.
+    if (lowered !== oldLast) await this.db.write(operations, { sync: true });
+    else if (isLogWritten) await this.writeLazily(operations, jobs);
     this.readableNext = tail.last.index + 1;
     if (isLogWritten) this.noteWatermark(tail);
     if (this.replacing === 0) this.pendingFrom = tail.last.index + 1;
@@ -388,16 +385,11 @@ export class LevelLogStore implements LogStore {
     }
   }
 
-  /** What replaces entries is always synced: what it replaces must not come back after a power cut. */
-  private async writeLog(operations: LevelOperation[], replaces: boolean): Promise<void> {
-    if (replaces) {
-      await this.db.write(operations, { sync: true });
-      return;
-    }
-    let bytes = 0;
-    for (const operation of operations) {
-      if (operation.type === 'put') bytes += operation.key.length + operation.value.length;
-    }
+  private async writeLazily(
+    operations: LevelOperation[],
+    jobs: readonly WriteJob[],
+  ): Promise<void> {
+    const bytes = jobs.reduce((sum, job) => sum + job.bytes, 0);
     await this.lazySync.write(bytes, (sync) => this.db.write(operations, { sync }));
   }
 

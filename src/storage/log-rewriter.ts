@@ -1,8 +1,8 @@
 import type { Crc32c } from '../base/crc32c.js';
-import type { Slots } from '../base/slots.js';
 import { logIndex, type LogIndex } from '../model/ids.js';
 import type { LogEntry, RewrittenPayload } from '../model/log-entry.js';
 import { StoreDamagedError } from '../ports/log-store.js';
+import type { ApartWriter } from './apart-writer.js';
 import { entryKey, headerBytes, writeEntryValue, type StoredEntry } from './entry-codec.js';
 import { getEntry } from './entry-scan.js';
 import type { LevelDb, LevelOperation } from './level-db.js';
@@ -12,53 +12,34 @@ import type { LevelDb, LevelOperation } from './level-db.js';
  * since the old ones stay on disk until then. Owned by one store; the caller bounds how much goes at
  * once and how far it lies apart.
  *
- * Like the deletions of a prefix, rewritten entries go into a file of their own, with nothing of the
- * log's end in it (ADR 11). Not synced by themselves: until the compaction has made them durable the
- * old payloads are there, and what a power cut leaves of the new ones is as good as the old.
+ * Not synced by themselves: until the compaction has made them durable the old payloads are there, and
+ * what a power cut leaves of the new ones is as good as the old.
  */
 export class LogRewriter {
-  private readonly store: {
-    database(): LevelDb;
-    /** Nothing below is part of the log. */
-    firstIndex(): LogIndex;
-    /** Runs while nothing else is written. */
-    alone(run: () => Promise<void>): Promise<void>;
-    readonly compactions: Slots;
-    readonly crc32c: Crc32c;
-  };
+  private readonly apart: ApartWriter;
+  private readonly crc32c: Crc32c;
 
-  constructor(store: LogRewriter['store']) {
-    this.store = store;
+  constructor(apart: ApartWriter, crc32c: Crc32c) {
+    this.apart = apart;
+    this.crc32c = crc32c;
   }
 
   async rewrite(payloads: readonly RewrittenPayload[]): Promise<void> {
-    if (payloads.length === 0) return;
-    const { compactions } = this.store;
-    await compactions.run(() => this.write(this.store.database(), payloads));
+    await this.apart.inTurn(() => this.write(this.apart.database(), payloads));
   }
 
   private async write(db: LevelDb, payloads: readonly RewrittenPayload[]): Promise<void> {
-    const operations = await this.ifCurrent(db, () => this.prepare(db, payloads));
-    if (operations === undefined || operations.length === 0) return;
-    let compacted: Promise<unknown> | undefined;
-    await this.store.alone(async () => {
-      if (db !== this.store.database()) return;
+    const prepared = await this.apart.ifCurrent(db, () => this.prepare(db, payloads));
+    if (prepared === undefined || prepared.length === 0) return;
+    await this.apart.write(db, () => {
       // What was truncated since must not come back.
-      const first = this.store.firstIndex();
-      const kept = operations.filter(({ index }) => index >= first);
-      const begin = kept[0];
-      const end = kept.at(-1);
-      if (begin === undefined || end === undefined) return;
-      await db.flush();
-      await db.write(
-        kept.map(({ operation }) => operation),
-        { sync: false },
-      );
-      // Begun here, so that its own file is closed before anything else is written.
-      const next = logIndex(end.index + 1);
-      compacted = this.ifCurrent(db, () => db.compact(entryKey(begin.index), entryKey(next)));
+      const kept = prepared.filter(({ index }) => index >= this.apart.firstIndex());
+      const first = kept[0]?.index;
+      const last = kept.at(-1)?.index;
+      if (first === undefined || last === undefined) return undefined;
+      const operations = kept.map(({ operation }) => operation);
+      return { first, next: logIndex(last + 1), operations };
     });
-    await compacted;
   }
 
   private async prepare(
@@ -68,31 +49,21 @@ export class LogRewriter {
     const operations: { readonly index: LogIndex; readonly operation: LevelOperation }[] = [];
     for (const rewritten of payloads) {
       const { index } = rewritten;
-      if (index < this.store.firstIndex()) continue;
+      if (index < this.apart.firstIndex()) continue;
       let stored: StoredEntry;
       try {
-        stored = await getEntry(db, index, this.store.crc32c);
+        stored = await getEntry(db, index, this.crc32c);
       } catch (error) {
-        if (error instanceof StoreDamagedError && index < this.store.firstIndex()) continue;
+        if (error instanceof StoreDamagedError && index < this.apart.firstIndex()) continue;
         throw error;
       }
       if (stored.entry.term !== rewritten.term) {
         throw new StoreDamagedError(`entry ${index} is not the one that was rewritten`);
       }
-      const value = valueOf(stored, rewritten.payload, this.store.crc32c);
+      const value = valueOf(stored, rewritten.payload, this.crc32c);
       operations.push({ index, operation: { type: 'put', key: entryKey(index), value } });
     }
     return operations;
-  }
-
-  /** An install may close the database under our hands: then there is nothing left to rewrite. */
-  private async ifCurrent<T>(db: LevelDb, work: () => Promise<T>): Promise<T | undefined> {
-    try {
-      return await work();
-    } catch (error) {
-      if (db !== this.store.database()) return undefined;
-      throw error;
-    }
   }
 }
 
