@@ -31,6 +31,7 @@ export interface AppliedEntry {
 type CommandOf<K extends Command['kind']> = Extract<Command, { kind: K }>;
 
 const DONE: ApplyResult = { kind: 'done' };
+const LEDGER_FULL = rejected('THROTTLED', 'the cluster holds its maximum of committed offsets');
 
 /**
  * Applies one command. Total: what cannot be done comes back as a rejection and changes nothing.
@@ -180,11 +181,16 @@ function addPartitions(
   }
   const refusal = assignmentRefusal(state, assignment, count) ?? roomRefusal(state, assignment);
   if (refusal !== undefined) return refusal;
+  const { ledger } = state;
+  const readers = ledger.groupsOf(topicId);
+  if (readers.length * assignment.length > ledger.room) return LEDGER_FULL;
   const added = newPartitions(state, assignment, count);
   state.putTopic({ ...topic, partitions: [...topic.partitions, ...added] });
-  for (const group of state.ledger.groupsOf(topicId)) {
+  for (const group of readers) {
     for (const { partition } of added) {
-      state.ledger.maybeCommit(group, { topicId, partition }, { offset: 0, metadata: '', timeMs });
+      const at = { topicId, partition };
+      const isTaken = ledger.maybeCommit(group, at, { offset: 0, metadata: '', timeMs });
+      invariant(isTaken, 'the ledger has the room that it said', { group, partition });
     }
   }
   return DONE;
@@ -389,7 +395,7 @@ function commitOffset(
   const { group, fence, offset, metadata } = commit;
   if (fence !== undefined && isSuperseded(state, group, fence)) return undefined;
   if (!state.ledger.maybeCommit(group, commit, { offset, metadata, timeMs })) {
-    return rejected('THROTTLED', 'the cluster holds its maximum of committed offsets');
+    return LEDGER_FULL;
   }
   state.idleGroups.sawActivity(group);
   if (fence !== undefined && fence.sequence > 0) {

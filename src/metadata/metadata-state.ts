@@ -49,7 +49,7 @@ export class MetadataState implements MetadataImage {
   readonly groups = new Map<RaftGroupId, GroupLocation>();
   readonly moving = new Set<RaftGroupId>();
   readonly tombstones = new Map<RaftGroupId, readonly BrokerId[]>();
-  readonly ledger = new OffsetLedger();
+  readonly ledger: OffsetLedger;
   readonly consumerGroups = new ConsumerGroupBook();
   readonly idleGroups = new IdleGroups();
 
@@ -57,6 +57,10 @@ export class MetadataState implements MetadataImage {
   private readonly changedBrokers = new Set<BrokerId>();
   private readonly changedTopics = new Set<TopicId>();
   private readonly changedTombstones = new Set<RaftGroupId>();
+
+  constructor(ledger = new OffsetLedger()) {
+    this.ledger = ledger;
+  }
 
   putBroker(broker: BrokerImage): void {
     this.brokers.set(broker.id, broker);

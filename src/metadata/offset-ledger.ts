@@ -35,6 +35,11 @@ export class OffsetLedger {
   private pages = new Map<string, GroupPage>();
   private positions = 0;
   private freezes = 0;
+  private readonly positionsMax: number;
+
+  constructor(positionsMax: number = METADATA_LIMITS.committedOffsetsMax) {
+    this.positionsMax = positionsMax;
+  }
 
   get size(): number {
     return this.positions;
@@ -42,6 +47,11 @@ export class OffsetLedger {
 
   get groupCount(): number {
     return this.pages.size;
+  }
+
+  /** How many more positions it takes, of groups that it knows. */
+  get room(): number {
+    return this.positionsMax - this.positions;
   }
 
   /** False: it would be more than the ledger may hold. */
@@ -134,7 +144,7 @@ export class OffsetLedger {
   }
 
   private hasRoom(group: string): boolean {
-    if (this.positions >= METADATA_LIMITS.committedOffsetsMax) return false;
+    if (this.room <= 0) return false;
     return this.pages.has(group) || this.pages.size < METADATA_LIMITS.consumerGroupsMax;
   }
 

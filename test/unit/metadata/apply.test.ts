@@ -1,6 +1,11 @@
 import { expect } from 'chai';
 
+import { applyCommand } from '../../../src/metadata/apply.js';
+import type { Command } from '../../../src/metadata/command.js';
 import { MetadataMachine } from '../../../src/metadata/metadata-machine.js';
+import { MetadataState } from '../../../src/metadata/metadata-state.js';
+import { OffsetLedger } from '../../../src/metadata/offset-ledger.js';
+import { encodeSnapshot } from '../../../src/metadata/snapshot-codec.js';
 import { logIndex, raftGroupId, term, topicId } from '../../../src/model/ids.js';
 import {
   addPartitions,
@@ -156,6 +161,25 @@ describe('applying metadata commands', () => {
     expect(log.state.ledger.position('in', TOPIC, 2)?.timeMs).to.equal(TIME_MS + 5);
     expect(log.state.ledger.countOf('not')).to.equal(1);
     expect(log.state.ledger.size).to.equal(4);
+  });
+
+  it('adds no partitions that the groups reading the topic could not be given a position in', () => {
+    const state = new MetadataState(new OffsetLedger(4));
+    const apply = (command: Command) =>
+      applyCommand(state, command, { index: logIndex(1), timeMs: TIME_MS });
+    const one = { topicId: TOPIC, partition: 0, offset: 7, metadata: '' };
+    apply({ kind: 'registerBroker', registration: registration(1) });
+    apply(createTopic('logs', [[1]]));
+    apply({ kind: 'commitOffsets', commits: ['a', 'b'].map((group) => ({ ...one, group })) });
+    const before = encodeSnapshot(state.freeze());
+    expect(apply(addPartitions(1, [[1], [1]]))).to.deep.include({
+      kind: 'rejected',
+      code: 'THROTTLED',
+    });
+    expect(encodeSnapshot(state.freeze()), 'changes nothing').to.eql(before);
+    expect(apply(addPartitions(1, [[1]])), 'as many as there is room for').to.eql({ kind: 'done' });
+    expect(state.ledger.room).to.equal(0);
+    expect(state.ledger.position('b', TOPIC, 1)?.offset).to.equal(0);
   });
 
   it('gives settings a version with every change, and remembers the last sixteen', () => {
