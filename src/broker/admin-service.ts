@@ -53,7 +53,7 @@ import type { PublishedMetadata } from './metadata-view.js';
 import type { GroupOffsetQuery } from './partition-ops.js';
 import type { PartitionService } from './partition-service.js';
 import { ProducerIds } from './producer-ids.js';
-import { raise } from './propose.js';
+import { deletedMeanwhile, raise } from './propose.js';
 import type { LeaderTable } from './types.js';
 
 /** How long an answer waits until this broker's own metadata shows what was changed. */
@@ -316,17 +316,12 @@ export class ClusterAdmin implements AdminService {
       );
     }
     const { group, offsets, memberId = '', memberEpoch = 0, sequence = 0 } = request;
-    let isInDoubt = false;
-    const answer = await this.#deps.link.call(
-      'commitOffsets',
+    const answer = await this.#deps.link.commitOffsets(
       { group, offsets, memberId, memberEpoch, sequence },
       deadlineMs,
-      { attemptMs: 5_000, inDoubt: () => (isInDoubt = true) },
     );
     return request.offsets.map(({ topic, partition, offset, metadata }, at) => {
-      const refusal = answer.errors[at];
-      // An earlier attempt may have been taken before it came to this, for instance to an eviction.
-      const error = refusal !== undefined && isInDoubt ? inDoubt(refusal) : refusal;
+      const error = answer.errors[at];
       const commitTimeMs = error === undefined ? answer.commitTimeMs : 0;
       return { topic, partition, offset, metadata, error, commitTimeMs };
     });
@@ -382,7 +377,7 @@ export class ClusterAdmin implements AdminService {
         if (leaderless.size === 0) end(resolve);
         // Metadata from before the creation (this broker's replica was opened anew) says nothing.
         else if (view.image().version >= index && !view.image().topicsById.has(topic.id)) {
-          end(() => reject(new BrokerError('UNKNOWN_TOPIC', 'the topic was deleted meanwhile')));
+          end(() => reject(deletedMeanwhile()));
         }
       };
       const stopLeaders = leaders.onChange((groupId) => {
@@ -466,8 +461,4 @@ function brokersOf(image: MetadataImage): BrokerDescription[] {
 function riskOf(config: TopicConfig): { readonly risk?: string } {
   const { durability } = topicSettings(config);
   return durability.kind === 'fsync' ? {} : { risk: durabilityPromise(durability) };
-}
-
-function inDoubt({ code, message, facts }: BrokerError): BrokerError {
-  return new BrokerError(code, message, { ...facts, outcome: 'unknown' });
 }

@@ -3,7 +3,7 @@ import { brokerId, METADATA_GROUP, term, type BrokerId } from '../model/ids.js';
 import type { PeerCaller } from '../ports/transport.js';
 import type { Cancel, World } from '../ports/world.js';
 import type { AddressBook } from './address-book.js';
-import { CONTROLLER_OPS } from './controller-ops.js';
+import { CONTROLLER_OPS, READS, type CommitAnswer, type CommitRequest } from './controller-ops.js';
 import { Backoff, Deadline, within } from './deadline.js';
 import { callPeer, handlePeer, type Codec, type PeerOp } from './peer-op.js';
 import type { LeaderTable } from './types.js';
@@ -50,6 +50,7 @@ const MAYBE_DONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 const ATTEMPT_MS = 3_000;
 const RETRY_FIRST_MS = 20;
 const RETRY_LAST_MS = 400;
+const COMMIT_ATTEMPT_MS = 5_000;
 
 export interface LinkOptions<Answer> {
   /** Longer than usual, where the leader itself waits for something. */
@@ -59,8 +60,8 @@ export interface LinkOptions<Answer> {
    * then, else undefined.
    */
   readonly settle?: (error: BrokerError) => Answer | undefined;
-  /** Told of attempts that may have been carried out, or may yet be, though they failed. */
-  readonly inDoubt?: () => void;
+  /** What an answer that refuses some of it comes to if an earlier attempt may have been carried out. */
+  readonly inDoubt?: (answer: Answer) => Answer;
 }
 
 export interface ControllerLinkDeps {
@@ -77,6 +78,8 @@ export interface ControllerLinkDeps {
 /**
  * Carries requests to the metadata leader, wherever it is, through leader changes and until the
  * deadline. Every request is safe to repeat; the options say what a repeated one may come back with.
+ *
+ * Invariant: a change is called "not done" only if no attempt at it may have been carried out.
  */
 export class ControllerLink {
   readonly #deps: ControllerLinkDeps;
@@ -124,19 +127,17 @@ export class ControllerLink {
       const readyCount = this.#readyCount;
       const attemptMs = Math.min(deadline.remainingMs(), options.attemptMs ?? ATTEMPT_MS);
       try {
-        return await this.#attempt(name, request, to, attemptMs);
+        const answer = await this.#attempt(name, request, to, attemptMs);
+        return maybeDone ? (options.inDoubt?.(answer) ?? answer) : answer;
       } catch (thrown) {
         const error = BrokerError.from(thrown);
         const answer = maybeDone ? options.settle?.(error) : undefined;
         if (answer !== undefined) return answer;
-        if (!RETRIED.has(error.code)) throw error;
+        if (!RETRIED.has(error.code)) throw refused(error, maybeDone);
         kinship.heard(to, error);
         const isWrong = kinship.isOutvoted || (this.#deps.isGuest && kinship.isShunned);
-        if (isWrong) throw kinship.refusal() ?? error;
-        if (MAYBE_DONE.has(error.code)) {
-          maybeDone = true;
-          options.inDoubt?.();
-        }
+        if (isWrong) throw refused(kinship.refusal() ?? error, maybeDone);
+        maybeDone ||= !READS.has(name) && MAYBE_DONE.has(error.code);
         last = error;
         avoid = this.#learnFrom(error) ? undefined : to;
       }
@@ -145,8 +146,19 @@ export class ControllerLink {
       if (readyCount !== this.#readyCount) avoid = undefined;
     }
     const refusal = kinship.refusal();
-    if (refusal !== undefined && kinship.isShunned) throw refusal;
+    if (refusal !== undefined && kinship.isShunned) throw refused(refusal, maybeDone);
     throw givenUp(last, deadlineMs, maybeDone);
+  }
+
+  /** Refusals come with the offsets that they are of. */
+  commitOffsets(request: CommitRequest, deadlineMs: number): Promise<CommitAnswer> {
+    return this.call('commitOffsets', request, deadlineMs, {
+      attemptMs: COMMIT_ATTEMPT_MS,
+      inDoubt: (answer) => ({
+        ...answer,
+        errors: answer.errors.map((error) => error && refused(error, true)),
+      }),
+    });
   }
 
   /** One attempt with the leader as known; for what is repeated anyway. */
@@ -257,6 +269,13 @@ function serve(deps: ControllerLinkDeps, name: ControllerOpName): void {
 
 function opOf<K extends ControllerOpName>(name: K): PeerOp<RequestOf<K>, AnswerOf<K>> {
   return CONTROLLER_OPS[name] as unknown as PeerOp<RequestOf<K>, AnswerOf<K>>;
+}
+
+/** What was refused may be done all the same, by an attempt before the refused one. */
+function refused(error: BrokerError, maybeDone: boolean): BrokerError {
+  if (!maybeDone) return error;
+  const { code, message, facts } = error;
+  return new BrokerError(code, message, { ...facts, outcome: 'unknown' }, { cause: error });
 }
 
 function stopped(maybeDone: boolean): BrokerError {

@@ -235,3 +235,13 @@ export const CONTROLLER_OPS = {
     }),
   ),
 } as const;
+
+/** What they are refused with leaves nothing done, however many attempts there were. */
+export const READS: ReadonlySet<keyof typeof CONTROLLER_OPS> = new Set([
+  'barrier',
+  'topicId',
+  'fetchOffsets',
+  'listGroups',
+  'describeGroup',
+  'describe',
+] as const);

@@ -53,7 +53,13 @@ import type {
 } from './group-types.js';
 import { LivedClock } from './lived-clock.js';
 import { Liveness } from './liveness.js';
-import { notController, proposeCommand, raise, type AppliedCommand } from './propose.js';
+import {
+  deletedMeanwhile,
+  notController,
+  proposeCommand,
+  raise,
+  type AppliedCommand,
+} from './propose.js';
 import { namedSlots } from './topic-slots.js';
 import { pickTransferTarget } from './transfer-target.js';
 import type { BrokerSettings, LeaderTable, MetadataView } from './types.js';
@@ -210,8 +216,7 @@ export class Controller implements ControllerHandlers {
     const decision = decideAlterTopic(this.#deps.state, wanted);
     const { index } = await this.#carryOut(this.#mustLead(), decision);
     const topic = this.#deps.state.topicsByName.get(wanted.topic);
-    if (topic === undefined)
-      throw new BrokerError('UNKNOWN_TOPIC', 'the topic was deleted meanwhile');
+    if (topic === undefined) throw deletedMeanwhile();
     return { index, config: topic.config, configVersion: topic.configVersion };
   }
 

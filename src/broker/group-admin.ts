@@ -141,9 +141,7 @@ export class GroupAdmin implements GroupService {
     );
     if (offsets.length === 0) return resets;
     const request = { group, offsets, memberId: '', memberEpoch: 0, sequence: 0 };
-    const { errors } = await this.#deps.link.call('commitOffsets', request, deadlineMs, {
-      attemptMs: 5_000,
-    });
+    const { errors } = await this.#deps.link.commitOffsets(request, deadlineMs);
     const failed = new Map<string, BrokerError>();
     offsets.forEach((at, i) => {
       const error = errors[i];

@@ -23,6 +23,13 @@ export function notController(leader: LeaderHint | undefined): BrokerError {
       });
 }
 
+/** The change was made, and the topic went after it. */
+export function deletedMeanwhile(): BrokerError {
+  return new BrokerError('UNKNOWN_TOPIC', 'the topic was deleted meanwhile', {
+    outcome: 'unknown',
+  });
+}
+
 /** Resolves once the command is committed and applied here; a rejection by the state is thrown. */
 export function proposeCommand(
   group: RaftGroup,
