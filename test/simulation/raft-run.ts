@@ -39,8 +39,8 @@ export class RaftRun implements AppFaults {
   private requests = 0;
   private acked = 0;
   private isLoadOn = true;
-  /** Highest acknowledged index by group: what a later read must see. */
-  private readonly ackedIndex = new Map<number, number>();
+  /** Highest acknowledged index by group and its losses until then: what a later read must see. */
+  private readonly ackedIndex = new Map<string, number>();
   /** What differs from fsync. */
   private readonly durabilities = new Map<number, Durability>();
 
@@ -169,7 +169,7 @@ export class RaftRun implements AppFaults {
           this.acked += 1;
           // A loss takes back what was acknowledged before it.
           const { losses } = this.cluster.oracle(groupId);
-          const key = groupId + losses.length * 1_000;
+          const key = `${groupId} ${losses.length}`;
           this.ackedIndex.set(key, Math.max(id.index, this.ackedIndex.get(key) ?? 0));
           this.cluster.judge(() => this.cluster.oracle(groupId).acknowledges(id));
         },
@@ -183,7 +183,7 @@ export class RaftRun implements AppFaults {
   private read(groupId: RaftGroupId, replica: Replica): void {
     const { losses } = this.cluster.oracle(groupId);
     const count = losses.length;
-    const floor = this.ackedIndex.get(groupId + count * 1_000) ?? 0;
+    const floor = this.ackedIndex.get(`${groupId} ${count}`) ?? 0;
     replica.group?.readBarrier(2_000).then(
       () => {
         const { applied } = replica.watched;
