@@ -1,20 +1,17 @@
 import { invariant } from '../base/assert.js';
 import type { RaftGroup } from '../host/raft-group.js';
-import type { BrokerRegistration, Command, OffsetCommitItem } from '../metadata/command.js';
+import type { BrokerRegistration, Command } from '../metadata/command.js';
 import {
   decideAddPartitions,
   decideAlterTopic,
-  decideCommit,
   decideCreateTopic,
   decideMoveReplicas,
   decideRegister,
   findPartition,
   REPLICATION_FACTOR_DEFAULT,
   replicationFactorOf,
-  type CommitDecision,
   type Decision,
 } from '../metadata/decide.js';
-import { METADATA_LIMITS } from '../metadata/limits.js';
 import { groupNameProblem } from '../metadata/names.js';
 import type { MetadataState } from '../metadata/metadata-state.js';
 import { BrokerError } from '../model/errors.js';
@@ -27,12 +24,10 @@ import {
   type TopicId,
   type TopicPartition,
 } from '../model/ids.js';
-import { LIMITS } from '../model/limits.js';
 import { membersOf } from '../model/membership.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
 import type { AlterTopicResult, CommittedOffset } from './admin-types.js';
-import { CommandBatcher, type BatchApplied } from './command-batcher.js';
 import type { ControllerHandlers } from './controller-link.js';
 import type {
   AddPartitionsCommand,
@@ -44,7 +39,13 @@ import type {
   MetadataGroupDescription,
 } from './controller-ops.js';
 import type { GroupCoordinator } from './group-coordinator.js';
-import { committedAmong, describeGroup, listGroups } from './group-queries.js';
+import {
+  allOffsets,
+  committedAmong,
+  describeGroup,
+  listGroups,
+  offsetOf,
+} from './group-queries.js';
 import type {
   GroupRecord,
   ListGroupsRequest,
@@ -53,6 +54,7 @@ import type {
 } from './group-types.js';
 import { LivedClock } from './lived-clock.js';
 import { Liveness } from './liveness.js';
+import { OffsetCommits } from './offset-commits.js';
 import {
   deletedMeanwhile,
   notController,
@@ -67,8 +69,6 @@ import type { Watermarks } from './watermarks.js';
 
 const BARRIER_MS = 3_000;
 const MEMBERSHIP_MS = 10_000;
-const COMMIT_CHECK_MS = 3_000;
-const COMMITS_WAITING_MAX = 200_000;
 
 /** One leadership of the metadata group. */
 interface Tenure {
@@ -77,7 +77,7 @@ interface Tenure {
   readonly liveness: Liveness;
   /** Brokers with a fencing or unfencing command under way. */
   readonly switching: Set<BrokerId>;
-  readonly committer: CommandBatcher<OffsetCommitItem>;
+  readonly commits: OffsetCommits;
   isChangingMembers: boolean;
 }
 
@@ -117,7 +117,7 @@ export class Controller implements ControllerHandlers {
 
   activate(group: RaftGroup, term: Term): void {
     this.deactivate();
-    const { world, settings, log } = this.#deps;
+    const { world, state, watermarks, settings, log } = this.#deps;
     const tenure: Tenure = {
       group,
       term,
@@ -126,13 +126,11 @@ export class Controller implements ControllerHandlers {
         lived: new LivedClock(world.clock, settings.heartbeatMs * 2),
       }),
       switching: new Set(),
-      committer: new CommandBatcher<OffsetCommitItem>({
-        timers: world.timers,
-        what: 'offset commits',
-        itemsPerCommandMax: METADATA_LIMITS.commitsPerCommandMax,
-        itemsWaitingMax: COMMITS_WAITING_MAX,
-        bytesOf: ({ metadata }) => metadata.length * 2 + 48,
-        propose: (commits) => this.#proposeCommits(tenure, commits),
+      commits: new OffsetCommits({
+        world,
+        state,
+        watermarks,
+        propose: (command) => this.#propose(tenure, command),
       }),
       isChangingMembers: false,
     };
@@ -251,36 +249,7 @@ export class Controller implements ControllerHandlers {
   // ---- Consumer groups ----
 
   async commitOffsets(request: CommitRequest): Promise<CommitAnswer> {
-    const { group, offsets, memberId, memberEpoch, sequence } = request;
-    const tenure = this.#mustLead();
-    if (offsets.length > LIMITS.offsetCommitsPerRequestMax) {
-      throw new BrokerError(
-        'INVALID_ARGUMENT',
-        `a request commits at most ${LIMITS.offsetCommitsPerRequestMax} offsets`,
-      );
-    }
-    const fence = memberId === '' ? undefined : { memberId, memberEpoch, sequence };
-    const decisions = offsets.map((wanted) => decideCommit(this.#deps.state, group, wanted, fence));
-    const errors = decisions.map((decision) =>
-      decision.kind === 'rejected' ? new BrokerError(decision.code, decision.message) : undefined,
-    );
-    await this.#refuseBeyondWatermark(decisions, errors);
-    const items: OffsetCommitItem[] = [];
-    const places: number[] = [];
-    decisions.forEach((decision, at) => {
-      if (decision.kind === 'rejected' || errors[at] !== undefined) return;
-      items.push(decision.item);
-      places.push(at);
-    });
-    if (items.length === 0) return { index: this.#deps.state.version, errors, commitTimeMs: 0 };
-    const { index, timeMs, refused } = await tenure.committer.submit(items);
-    refused.forEach((rejection, i) => {
-      const at = places[i];
-      if (rejection !== undefined && at !== undefined) {
-        errors[at] = new BrokerError(rejection.code, rejection.message);
-      }
-    });
-    return { index, errors, commitTimeMs: timeMs };
+    return this.#mustLead().commits.commit(request);
   }
 
   async fetchOffsets(wanted: {
@@ -291,9 +260,10 @@ export class Controller implements ControllerHandlers {
     const problem = groupNameProblem(wanted.group);
     if (problem !== undefined) throw new BrokerError('INVALID_ARGUMENT', problem);
     await this.#confirmLeadership(tenure);
+    const { state } = this.#deps;
     return wanted.partitions.length === 0
-      ? this.#allOffsets(wanted.group)
-      : wanted.partitions.map((at) => this.#offsetOf(wanted.group, at));
+      ? allOffsets(state, wanted.group)
+      : wanted.partitions.map((at) => offsetOf(state, wanted.group, at));
   }
 
   async listGroups(request: ListGroupsRequest): Promise<ListGroupsResult> {
@@ -323,54 +293,6 @@ export class Controller implements ControllerHandlers {
     const slots = committedAmong(state, wanted.group, wanted.topics);
     await groups.submit({ kind: 'deleteOffsets', group: wanted.group, slots });
     return namedSlots(state, slots);
-  }
-
-  #allOffsets(group: string): CommittedOffset[] {
-    const { state } = this.#deps;
-    const all: CommittedOffset[] = [];
-    for (const { topicId, partition, offset, metadata, timeMs } of state.ledger.rows(group)) {
-      const topic = state.topicsById.get(topicId)?.name;
-      if (topic === undefined) continue;
-      all.push({ topic, partition, offset, metadata, error: undefined, commitTimeMs: timeMs });
-    }
-    return all;
-  }
-
-  #offsetOf(group: string, { topic, partition }: TopicPartition): CommittedOffset {
-    const { state } = this.#deps;
-    const none = { topic, partition, offset: -1, metadata: '', error: undefined, commitTimeMs: 0 };
-    const found = findPartition(state, { topic, partition });
-    if (found.kind === 'rejected') {
-      return { ...none, error: new BrokerError(found.code, found.message) };
-    }
-    const position = state.ledger.position(group, found.topic.id, partition);
-    if (position === undefined) return none;
-    const { offset, metadata, timeMs } = position;
-    return { ...none, offset, metadata, commitTimeMs: timeMs };
-  }
-
-  async #refuseBeyondWatermark(
-    decisions: readonly CommitDecision[],
-    errors: (BrokerError | undefined)[],
-  ): Promise<void> {
-    const wanted = new Map<RaftGroupId, number>();
-    for (const decision of decisions) {
-      if (decision.kind === 'rejected') continue;
-      const { groupId, item } = decision;
-      wanted.set(groupId, Math.max(item.offset, wanted.get(groupId) ?? 0));
-    }
-    const found = await this.#deps.watermarks.atLeast(wanted, COMMIT_CHECK_MS);
-    decisions.forEach((decision, at) => {
-      if (decision.kind === 'rejected') return;
-      const watermark = found.get(decision.groupId);
-      if (typeof watermark === 'number') {
-        if (decision.item.offset <= watermark) return;
-        errors[at] = new BrokerError(
-          'OFFSET_OUT_OF_RANGE',
-          `offset ${decision.item.offset} lies beyond the high watermark ${watermark}`,
-        );
-      } else errors[at] = watermark;
-    });
   }
 
   // ---- The metadata group itself ----
@@ -433,15 +355,6 @@ export class Controller implements ControllerHandlers {
       case 'propose':
         return this.#propose(tenure, decision.command);
     }
-  }
-
-  async #proposeCommits(
-    tenure: Tenure,
-    commits: readonly OffsetCommitItem[],
-  ): Promise<BatchApplied> {
-    const { result, ...at } = await this.#propose(tenure, { kind: 'commitOffsets', commits });
-    invariant(result.kind === 'offsetsCommitted', 'a commit command commits offsets');
-    return { ...at, refused: result.refused };
   }
 
   #place(tenure: Tenure, decide: (salt: number) => Decision): Promise<Changed> {

@@ -1,8 +1,11 @@
 import { compareStrings, sortedStringKeys } from '../base/collections.js';
 import { unknownGroup } from '../metadata/apply-group-event.js';
 import { phaseOf, type Slot } from '../metadata/consumer-group.js';
+import { findPartition } from '../metadata/decide.js';
 import type { MetadataState } from '../metadata/metadata-state.js';
-import type { BrokerId } from '../model/ids.js';
+import { BrokerError } from '../model/errors.js';
+import type { BrokerId, TopicPartition } from '../model/ids.js';
+import type { CommittedOffset } from './admin-types.js';
 import type {
   CommittedPartition,
   GroupRecord,
@@ -79,14 +82,18 @@ export function describeGroup(
 }
 
 function committedOf(state: MetadataState, group: string): CommittedPartition[] {
-  return state.ledger
-    .rows(group)
-    .flatMap(({ topicId, partition, offset, metadata, timeMs }) => {
-      const topic = state.topicsById.get(topicId)?.name;
-      if (topic === undefined) return [];
-      return [{ topic, topicId, partition, offset, metadata, commitTimeMs: timeMs }];
-    })
-    .sort((a, b) => compareStrings(a.topic, b.topic) || a.partition - b.partition);
+  return rowsOf(state, group).sort(
+    (a, b) => compareStrings(a.topic, b.topic) || a.partition - b.partition,
+  );
+}
+
+/** In order of topic ids. */
+function rowsOf(state: MetadataState, group: string): CommittedPartition[] {
+  return state.ledger.rows(group).flatMap(({ topicId, partition, offset, metadata, timeMs }) => {
+    const topic = state.topicsById.get(topicId)?.name;
+    if (topic === undefined) return [];
+    return [{ topic, topicId, partition, offset, metadata, commitTimeMs: timeMs }];
+  });
 }
 
 /** Those of the topics' partitions for which the group has an offset; no partitions: all of a topic. */
@@ -107,4 +114,27 @@ export function committedAmong(
     const which = wanted.get(topicId);
     return which === 'all' || which?.has(partition) === true ? [{ topicId, partition }] : [];
   });
+}
+
+export function allOffsets(state: MetadataState, group: string): CommittedOffset[] {
+  return rowsOf(state, group).map(({ topic, partition, offset, metadata, commitTimeMs }) => {
+    return { topic, partition, offset, metadata, commitTimeMs, error: undefined };
+  });
+}
+
+/** Offset -1: the group committed none there. */
+export function offsetOf(
+  state: MetadataState,
+  group: string,
+  { topic, partition }: TopicPartition,
+): CommittedOffset {
+  const none = { topic, partition, offset: -1, metadata: '', error: undefined, commitTimeMs: 0 };
+  const found = findPartition(state, { topic, partition });
+  if (found.kind === 'rejected') {
+    return { ...none, error: new BrokerError(found.code, found.message) };
+  }
+  const position = state.ledger.position(group, found.topic.id, partition);
+  if (position === undefined) return none;
+  const { offset, metadata, timeMs } = position;
+  return { ...none, offset, metadata, commitTimeMs: timeMs };
 }
