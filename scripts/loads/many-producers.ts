@@ -16,7 +16,11 @@ const RETRY_AFTER_MS = 50;
 const LED_ELSEWHERE: ReadonlySet<string> = new Set(['NOT_LEADER', 'LEADER_UNKNOWN']);
 const PROGRESS_EVERY_MS = 10_000;
 
-/** Each gets an id of its own from the cluster, and appends one batch to one partition under it. */
+/**
+ * What brokers see of many producers: each gets an id from a broker and appends one batch under it to a
+ * partition at its leader, by the calls and the stream that the client library makes. A `Producer` for
+ * each would fill this process with timers and buffers, and show its limits instead of the brokers'.
+ */
 export async function manyProducers(stage: LoadStage, ends: LogEnds, count: number): Promise<void> {
   const { findings } = stage;
   const transport = new GrpcTransport();
@@ -85,6 +89,8 @@ class PipelinedProduce {
   private readonly ready: Promise<void>;
   private readonly waiting = new Map<number, (refusal: string | undefined) => void>();
   private lastId = 0;
+  /** Why the stream has ended: what comes later gets this for an answer. */
+  private endedBy: string | undefined;
 
   constructor(transport: GrpcTransport, topic: string, port: number) {
     this.topic = topic;
@@ -97,6 +103,7 @@ class PipelinedProduce {
         drained: () => undefined,
         answer: ({ correlationId, error }) => this.settle(correlationId, error?.code),
         closed: (error) => {
+          this.endedBy = error.code;
           isReady();
           for (const id of [...this.waiting.keys()]) this.settle(id, error.code);
         },
@@ -107,6 +114,7 @@ class PipelinedProduce {
   /** Resolves with the code of the error, if it was refused. */
   async send(partition: number, batch: Uint8Array): Promise<string | undefined> {
     await this.ready;
+    if (this.endedBy !== undefined) return this.endedBy;
     this.lastId += 1;
     const correlationId = this.lastId;
     return await new Promise((resolve) => {
