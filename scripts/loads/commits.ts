@@ -1,5 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
-
 import { Prng } from '../../src/base/prng.js';
 import type { MillraceClient } from '../../src/client/index.js';
 import type { Load } from './load.js';
@@ -24,8 +22,7 @@ export const commits: Load = {
     await client.admin.createTopic({ topic: TOPIC, partitions, replicationFactor: 3 });
     await fill(client, partitions);
     const neighbour = await Neighbour.moveIn(stage);
-    await pause(size('seconds') * 500);
-    await neighbour.note(stage, 'before');
+    await neighbour.noteQuiet(stage, size('seconds') / 2, 'before');
 
     const ledger = new Ledger(size('groups'), partitions);
     for (const [what, each] of [

@@ -1,5 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
-
 import { GrpcTransport } from '../../src/client/grpc-transport.js';
 import type { MillraceClient } from '../../src/client/index.js';
 import { heldTwice, type LightMember, LightMembers } from '../lib/light-members.js';
@@ -24,8 +22,8 @@ export const groups: Load = {
     await client.admin.createTopic({ topic: TOPIC, partitions: PARTITIONS, replicationFactor: 3 });
     await fill(client);
     const neighbour = await Neighbour.moveIn(stage);
-    await pause(size('quietSeconds') * 1000);
-    const before = await neighbour.note(stage, 'before');
+    const seconds = size('quietSeconds');
+    const before = await neighbour.noteQuiet(stage, seconds, 'before');
     stage.noteMemory('before');
 
     const crowd = new LightMembers(stage.cluster.bootstrap);
@@ -51,8 +49,8 @@ export const groups: Load = {
     });
     await neighbour.note(stage, 'while all join');
     stage.noteMemory('with all groups');
-    await pause(size('quietSeconds') * 1000);
-    judgeUnharmed(stage, before, await neighbour.note(stage, 'while all groups stand'));
+    const beside = await neighbour.noteQuiet(stage, seconds, 'while all groups stand');
+    judgeUnharmed(stage, { seconds, before, beside });
     const twice = heldTwice(crowd.all);
     findings.must(twice.length === 0, `held by two members: ${twice.slice(0, 5).join(', ')}`);
 

@@ -1,5 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
-
 import { heldTwice, type LightMember, LightMembers } from '../lib/light-members.js';
 import type { Load } from './load.js';
 import { judgeUnharmed, Neighbour } from './neighbour.js';
@@ -24,8 +22,8 @@ export const members: Load = {
     const partitions = size('partitions');
     await client.admin.createTopic({ topic: TOPIC, partitions, replicationFactor: 3 });
     const neighbour = await Neighbour.moveIn(stage);
-    await pause(size('quietSeconds') * 1000);
-    const before = await neighbour.note(stage, 'before');
+    const seconds = size('quietSeconds');
+    const before = await neighbour.noteQuiet(stage, seconds, 'before');
     stage.noteMemory('before');
 
     const crowd = new LightMembers(stage.cluster.bootstrap);
@@ -47,8 +45,8 @@ export const members: Load = {
     stage.noteMemory('with all of them');
     judge(stage, crowd.all, partitions);
 
-    await pause(size('quietSeconds') * 1000);
-    judgeUnharmed(stage, before, await neighbour.note(stage, 'while all are members'));
+    const beside = await neighbour.noteQuiet(stage, seconds, 'while all are members');
+    judgeUnharmed(stage, { seconds, before, beside });
     await comeAndGo(stage, crowd, partitions);
 
     const leftMs: number[] = [];

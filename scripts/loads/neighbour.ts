@@ -32,6 +32,8 @@ const FIRST_RECORDS = 20;
 /** What the median of deliveries may rise to beside a load that only stands there. */
 const HARMED_FACTOR = 3;
 const HARMED_MS = 100;
+/** Shorter stretches tell of what the one before left behind, and of how busy the machine is. */
+const JUDGED_SECONDS_MIN = 2;
 
 export class Neighbour {
   private readonly child: ChildProcess;
@@ -83,10 +85,21 @@ export class Neighbour {
     stage.findings.needs(stretch.deliveryMs.length > 0, `the neighbour read nothing ${when}`);
     return stretch;
   }
+
+  /** Lets so much time go by in which the load does nothing, and notes what that was like. */
+  async noteQuiet(stage: LoadStage, seconds: number, when: string): Promise<Stretch> {
+    await pause(seconds * 1000);
+    return await this.note(stage, when);
+  }
 }
 
 /** Whether a load that is not doing anything at the moment is felt by those beside it. */
-export function judgeUnharmed(stage: LoadStage, before: Stretch, beside: Stretch): void {
+export function judgeUnharmed(
+  stage: LoadStage,
+  quiet: { readonly seconds: number; readonly before: Stretch; readonly beside: Stretch },
+): void {
+  const { seconds, before, beside } = quiet;
+  if (seconds < JUDGED_SECONDS_MIN) return;
   const limitMs = median(before.deliveryMs) * HARMED_FACTOR + HARMED_MS;
   const ms = median(beside.deliveryMs);
   stage.findings.must(
