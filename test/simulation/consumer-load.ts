@@ -1,22 +1,14 @@
-import { crc32c } from '../../src/base/crc32c.js';
 import type { Prng } from '../../src/base/prng.js';
-import { ClusterView } from '../../src/client/cluster-view.js';
-import { Codecs } from '../../src/client/compression/codecs.js';
 import { Consumer, type ConsumerOptions } from '../../src/client/consumer.js';
 import { BrokerError } from '../../src/model/errors.js';
-import { SimClientTransport } from './client-transport.js';
-import { bootstrapOf, keyParts, rowOf, type LoadContext } from './load.js';
+import { keyParts, rowOf, simClient, type LoadContext } from './load.js';
 import { must, Violation } from './violation.js';
-import { SimProcess } from './world.js';
+import type { SimProcess } from './world.js';
 
-/** A client process of its own, with the production client's consumer. */
+/** The production client's consumer, in a process of its own. */
 export function simConsumer(context: LoadContext, prng: Prng, options: ConsumerOptions): Reading {
-  const timing = { rate: 1, wallBaseMs: 1_700_000_000_000 };
-  const world = new SimProcess(0, 1, context.scheduler, timing, prng.fork());
-  const transport = new SimClientTransport(context.net, world);
-  const view = new ClusterView(transport, world, bootstrapOf(context));
-  const consumer = new Consumer(options, { transport, world, view, codecs: new Codecs(), crc32c });
-  return { consumer, world };
+  const client = simClient(context, prng);
+  return { consumer: new Consumer(options, client), world: client.world };
 }
 
 interface Reading {

@@ -1,17 +1,15 @@
-import { crc32c } from '../../src/base/crc32c.js';
 import type { Prng } from '../../src/base/prng.js';
-import { ClusterView } from '../../src/client/cluster-view.js';
-import { Codecs } from '../../src/client/compression/codecs.js';
+import type { ClusterView } from '../../src/client/cluster-view.js';
 import { GroupConsumer, type GroupConsumerOptions } from '../../src/client/group-consumer.js';
 import type { ConsumedBatch, ConsumedRecord } from '../../src/client/records.js';
 import type { TopicPartition } from '../../src/client/types.js';
 import { BrokerError, type ErrorCode } from '../../src/model/errors.js';
 import type { Row } from '../checker/line.js';
-import { SimClientTransport } from './client-transport.js';
+import type { SimClientTransport } from './client-transport.js';
 import { GroupJournal } from './group-journal.js';
-import { bootstrapOf, rowOf, type LoadContext } from './load.js';
+import { rowOf, simClient, type LoadContext } from './load.js';
 import { Violation } from './violation.js';
-import { ms, SimProcess } from './world.js';
+import { ms, type SimProcess } from './world.js';
 
 export interface MemberOptions extends Pick<
   GroupConsumerOptions,
@@ -72,11 +70,10 @@ export class SimMember {
     this.context = context;
     this.prng = prng;
     this.options = options;
-    const { net, scheduler } = context;
-    const timing = { rate: habits.clockRate, wallBaseMs: 1_700_000_000_000 };
-    this.process = new SimProcess(0, 1, scheduler, timing, prng.fork());
-    this.transport = new SimClientTransport(net, this.process);
-    this.view = new ClusterView(this.transport, this.process, bootstrapOf(context));
+    const client = simClient(context, prng, habits.clockRate);
+    this.process = client.world;
+    this.transport = client.transport;
+    this.view = client.view;
     const { topic, ...chosen } = options;
     this.consumer = new GroupConsumer(
       {
@@ -87,13 +84,7 @@ export class SimMember {
         onAssigned: () => this.journal.owns(),
         onRevoked: async (at) => await this.revoked(at),
       },
-      {
-        transport: this.transport,
-        world: this.process,
-        view: this.view,
-        codecs: new Codecs(),
-        crc32c,
-      },
+      client,
     );
     const owner = options.instanceId ?? this.consumer.memberId;
     this.journal = new GroupJournal(context.history, owner, {

@@ -41,20 +41,29 @@ export function rowOf(offset: number, value: Uint8Array | undefined): [number, s
   return [offset, new TextDecoder().decode(bytes).replace(/\.+$/, ''), crcOf(bytes)];
 }
 
-export function bootstrapOf({ brokers }: LoadContext): { host: string; port: number }[] {
-  return Array.from({ length: brokers }, (_, at) => clientAddress(at + 1));
+export interface ClientParts {
+  readonly transport: SimClientTransport;
+  readonly world: SimProcess;
+  readonly view: ClusterView;
+  readonly codecs: Codecs;
+  readonly crc32c: typeof crc32c;
 }
 
-/** A client process of its own, with the production client's producer. */
-export function simProducer(context: LoadContext, prng: Prng): Producer {
-  const timing = { rate: 1, wallBaseMs: 1_700_000_000_000 };
+/** A client process of its own: what the production client's producers and consumers are made from. */
+export function simClient(context: LoadContext, prng: Prng, clockRate = 1): ClientParts {
+  const timing = { rate: clockRate, wallBaseMs: 1_700_000_000_000 };
   const world = new SimProcess(0, 1, context.scheduler, timing, prng.fork());
   const transport = new SimClientTransport(context.net, world);
-  const view = new ClusterView(transport, world, bootstrapOf(context));
-  return new Producer(
-    { lingerMs: prng.pick([0, 2, 10]), deliveryTimeoutMs: 20_000, requestTimeoutMs: 2_000 },
-    { transport, world, view, codecs: new Codecs(), crc32c },
-  );
+  const bootstrap = Array.from({ length: context.brokers }, (_, at) => clientAddress(at + 1));
+  const view = new ClusterView(transport, world, bootstrap);
+  return { transport, world, view, codecs: new Codecs(), crc32c };
+}
+
+/** The production client's producer, in a process of its own. */
+export function simProducer(context: LoadContext, prng: Prng): Producer {
+  const client = simClient(context, prng);
+  const options = { lingerMs: prng.pick([0, 2, 10]), deliveryTimeoutMs: 20_000 };
+  return new Producer({ ...options, requestTimeoutMs: 2_000 }, client);
 }
 
 /** A program that produces through the production client library, and notes what it was told. */
