@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { crc32c } from '../../../src/base/crc32c.js';
-import type { ProduceResult } from '../../../src/broker/types.js';
+import type { BrokerServices, ProduceResult } from '../../../src/broker/types.js';
 import { BrokerError } from '../../../src/model/errors.js';
 import { METADATA_GROUP, raftGroupId } from '../../../src/model/ids.js';
 import { RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
@@ -39,6 +39,27 @@ async function producerId(
   return stage.ask(1, (s) => s.admin.initProducer(fresh, { deadlineMs: 5_000 }));
 }
 
+/** A commit that reaches the metadata leader, whose answer does not come back to the broker asked. */
+async function commitThatHearsNothing(
+  stage: BrokerStage,
+  deadlineMs: number,
+): Promise<{
+  readonly asked: number;
+  /** Neither the broker asked nor the metadata leader. */
+  readonly other: number;
+  readonly answer: ReturnType<BrokerServices['admin']['commitOffsets']>;
+}> {
+  const leader = await stage.leaderOfGroup(METADATA_GROUP, 'the metadata');
+  const [asked = 0, other = 0] = [1, 2, 3].filter((id) => id !== leader);
+  const offsets = [{ topic: 'logs', partition: 0, offset: 0, metadata: 'seven' }];
+  const answer = stage.net.call(asked, deadlineMs + 5_000, (s) =>
+    s.admin.commitOffsets({ group: 'g', offsets }, { deadlineMs }),
+  );
+  stage.cluster.network.cut(leader, asked);
+  await stage.pass(500);
+  return { asked, other, answer };
+}
+
 describe('scenarios of whole brokers', () => {
   // Seed 127 of an early sweep.
   it('a deleted replica stays deleted although the metadata is opened anew from before', async () => {
@@ -70,9 +91,7 @@ describe('scenarios of whole brokers', () => {
 
   // Seed 3 of an early sweep.
   it('a repeated batch is answered once, in the epoch of the leader that answers', async () => {
-    const stage = new BrokerStage();
-    await stage.form();
-    await stage.createTopic('logs');
+    const stage = await BrokerStage.withTopic('logs');
     const identity = await producerId(stage);
     const bytes = batch('once', {
       id: identity.producerId,
@@ -92,22 +111,9 @@ describe('scenarios of whole brokers', () => {
 
   // Seed 266 of an early sweep.
   it('a broker that stops does not say "not done" of what may have been done', async () => {
-    const stage = new BrokerStage();
-    await stage.form();
-    await stage.createTopic('logs');
-    const controller = stage.cluster
-      .alive()
-      .find(({ app }) => app?.groups.get(METADATA_GROUP)?.group.isLeaderReady() === true);
-    const leader = controller?.id ?? 0;
-    const asked = leader === 1 ? 2 : 1;
-    const offsets = [{ topic: 'logs', partition: 0, offset: 0, metadata: 'seven' }];
-    const answer = stage.net.call(asked, 20_000, (s) =>
-      s.admin.commitOffsets({ group: 'g', offsets }, { deadlineMs: 15_000 }),
-    );
-    // The commit reaches the metadata leader; its answer does not come back, and the asked one stops.
-    stage.cluster.network.cut(leader, asked);
-    await stage.pass(500);
-    // It takes its time to stop: the disk is slow.
+    const stage = await BrokerStage.withTopic('logs');
+    const { asked, other, answer } = await commitThatHearsNothing(stage, 15_000);
+    // The asked one takes its time to stop: the disk is slow.
     const { disk } = stage.cluster.broker(asked);
     disk.options = { ...disk.options, writeMax: ms(9_000), syncMax: ms(9_000) };
     stage.cluster.stop(asked);
@@ -117,7 +123,6 @@ describe('scenarios of whole brokers', () => {
         (thrown: unknown) => BrokerError.from(thrown),
       ),
     );
-    const other = [1, 2, 3].find((id) => id !== leader && id !== asked) ?? 0;
     const [found] = await stage.ask(other, (s) =>
       s.admin.fetchOffsets(
         { group: 'g', partitions: [{ topic: 'logs', partition: 0 }] },
@@ -130,22 +135,8 @@ describe('scenarios of whole brokers', () => {
 
   // Seed 2397.
   it('a commit that may have been done is not called "not done" when a later attempt is refused', async () => {
-    const stage = new BrokerStage();
-    await stage.form();
-    await stage.createTopic('logs');
-    const controller = stage.cluster
-      .alive()
-      .find(({ app }) => app?.groups.get(METADATA_GROUP)?.group.isLeaderReady() === true);
-    const leader = controller?.id ?? 0;
-    const asked = leader === 1 ? 2 : 1;
-    const other = [1, 2, 3].find((id) => id !== leader && id !== asked) ?? 0;
-    const offsets = [{ topic: 'logs', partition: 0, offset: 0, metadata: '' }];
-    const answer = stage.net.call(asked, 40_000, (s) =>
-      s.admin.commitOffsets({ group: 'g', offsets }, { deadlineMs: 30_000 }),
-    );
-    // The commit reaches the metadata leader, its answer does not come back; then the topic goes.
-    stage.cluster.network.cut(leader, asked);
-    await stage.pass(500);
+    const stage = await BrokerStage.withTopic('logs');
+    const { other, answer } = await commitThatHearsNothing(stage, 30_000);
     await stage.ask(other, (s) =>
       s.admin.deleteTopic({ topic: 'logs', timeoutMs: 8_000 }, { deadlineMs: 8_000 }),
     );
@@ -156,9 +147,7 @@ describe('scenarios of whole brokers', () => {
   });
 
   it('a cluster forms, survives the loss of all power, and serves again', async () => {
-    const stage = new BrokerStage();
-    await stage.form();
-    await stage.createTopic('logs');
+    const stage = await BrokerStage.withTopic('logs');
     const leader = await stage.leaderOf('logs');
     const none = { id: -1, epoch: -1, sequence: -1 };
     const first = await produce(stage, leader, batch('before', none));

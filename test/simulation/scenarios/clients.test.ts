@@ -17,9 +17,7 @@ function contextOf({ net, scheduler, cluster }: BrokerStage): LoadContext {
 describe('scenarios of clients', () => {
   // Seed 2 of the first sweep with readers of what is given up.
   it('a place sought is not judged by the leader that was read from before', async () => {
-    const stage = new BrokerStage();
-    await stage.form();
-    await stage.createTopic('logs');
+    const stage = await BrokerStage.withTopic('logs');
     const context = contextOf(stage);
     const producer = simProducer(context, stage.prng.fork());
     const { consumer } = simConsumer(context, stage.prng.fork(), { partitions: [AT] });

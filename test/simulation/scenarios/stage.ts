@@ -1,5 +1,5 @@
 import { Prng } from '../../../src/base/prng.js';
-import { brokerId, raftGroupId, topicId } from '../../../src/model/ids.js';
+import { brokerId, raftGroupId, topicId, type RaftGroupId } from '../../../src/model/ids.js';
 import { membershipOf } from '../../../src/model/membership.js';
 import type { BrokerServices } from '../../../src/broker/types.js';
 import { BrokerApp } from '../broker-app.js';
@@ -138,6 +138,14 @@ export class BrokerStage extends Stage<BrokerApp> {
     );
   }
 
+  /** A cluster that has formed, with one topic of one partition. */
+  static async withTopic(topic: string): Promise<BrokerStage> {
+    const stage = new BrokerStage();
+    await stage.form();
+    await stage.createTopic(topic);
+    return stage;
+  }
+
   isReady(id: number): boolean {
     return this.services(id)?.health().ready === true;
   }
@@ -164,13 +172,15 @@ export class BrokerStage extends Stage<BrokerApp> {
 
   /** The broker that leads a partition, by its own account. */
   async leaderOf(topic: string, partition = 0): Promise<number> {
-    const groupId = this.groupOf(topic, partition);
+    return this.leaderOfGroup(raftGroupId(this.groupOf(topic, partition)), topic);
+  }
+
+  /** The broker that leads the Raft group, by its own account. */
+  async leaderOfGroup(id: RaftGroupId, what: string): Promise<number> {
     const leading = (): number | undefined =>
-      this.cluster
-        .alive()
-        .find(({ app }) => app?.groups.get(raftGroupId(groupId))?.group.isLeaderReady() === true)
+      this.cluster.alive().find(({ app }) => app?.groups.get(id)?.group.isLeaderReady() === true)
         ?.id;
-    await this.until(`a leader of ${topic}`, () => leading() !== undefined);
+    await this.until(`a leader of ${what}`, () => leading() !== undefined);
     return brokerId(leading() ?? 0);
   }
 
