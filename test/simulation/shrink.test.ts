@@ -1,27 +1,21 @@
 import { expect } from 'chai';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import process from 'node:process';
 import { planted } from '../../scripts/lib/plant.js';
+import { runNode } from '../support/run-child.js';
 import { MUTANTS } from './mutants/list.js';
 import { Chronicle, timelinePage, timelineText } from './timeline.js';
 
+const TIMEOUT_MS = 180_000;
+
 async function sim(directory: string, args: readonly string[]): Promise<string> {
   const all = ['--import', 'tsx', 'scripts/sim.ts', ...args];
-  const child = spawn(process.execPath, all, { cwd: directory, stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  }
-  await once(child, 'close');
-  return output;
+  return (await runNode(all, { cwd: directory, withinMs: TIMEOUT_MS })).output;
 }
 
 describe('a failing seed', () => {
   it('is told with the few faults that it needs, and as a timeline', async function () {
-    this.timeout(180_000);
+    this.timeout(TIMEOUT_MS);
     const mutant = MUTANTS.find(({ id }) => id === 'M38');
     if (mutant === undefined) throw new Error('no such mutant');
     const directory = await planted(mutant);

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import process from 'node:process';
+import { runNode } from '../../support/run-child.js';
 import { MUTANTS } from './list.js';
+
+const TIMEOUT_MS = 120_000;
 
 /** The sources move on: each planted bug must still find the one place it is planted in. */
 describe('mutants', () => {
@@ -20,14 +20,10 @@ describe('mutants', () => {
   // Every one of them is caught by one of the first seeds; `npm run mutants` plants them all.
   for (const id of ['M1', 'M2', 'M5', 'M7', 'M8']) {
     it(`${id} is caught by the simulator`, async function () {
-      this.timeout(120_000);
+      this.timeout(TIMEOUT_MS);
       const args = ['scripts/mutants.ts', '--only', id, '--seeds', '1..5', '--workers', '1'];
-      const child = spawn(process.execPath, ['--import', 'tsx', ...args], { stdio: 'pipe' });
-      let output = '';
-      for (const stream of [child.stdout, child.stderr]) {
-        stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-      }
-      const [code] = (await once(child, 'close')) as [number | null];
+      const all = ['--import', 'tsx', ...args];
+      const { code, output } = await runNode(all, { withinMs: TIMEOUT_MS });
       expect(output).to.contain('caught by seed');
       expect(code).to.equal(0);
     });
