@@ -276,12 +276,17 @@ export class GroupTenure {
 
   /**
    * A member that joined anew before its eviction was followed keeps the session, for a life of its own:
-   * watched over like any other, from a full timeout on.
+   * watched over like any other, from a full timeout on. One whose eviction could not be followed must
+   * not find the session when it comes back: nothing would watch over it.
    */
   #goesOn(session: MemberSession): void {
     const { group, memberId } = session;
     const member = this.#deps.state.consumerGroups.get(group)?.members.get(memberId);
-    if (!this.#isCurrent(session) || member === undefined) return;
+    if (!this.#isCurrent(session)) return;
+    if (member === undefined) {
+      this.#drop(session);
+      return;
+    }
     session.isEnding = false;
     session.endReason = '';
     this.heard(session);

@@ -116,6 +116,33 @@ describe("the group coordinator's sessions", () => {
     });
   }
 
+  it('start anew for one whose eviction could not be followed before it is back', async () => {
+    const evicted = await bench.join('m1');
+    bench.outcome = 'held';
+    await bench.world.run(10_500);
+    const { consumerGroups } = bench.log.state;
+    const get = consumerGroups.get.bind(consumerGroups);
+    const published = bench.published.bind(bench);
+    bench.published = () => {
+      consumerGroups.get = () => {
+        throw new Error('broken');
+      };
+      published();
+      consumerGroups.get = get;
+    };
+    await bench.letGo('applied');
+    bench.published = published;
+    expect(bench.lines.filter(({ level }) => level === 'error')).to.have.length(1);
+    expect(evicted.error?.message).to.match(/silent/);
+    bench.outcome = 'applied';
+    const again = await bench.join('m1');
+    again.participation.closed();
+    await bench.world.run(9_000);
+    expect(isMember('m1')).to.equal(true);
+    await bench.world.run(3_000);
+    expect(isMember('m1')).to.equal(false);
+  });
+
   it('are as short as the member asks when it joins again', async () => {
     await bench.join('m1', { sessionTimeoutMs: 60_000 });
     const { epoch: memberEpoch } = bench.log.member('m1');
