@@ -1,7 +1,7 @@
 import type { Crc32c } from '../base/crc32c.js';
 import { deferred, type Deferred } from '../base/deferred.js';
 import { BrokerError, type ErrorCode } from '../model/errors.js';
-import { splitBatches, type RawBatch } from '../model/record.js';
+import type { RawBatch } from '../model/record.js';
 import type { Cancel, World } from '../ports/world.js';
 import type { ClusterView } from './cluster-view.js';
 import {
@@ -11,6 +11,7 @@ import {
   type FetchedPartition,
 } from './connection.js';
 import { FetchFailures } from './fetch-failures.js';
+import { FetchIntake } from './fetch-intake.js';
 import { LeaderStreams, type LeaderShare } from './leader-streams.js';
 import { NearestReplicas, type NearestOptions } from './nearest-replicas.js';
 import type { LeaderStream, PartitionCursor } from './partition-cursor.js';
@@ -44,14 +45,12 @@ export interface FetcherDeps {
 }
 
 const SWEEP_MS = 250;
-/** A replica that says nothing of a partition for so long is not waited for any more. */
-const FOLLOWER_SILENCE_MS = 3_000;
 const GONE: ReadonlySet<ErrorCode> = new Set(['UNKNOWN_TOPIC', 'UNKNOWN_PARTITION']);
 
 /**
  * Keeps one fetch stream per broker for the cursors it is given, follows leaders (or reads the nearest
- * replicas, from which it falls back to the leaders), and holds the batches until they are taken. When the application is slow the streams are paused, and HTTP/2 flow
- * control holds the brokers back.
+ * replicas, from which it falls back to the leaders), and holds the batches until they are taken. When
+ * the application is slow the streams are paused, and HTTP/2 flow control holds the brokers back.
  */
 export class Fetcher {
   private readonly options: FetcherOptions;
@@ -61,6 +60,7 @@ export class Fetcher {
   private readonly prefetched = new Prefetched();
   private readonly failures: FetchFailures;
   private readonly nearest: NearestReplicas | undefined;
+  private readonly intake: FetchIntake;
   private readonly unlisten: Cancel;
   private isHeldBack = false;
   private isDue = false;
@@ -84,16 +84,17 @@ export class Fetcher {
       received: (stream, fetched) => this.received(stream, fetched),
       fell: (stream, error) => this.fell(stream, error),
     });
-    this.failures = new FetchFailures(options.onOutOfRange, {
-      ...{ world: deps.world, view: deps.view },
-      fail: (cursor, error) => this.fail(cursor, error),
-      changed: () => this.schedule(),
-    });
+    const { world, view, crc32c } = deps;
+    const changed = (): void => this.schedule();
+    const fail = this.fail.bind(this);
+    this.failures = new FetchFailures(options.onOutOfRange, { world, view, fail, changed });
     if (options.nearest !== undefined) {
-      const { world, view } = deps;
-      const changed = (): void => this.schedule();
       this.nearest = new NearestReplicas(options.nearest, { world, view, changed });
     }
+    const { prefetched, failures, nearest } = this;
+    this.intake = new FetchIntake({
+      ...{ world, view, crc32c, prefetched, failures, nearest, changed },
+    });
     this.unlisten = deps.view.onChange({
       leaderChanged: (topic, partition) => {
         const cursor = this.cursors.get(partitionKey(topic, partition));
@@ -316,18 +317,12 @@ export class Fetcher {
 
   /** Takes a cursor off its stream and forgets what was fetched ahead for it. */
   private drop(cursor: PartitionCursor): void {
-    this.leave(cursor);
+    cursor.leaveStream();
     this.nearest?.forget(cursor);
     cursor.generation += 1;
     this.prefetched.forget(cursor);
     this.deps.view.settle(cursor.topic, cursor.partition);
     this.regulate();
-  }
-
-  /** The cursor wants no more of its stream, which goes on serving it until it is opened anew. */
-  private leave(cursor: PartitionCursor): void {
-    if (cursor.stream !== undefined) cursor.stream.isOverfull = true;
-    cursor.stream = undefined;
   }
 
   /** Readers look again whether there is something for them. */
@@ -379,7 +374,7 @@ export class Fetcher {
       const { stream } = cursor;
       // Whoever served it before may well go on doing so.
       const isElsewhere = stream !== undefined && addressKey(stream.address) !== key;
-      if (isElsewhere && this.nearest !== undefined) this.leave(cursor);
+      if (isElsewhere && this.nearest !== undefined) cursor.leaveStream();
       const share = shares.get(key) ?? { address, cursors: [] };
       share.cursors.push(cursor);
       shares.set(key, share);
@@ -401,86 +396,16 @@ export class Fetcher {
     stream.lastHeardMs = this.deps.world.clock.monotonicMs();
     for (const part of fetched) {
       const cursor = this.cursors.get(partitionKey(part.topic, part.partition));
-      if (cursor?.stream !== stream) continue;
-      if (part.error !== undefined) {
-        // The broker has ended its part of the stream.
-        cursor.stream = undefined;
-        if (this.fellBack(cursor, stream, part.error)) continue;
-        this.failures.refused(cursor, part.error);
-      } else {
-        this.takeIn(cursor, part, stream);
-      }
+      if (cursor?.stream === stream) this.intake.take(cursor, stream, part);
     }
     this.regulate();
     this.wake();
   }
 
-  /**
-   * If it was not the leader who did not serve the partition, the leader is asked next, at once, and has
-   * the last word. False: it was the leader.
-   */
-  private fellBack(cursor: PartitionCursor, from: LeaderStream, error: BrokerError): boolean {
-    const { nearest } = this;
-    if (nearest?.isFollower(cursor, from.address) !== true) return false;
-    nearest.avoid(cursor);
-    const { topic, partition } = cursor;
-    this.deps.view.learn(topic, partition, error.facts.leader);
-    const attempt = cursor.failures + 1;
-    this.deps.view.hooks.onRetry?.({ kind: 'fetch', topic, partition, attempt, delayMs: 0, error });
-    this.schedule();
-    return true;
-  }
-
-  private takeIn(cursor: PartitionCursor, part: FetchedPartition, stream: LeaderStream): void {
-    const { address: broker } = stream;
-    try {
-      for (const batch of splitBatches(part.batches, this.deps.crc32c)) this.keep(cursor, batch);
-    } catch (thrown) {
-      const error = BrokerError.from(thrown);
-      this.leave(cursor);
-      if (!this.fellBack(cursor, stream, error)) this.failures.spoilt(cursor, error);
-      return;
-    }
-    const isFollower = this.nearest?.isFollower(cursor, broker) === true;
-    if (isFollower) this.nearest.served(cursor, broker);
-    // Replicas are not equally far: for one reader the end never goes back.
-    const knownEnd = isFollower ? cursor.highWatermark : -1;
-    cursor.highWatermark = Math.max(knownEnd, part.highWatermark);
-    cursor.logStartOffset = part.logStartOffset;
-    cursor.leaderEpoch = part.leaderEpoch;
-    cursor.silentSinceMs = this.deps.world.clock.monotonicMs();
-    this.failures.overcome(cursor);
-    this.deps.view.hooks.onFetch?.({
-      ...{ topic: cursor.topic, partition: cursor.partition, broker },
-      ...{ bytes: part.batches.length, nextOffset: cursor.nextFetch },
-      highWatermark: cursor.highWatermark,
-    });
-    this.deps.view.settle(cursor.topic, cursor.partition);
-    if (!cursor.wantsData) {
-      this.leave(cursor);
-      this.schedule();
-    }
-  }
-
-  private keep(cursor: PartitionCursor, batch: RawBatch): void {
-    const { baseOffset, lastOffsetDelta } = batch.header;
-    const next = baseOffset + lastOffsetDelta + 1;
-    if (next <= cursor.nextFetch) return;
-    if (baseOffset > cursor.nextFetch) {
-      const text = `records ${cursor.nextFetch} to ${baseOffset - 1} are missing`;
-      throw new BrokerError('DATA_DAMAGED', text, { topic: cursor.topic });
-    }
-    cursor.nextFetch = next;
-    this.prefetched.add(cursor, batch);
-  }
-
   private fell(stream: LeaderStream, error: BrokerError): void {
     if (error.code === 'BROKER_UNAVAILABLE') this.deps.view.markDown(stream.address);
     for (const cursor of this.cursors.values()) {
-      if (cursor.stream !== stream) continue;
-      cursor.stream = undefined;
-      if (this.fellBack(cursor, stream, error)) this.nearest?.avoidBroker(stream.address);
-      else this.failures.unreached(cursor, error);
+      if (cursor.stream === stream) this.intake.fell(cursor, stream, error);
     }
     this.wake();
   }
@@ -491,7 +416,7 @@ export class Fetcher {
     for (const stream of this.streams.endSilent(nowMs)) {
       this.fell(stream, new BrokerError('BROKER_UNAVAILABLE', 'the broker fell silent'));
     }
-    this.leaveSilentFollowers(nowMs);
+    for (const cursor of this.cursors.values()) this.intake.leaveSilentFollower(cursor, nowMs);
     const limit = this.options.unavailableTimeoutMs;
     if (limit === undefined || this.halted) return;
     for (const cursor of this.cursors.values()) {
@@ -507,21 +432,6 @@ export class Fetcher {
           { cause: last },
         ),
       );
-    }
-  }
-
-  /** A replica that cannot catch up says nothing of the partition while it serves others. */
-  private leaveSilentFollowers(nowMs: number): void {
-    if (this.nearest === undefined) return;
-    for (const cursor of this.cursors.values()) {
-      const { stream } = cursor;
-      const isSilent = nowMs - cursor.silentSinceMs >= FOLLOWER_SILENCE_MS;
-      if (!isSilent || !cursor.wantsData || stream === undefined) continue;
-      const text = `${cursor.topic}/${cursor.partition}: the replica says nothing`;
-      const error = new BrokerError('STALE_REPLICA', text);
-      if (!this.fellBack(cursor, stream, error)) continue;
-      this.leave(cursor);
-      cursor.silentSinceMs = nowMs;
     }
   }
 }

@@ -65,4 +65,10 @@ export class PartitionCursor implements TopicPartition {
   get wantsData(): boolean {
     return !this.isQuiet && this.failure === undefined && this.nextFetch < this.end;
   }
+
+  /** No more is wanted of the stream, which goes on serving it until it is opened anew. */
+  leaveStream(): void {
+    if (this.stream !== undefined) this.stream.isOverfull = true;
+    this.stream = undefined;
+  }
 }
