@@ -97,9 +97,7 @@ export class FetchIntake {
     }
     const isFollower = nearest?.isFollower(cursor, broker) === true;
     if (isFollower) nearest.served(cursor, broker);
-    // Replicas are not equally far: for one reader the end never goes back.
-    const knownEnd = isFollower ? cursor.highWatermark : -1;
-    cursor.highWatermark = Math.max(knownEnd, part.highWatermark);
+    cursor.highWatermark = this.endOf(cursor, stream, part);
     cursor.logStartOffset = part.logStartOffset;
     cursor.leaderEpoch = part.leaderEpoch;
     cursor.silentSinceMs = world.clock.monotonicMs();
@@ -114,6 +112,20 @@ export class FetchIntake {
       cursor.leaveStream();
       this.deps.changed();
     }
+  }
+
+  /**
+   * Replicas are not equally far: for one reader the end never goes back, unless somebody leads since who
+   * says so. A broker that answers under another epoch than it is known to lead in may have been deposed.
+   */
+  private endOf(cursor: PartitionCursor, stream: LeaderStream, part: FetchedPartition): number {
+    const { nearest, view } = this.deps;
+    if (nearest === undefined) return part.highWatermark;
+    const leads =
+      view.leader(cursor.topic, cursor.partition)?.epoch === part.leaderEpoch &&
+      !nearest.isFollower(cursor, stream.address);
+    if (leads && part.leaderEpoch > cursor.leaderEpoch) return part.highWatermark;
+    return Math.max(cursor.highWatermark, part.highWatermark);
   }
 
   private keep(cursor: PartitionCursor, batch: RawBatch): void {

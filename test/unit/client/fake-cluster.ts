@@ -107,6 +107,8 @@ export class FakeCluster implements ClientTransport, MembershipHost {
   readonly readRefusals: BrokerError[] = [];
   /** Up to where a follower has the partition, or why it does not serve it. Undefined: no follower does. */
   onFollow: ((broker: number, partition: number) => number | BrokerError) | undefined;
+  /** What followers say the end is, if not how far they have the partition. */
+  followerMark: number | undefined;
   /** Racks of the brokers, from the first on. */
   racks: readonly string[] = [];
   /** Brokers that have replicas of all partitions. */
@@ -613,7 +615,7 @@ class FakeFetchLink implements FetchLink {
       topic: at.topic,
       partition: p,
       batches: new Uint8Array(),
-      highWatermark: end,
+      highWatermark: isFollowing ? (this.cluster.followerMark ?? end) : end,
       logStartOffset: partition.logStart,
       leaderEpoch: partition.epoch,
       nextOffset: at.offset,

@@ -222,6 +222,42 @@ describe('reading from the nearest replica', () => {
     await bench.client.close();
   });
 
+  it('shows no earlier end of a leader that was deposed without its reader having heard', async () => {
+    const bench = new Bench();
+    bench.put(4);
+    bench.put(6);
+    // No replica is near, and so it is the leader who is read from.
+    const consumer = bench.client.consumer({ ...NEAREST, rack: 'elsewhere' });
+    await bench.world.until(consumer.start());
+    await bench.world.until(consumer.records().next());
+    expect(consumer.highWatermark(AT0)).to.equal(10);
+    bench.fetched.length = 0;
+    bench.cluster.onFollow = () => 10;
+    bench.cluster.followerMark = 7;
+    bench.cluster.moveLeader(0, 2);
+    await bench.world.advance(3_500);
+    expect(bench.fetched.map(({ broker }) => broker.port)).to.include(1);
+    expect(bench.fetched.map(({ highWatermark }) => highWatermark)).to.not.include(7);
+    expect(consumer.highWatermark(AT0)).to.equal(10);
+    await bench.client.close();
+  });
+
+  it('believes a leader of a later epoch that the end is earlier', async () => {
+    const bench = new Bench();
+    bench.put(4);
+    bench.put(6);
+    const consumer = bench.client.consumer({ ...NEAREST, rack: 'elsewhere' });
+    await bench.world.until(consumer.start());
+    await bench.world.until(consumer.records().next());
+    bench.cluster.onFollow = () => bench.cluster.notLeader(bench.cluster.partition());
+    bench.cluster.partition().batches.pop();
+    await bench.world.until(consumer.seek(AT0, { offset: 4 }));
+    bench.cluster.moveLeader(0, 2);
+    await bench.world.advance(3_500);
+    expect(consumer.highWatermark(AT0)).to.equal(4);
+    await bench.client.close();
+  });
+
   it('works for members of groups', async () => {
     const bench = new Bench({ partitions: 3 });
     for (let p = 0; p < 3; p += 1) bench.put(2, p);
