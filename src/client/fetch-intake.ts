@@ -21,9 +21,6 @@ interface IntakeDeps {
   changed(): void;
 }
 
-/** A replica that says nothing of a partition for so long is not waited for any more. */
-const FOLLOWER_SILENCE_MS = 3_000;
-
 /**
  * Takes in what brokers say of the partitions that are read from them, also if that is nothing. Whatever
  * a replica other than the leader says that is not records sends the reader to the leader; what the
@@ -60,12 +57,11 @@ export class FetchIntake {
   /** A replica that cannot catch up says nothing of the partition while it serves others. */
   leaveSilentFollower(cursor: PartitionCursor, nowMs: number): void {
     const { stream } = cursor;
-    const isSilent = nowMs - cursor.silentSinceMs >= FOLLOWER_SILENCE_MS;
+    const isSilent = this.deps.nearest?.isSilent(cursor, nowMs) === true;
     if (!isSilent || !cursor.wantsData || stream === undefined) return;
     const text = `${cursor.topic}/${cursor.partition}: the replica says nothing`;
-    if (!this.fellBack(cursor, stream, new BrokerError('STALE_REPLICA', text))) return;
-    cursor.leaveStream();
-    cursor.silentSinceMs = nowMs;
+    const error = new BrokerError('STALE_REPLICA', text);
+    if (this.fellBack(cursor, stream, error)) cursor.leaveStream();
   }
 
   /**

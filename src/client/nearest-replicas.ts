@@ -24,6 +24,14 @@ interface Detour {
   timer: Cancel | undefined;
 }
 
+/** Where a partition is read from; undefined: from its leader. */
+interface Place {
+  readonly replica: string | undefined;
+  readonly sinceMs: number;
+}
+
+/** A replica that says nothing of a partition for so long is not waited for any more. */
+const SILENCE_MS = 3_000;
 /** How long the leader is read from after a replica did not serve; doubles each time it does so again. */
 const DETOUR = { firstMs: 2_000, maxMs: 60_000 };
 /** Replicas move and brokers come back: who reads for days hears of it. */
@@ -45,6 +53,7 @@ export class NearestReplicas {
   /** Different consumers spread differently. */
   private readonly salt: number;
   private readonly ofPartitions = new Map<PartitionCursor, Detour>();
+  private readonly places = new Map<PartitionCursor, Place>();
   private readonly ofBrokers = new Map<string, Detour>();
   private readonly topics = new Set<string>();
   private refresher: Cancel | undefined;
@@ -58,20 +67,22 @@ export class NearestReplicas {
 
   /** Undefined: the leader. */
   choose(cursor: PartitionCursor): BrokerAddress | undefined {
-    this.refresher ??= this.deps.world.timers.every(REFRESH_MS, () => void this.refreshAll());
+    const { clock, timers } = this.deps.world;
+    this.refresher ??= timers.every(REFRESH_MS, () => void this.refreshAll());
     this.topics.add(cursor.topic);
-    if (this.ofPartitions.get(cursor)?.isOver === false) return undefined;
-    let best: BrokerInfo | undefined;
-    let bestScore = -1;
-    for (const broker of this.deps.view.replicas(cursor.topic, cursor.partition)) {
-      const isNear = broker.rack === this.options.rack && !broker.isFenced;
-      if (!isNear || this.ofBrokers.get(addressKey(broker))?.isOver === false) continue;
-      const score = scoreOf(this.salt, broker.id, cursor.partition);
-      if (score <= bestScore) continue;
-      best = broker;
-      bestScore = score;
+    const near = this.nearestTo(cursor);
+    const replica = near && addressKey(near);
+    const place = this.places.get(cursor);
+    if (place === undefined || place.replica !== replica) {
+      this.places.set(cursor, { replica, sinceMs: clock.monotonicMs() });
     }
-    return best && { host: best.host, port: best.port };
+    return near;
+  }
+
+  /** Nothing was heard of it for too long, all of it while it was read from the same place. */
+  isSilent(cursor: PartitionCursor, nowMs: number): boolean {
+    const turnedMs = this.places.get(cursor)?.sinceMs ?? nowMs;
+    return nowMs - Math.max(cursor.silentSinceMs, turnedMs) >= SILENCE_MS;
   }
 
   /** Whether it is somebody else than the known leader who is read from there. */
@@ -100,6 +111,7 @@ export class NearestReplicas {
   forget(cursor: PartitionCursor): void {
     this.ofPartitions.get(cursor)?.timer?.();
     this.ofPartitions.delete(cursor);
+    this.places.delete(cursor);
   }
 
   close(): void {
@@ -109,6 +121,22 @@ export class NearestReplicas {
     for (const { timer } of this.ofBrokers.values()) timer?.();
     this.ofPartitions.clear();
     this.ofBrokers.clear();
+    this.places.clear();
+  }
+
+  private nearestTo(cursor: PartitionCursor): BrokerAddress | undefined {
+    if (this.ofPartitions.get(cursor)?.isOver === false) return undefined;
+    let best: BrokerInfo | undefined;
+    let bestScore = -1;
+    for (const broker of this.deps.view.replicas(cursor.topic, cursor.partition)) {
+      const isNear = broker.rack === this.options.rack && !broker.isFenced;
+      if (!isNear || this.ofBrokers.get(addressKey(broker))?.isOver === false) continue;
+      const score = scoreOf(this.salt, broker.id, cursor.partition);
+      if (score <= bestScore) continue;
+      best = broker;
+      bestScore = score;
+    }
+    return best && { host: best.host, port: best.port };
   }
 
   private begin<Key>(detours: Map<Key, Detour>, key: Key, topics: readonly string[]): void {

@@ -159,6 +159,49 @@ describe('reading from the nearest replica', () => {
     await bench.client.close();
   });
 
+  it('gives up in time when neither a replica nor the leader says anything', async () => {
+    const bench = new Bench({ partitions: 2 });
+    bench.put(2);
+    bench.cluster.onFollow = (_, p) => (p === 0 ? 1 : 0);
+    const { world, cluster } = bench;
+    const got = bench.read({ partitions: [0], from: { offset: 2 }, unavailableTimeoutMs: 7_000 });
+    cluster.partition().leader = 0;
+    cluster.down.add(0);
+    await world.advance(6_500);
+    expect(got).to.deep.equal([]);
+    expect(bench.retries.filter((code) => code === 'STALE_REPLICA')).to.have.length(1);
+    await world.advance(1_000);
+    expect(got).to.have.length(1);
+    expect(got[0]).to.match(/could not be read for 7000 ms/);
+    await bench.client.close();
+  });
+
+  it('waits for a replica that it comes back to as long as for any other', async () => {
+    const bench = new Bench();
+    const { world, cluster, retries } = bench;
+    bench.put(2);
+    let has: number | BrokerError = 2;
+    cluster.onFollow = (broker, p) =>
+      broker === 1 ? cluster.notLeader(cluster.partition(p)) : has;
+    const got = bench.read();
+    await world.advance(1_000);
+    has = new BrokerError('STALE_REPLICA', 'behind');
+    cluster.partition().leader = 0;
+    cluster.down.add(0);
+    // Refused, and then without a leader, for longer than any replica is waited for.
+    await world.advance(6_000);
+    has = 1;
+    while ([...cluster.openFetches].every(({ broker }) => broker === 1)) await world.advance(50);
+    retries.length = 0;
+    await world.advance(2_000);
+    has = 3;
+    bench.put();
+    await world.advance(100);
+    expect(got).to.deep.equal(numbers(3));
+    expect(retries).not.to.include('STALE_REPLICA');
+    await bench.client.close();
+  });
+
   it('reads on elsewhere when the replica dies, without gaps or repeats', async () => {
     const bench = new Bench({ partitions: 4 });
     for (let p = 0; p < 4; p += 1) bench.put(2, p);
