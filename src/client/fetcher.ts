@@ -81,6 +81,7 @@ export class Fetcher {
       prefetchBytesMax: options.prefetchBytesMax,
       partitionBytesMax: options.partitionBytesMax,
       maxStalenessMs: options.nearest?.maxStalenessMs,
+      unavailableTimeoutMs: options.unavailableTimeoutMs,
       received: (stream, fetched) => this.received(stream, fetched),
       fell: (stream, error) => this.fell(stream, error),
     });

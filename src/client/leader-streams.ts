@@ -21,6 +21,8 @@ export interface LeaderStreamsOptions {
   readonly partitionBytesMax: number;
   /** Undefined: leaders alone answer. */
   readonly maxStalenessMs: number | undefined;
+  /** Whoever says nothing of a partition for so long is taken for unable to serve it. Undefined: nobody. */
+  readonly unavailableTimeoutMs: number | undefined;
   received(stream: LeaderStream, fetched: readonly FetchedPartition[]): void;
   /** The stream ended by itself and is none of these any more. */
   fell(stream: LeaderStream, error: BrokerError): void;
@@ -33,6 +35,8 @@ export interface LeaderStreamsOptions {
  */
 const LEADER_WAIT_MS = 5_000;
 const FOLLOWER_WAIT_MS = 1_000;
+/** However short a reader's patience, brokers are not asked to say more often that there is nothing. */
+const WAIT_MS_MIN = 100;
 /** On top of that. */
 const SILENCE_MS = 3_000;
 /** gRPC reads some sixteen responses ahead of a stream that is paused: what it holds is bounded by this. */
@@ -51,7 +55,11 @@ export class LeaderStreams {
 
   constructor(options: LeaderStreamsOptions) {
     this.options = options;
-    this.maxWaitMs = options.maxStalenessMs === undefined ? LEADER_WAIT_MS : FOLLOWER_WAIT_MS;
+    const { maxStalenessMs, unavailableTimeoutMs = Infinity } = options;
+    const waitMs = maxStalenessMs === undefined ? LEADER_WAIT_MS : FOLLOWER_WAIT_MS;
+    // A partition that is idle is not to be taken for one that cannot be read.
+    const patienceMs = Math.max(WAIT_MS_MIN, Math.floor(unavailableTimeoutMs / 2));
+    this.maxWaitMs = Math.min(waitMs, patienceMs);
     const share = Math.ceil(options.prefetchBytesMax / RESPONSES_AHEAD);
     this.maxBytes = Math.min(RESPONSE_BYTES_MAX, Math.max(RESPONSE_BYTES_MIN, share));
   }

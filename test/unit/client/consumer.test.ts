@@ -467,6 +467,18 @@ describe('consumer', () => {
     expect(error).to.be.instanceOf(BrokerError).with.property('code', 'DEADLINE_EXCEEDED');
   });
 
+  it('waits in a partition that is idle, however short it waits for one that cannot be read', async () => {
+    for (const unavailableTimeoutMs of [500, 2_000, 20_000]) {
+      const s = setup();
+      const consumer = s.client.consumer({ topic: 'events', unavailableTimeoutMs });
+      const reading = values(consumer, 1).catch(String);
+      await s.world.advance(30_000);
+      put(s.cluster, ['a']);
+      expect(await s.world.until(reading)).to.deep.equal(['a']);
+      await consumer.close();
+    }
+  });
+
   it('commits where it stands and starts there again', async () => {
     const s = setup();
     putLetters(s.cluster);
