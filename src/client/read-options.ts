@@ -72,8 +72,9 @@ export function readSettingsOf(options: ReadOptions): ReadSettings {
     nearest: options.readFrom === 'nearest' ? nearestOf(options) : undefined,
   };
   const { partitionBytesMax } = settings;
-  for (const name of ['prefetchBytesMax', 'requestTimeoutMs'] as const) {
-    checkArgument(settings[name] > 0, `${name} must be positive`);
+  for (const name of ['prefetchBytesMax', 'requestTimeoutMs', 'unavailableTimeoutMs'] as const) {
+    const value = settings[name];
+    checkArgument(value === undefined || value > 0, `${name} must be positive`);
   }
   checkArgument(
     partitionBytesMax > 0 && partitionBytesMax <= LIMITS.fetchBytesMax,

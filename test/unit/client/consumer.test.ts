@@ -467,6 +467,15 @@ describe('consumer', () => {
     expect(error).to.be.instanceOf(BrokerError).with.property('code', 'DEADLINE_EXCEEDED');
   });
 
+  for (const name of ['prefetchBytesMax', 'requestTimeoutMs', 'unavailableTimeoutMs'])
+    it(`refuses ${name} that is not positive`, () => {
+      const s = setup();
+      for (const value of [0, -1, NaN]) {
+        const make = (): unknown => s.client.consumer({ topic: 'events', [name]: value });
+        expect(make).to.throw(`${name} must be positive`);
+      }
+    });
+
   it('waits in a partition that is idle, however short it waits for one that cannot be read', async () => {
     for (const unavailableTimeoutMs of [500, 2_000, 20_000]) {
       const s = setup();
