@@ -19,7 +19,7 @@ import type { Logger } from '../ports/telemetry.js';
 import type { World } from '../ports/world.js';
 import { closeBatch, openBatch } from './batch-records.js';
 import type { CompactionMetrics } from './compaction-metrics.js';
-import type { Lane } from './log-truncator.js';
+import { ReplicaJob, type IsOver, type Lane } from './replica-job.js';
 
 const MIB = 1024 * 1024;
 /** Keys of one stretch: what does not fit waits for the next round over the log. */
@@ -78,15 +78,13 @@ export interface LogCompactorDeps {
  */
 export class LogCompactor {
   private readonly deps: LogCompactorDeps;
-  private isRunning = false;
-  /** Of the replica; what an earlier one left hanging is of no account. */
-  private life = 0;
-  private isStopped = false;
+  private readonly job: ReplicaJob;
   /** Undefined until it was read, and in every new life. */
   private done: Compacted | undefined;
 
   constructor(deps: LogCompactorDeps) {
     this.deps = deps;
+    this.job = new ReplicaJob(deps.lane);
   }
 
   /** How far this replica has come, as far as is known without asking its store. */
@@ -96,11 +94,11 @@ export class LogCompactor {
 
   async reached(): Promise<Compacted> {
     if (this.done !== undefined) return this.done;
-    const { life } = this;
+    const isOver = this.job.watch();
     const note = await this.deps.group.note();
     const noted = note && decodeCompacted(note);
     const found = noted !== undefined && (await this.holds(noted.last)) ? noted : NOTHING;
-    if (this.life !== life) return NOTHING;
+    if (isOver()) return NOTHING;
     // A pass may have ended meanwhile, and knows better.
     this.done ??= found;
     return this.done;
@@ -122,29 +120,21 @@ export class LogCompactor {
 
   /** Starts a pass if there is something to do and none is under way. */
   maybeRun(): boolean {
-    if (this.isRunning || this.isStopped || !this.isWanted()) return false;
-    this.isRunning = true;
-    const { life } = this;
-    void this.deps
-      .lane(() => this.run(life))
-      .catch((error: unknown) => {
-        if (this.isOver(life)) return;
-        this.deps.log.debug({ error }, 'compaction put off');
-      })
-      .finally(() => {
-        if (this.life === life) this.isRunning = false;
-      });
+    if (!this.job.isFree || !this.isWanted()) return false;
+    this.job.run(
+      (isOver) => this.run(isOver),
+      (error) => this.deps.log.debug({ error }, 'compaction put off'),
+    );
     return true;
   }
 
   lifeEnded(): void {
-    this.life += 1;
-    this.isRunning = false;
+    this.job.lifeEnded();
     this.done = undefined;
   }
 
   stop(): void {
-    this.isStopped = true;
+    this.job.stop();
   }
 
   private isWanted(): boolean {
@@ -154,16 +144,16 @@ export class LogCompactor {
     return done === undefined || done.to < to || done.tombstonesBelow < tombstonesBelow;
   }
 
-  private async run(life: number): Promise<void> {
+  private async run(isOver: IsOver): Promise<void> {
     let done = await this.reached();
     const goal = this.deps.state.compaction;
     // A restarted replica may have come further than the state that it has applied so far.
-    if (this.isOver(life) || !this.isWanted() || done.to > goal.to) return;
+    if (isOver() || !this.isWanted() || done.to > goal.to) return;
     const began = done.bytes;
     const startMs = this.deps.world.clock.monotonicMs();
     do {
       const keys = new KeyTable(this.deps.keyLimits ?? KEY_TABLE_LIMITS);
-      const to = await this.noteStretch(keys, { from: done.to, below: goal.to }, life);
+      const to = await this.noteStretch(keys, { from: done.to, below: goal.to }, isOver);
       const tombstonesBelow = offset(
         Math.max(done.tombstonesBelow, Math.min(goal.tombstonesBelow, to)),
       );
@@ -171,15 +161,16 @@ export class LogCompactor {
       await this.walk(
         logIndex(1),
         () => to,
-        life,
+        isOver,
         (entry) => pass.take(entry),
       );
+      if (isOver()) return;
       await pass.flush();
-      if (this.isOver(life)) return;
+      if (isOver()) return;
       const { bytes, firstTombstone } = pass;
       done = { to, tombstonesBelow, bytes, firstTombstone, last: pass.last ?? done.last };
       await this.deps.group.saveNote(encodeCompacted(done));
-      if (this.isOver(life)) return;
+      if (isOver()) return;
       this.done = done;
       this.deps.metrics.passed(pass.reclaimedBytes);
     } while (done.to < goal.to);
@@ -191,13 +182,13 @@ export class LogCompactor {
   private async noteStretch(
     keys: KeyTable,
     range: { readonly from: Offset; readonly below: Offset },
-    life: number,
+    isOver: IsOver,
   ): Promise<Offset> {
     let end = range.below;
     if (range.from >= range.below) return end;
     const start = this.deps.state.index.spanOf(range.from)?.index ?? logIndex(1);
     const endNow = (): Offset => end;
-    await this.walk(start, endNow, life, async (entry) => {
+    await this.walk(start, endNow, isOver, async (entry) => {
       const header = readBatchHeader(entry.payload);
       if (header.baseOffset + header.lastOffsetDelta < range.from) return;
       const opening = openBatch(entry.payload, this.deps.codecs);
@@ -215,13 +206,13 @@ export class LogCompactor {
   private async walk(
     first: LogIndex,
     end: () => Offset,
-    life: number,
+    isOver: IsOver,
     visit: (entry: LogEntry) => Promise<void>,
   ): Promise<void> {
     const { group, state, world } = this.deps;
     let at = logIndex(Math.max(first, group.firstIndex()));
     let truncated = 0;
-    while (at <= state.appliedIndex && !this.isOver(life)) {
+    while (at <= state.appliedIndex && !isOver()) {
       const range = { first: at, next: logIndex(state.appliedIndex + 1) };
       const beganMs = world.clock.monotonicMs();
       let entries: readonly LogEntry[];
@@ -249,11 +240,6 @@ export class LogCompactor {
     return new Promise((resolve) => {
       this.deps.world.timers.after(Math.max(1, Math.ceil(ms * REST_SHARE)), resolve);
     });
-  }
-
-  /** Read through a call: it changes while a pass awaits. */
-  private isOver(life: number): boolean {
-    return this.isStopped || this.life !== life;
   }
 }
 

@@ -5,6 +5,7 @@ import { readBatchHeader } from '../model/record-batch.js';
 import { PartitionState, type PartitionLimits } from '../partition/partition-state.js';
 import { PastStates } from '../partition/past-states.js';
 import type { Logger } from '../ports/telemetry.js';
+import { ReplicaJob, type IsOver, type Lane } from './replica-job.js';
 
 const MIB = 1024 * 1024;
 /**
@@ -15,9 +16,6 @@ const KEPT_SHARE = 1 / 8;
 const CHUNK_BYTES_MIN = MIB;
 const CHUNK_BYTES_MAX = 64 * MIB;
 const READ_BYTES = MIB;
-
-/** Runs one piece of background work after another, for a whole broker. */
-export type Lane = (work: () => Promise<void>) => Promise<void>;
 
 /**
  * Gives back the bytes of one replica's entries below the log start: brings the base state (the
@@ -32,13 +30,9 @@ export class LogTruncator {
   private readonly group: RaftGroup;
   private readonly state: PartitionState;
   private readonly limits: PartitionLimits;
-  private readonly lane: Lane;
+  private readonly job: ReplicaJob;
   private readonly log: Logger;
   private readonly past = new PastStates();
-  private isRunning = false;
-  /** Of the replica; what an earlier one left hanging is of no account. */
-  private life = 0;
-  private isStopped = false;
   /** Bytes of batches that were dropped up to the base; undefined until it was read. */
   private baseBytes: number | undefined;
 
@@ -50,7 +44,7 @@ export class LogTruncator {
     this.group = group;
     this.state = state;
     this.limits = options.limits;
-    this.lane = options.lane;
+    this.job = new ReplicaJob(options.lane);
     this.log = options.log;
   }
 
@@ -61,32 +55,26 @@ export class LogTruncator {
 
   /** Starts a truncation if it is worth it and none is under way. */
   maybeTruncate(): boolean {
-    if (this.isRunning || this.isStopped || !this.isWorthIt()) return false;
-    this.isRunning = true;
-    const { life } = this;
-    void this.lane(() => this.truncate(life))
-      .catch((error: unknown) => {
-        if (this.life !== life) return;
+    if (!this.job.isFree || !this.isWorthIt()) return false;
+    this.job.run(
+      (isOver) => this.truncate(isOver),
+      (error) => {
         // The replica was fenced, closed or given a snapshot meanwhile, and whoever did that said so.
         this.baseBytes = undefined;
         this.log.debug({ error }, 'log truncation put off');
-      })
-      .finally(() => {
-        if (this.life === life) this.isRunning = false;
-      });
+      },
+    );
     return true;
   }
 
-  /** This life of the replica is over: whatever it was asked may never be answered. */
   lifeEnded(): void {
-    this.life += 1;
-    this.isRunning = false;
+    this.job.lifeEnded();
     this.baseBytes = undefined;
     this.past.clear();
   }
 
   stop(): void {
-    this.isStopped = true;
+    this.job.stop();
   }
 
   private isWorthIt(): boolean {
@@ -100,43 +88,38 @@ export class LogTruncator {
     return dropTo - base >= Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, chunk));
   }
 
-  private async truncate(life: number): Promise<void> {
-    if (this.isOver(life)) return;
+  private async truncate(isOver: IsOver): Promise<void> {
+    if (isOver()) return;
     const base = await this.group.baseState();
     const rolled = new PartitionState(this.limits);
     const baseIndex = base?.index ?? logIndex(0);
     rolled.restore(base?.state, baseIndex);
-    if (this.isOver(life)) return;
+    if (isOver()) return;
     this.baseBytes = rolled.index.bytesTotal;
     if (!this.isWorthIt()) return;
     const target = this.state.logStartOffset;
     const past = this.past.newestBelow(target);
     if (past !== undefined && past.index > baseIndex) rolled.restore(past.state, past.index);
-    await this.roll(rolled, target, life);
+    await this.roll(rolled, target, isOver);
     const last = rolled.appliedIndex;
-    if (last <= baseIndex || this.isOver(life)) return;
+    if (last <= baseIndex || isOver()) return;
     await this.group.truncatePrefix(last, rolled.encode());
-    if (this.isOver(life)) return;
+    if (isOver()) return;
     this.baseBytes = rolled.index.bytesTotal;
     this.past.dropUpTo(last);
     this.log.info({ lastIndex: last, logStartOffset: target }, 'log prefix truncated');
   }
 
   /** Applies entries to `rolled` up to the last before the first batch that is kept. */
-  private async roll(rolled: PartitionState, target: Offset, life: number): Promise<void> {
+  private async roll(rolled: PartitionState, target: Offset, isOver: IsOver): Promise<void> {
     const end: LogIndex = this.state.appliedIndex;
-    while (rolled.appliedIndex < end && !this.isOver(life)) {
+    while (rolled.appliedIndex < end && !isOver()) {
       const range = { first: logIndex(rolled.appliedIndex + 1), next: logIndex(end + 1) };
       for (const entry of await this.group.read(range, READ_BYTES)) {
         if (isKept(entry, target)) return;
         rolled.apply(entry);
       }
     }
-  }
-
-  /** Read through a call: it changes while a truncation awaits. */
-  private isOver(life: number): boolean {
-    return this.isStopped || this.life !== life;
   }
 }
 

@@ -31,13 +31,14 @@ import { KeyCheck } from './key-check.js';
 import { LogCompactor } from './log-compactor.js';
 import { KeyComparison } from './key-comparison.js';
 import { outOfRange, truncated, LogReader } from './log-reader.js';
-import { LogTruncator, type Lane } from './log-truncator.js';
+import { LogTruncator } from './log-truncator.js';
 import { findHighestTime, findOffsetByTime, findRecord } from './offset-by-time.js';
 import { PartitionAppender } from './partition-appender.js';
 import type { CommittedTo } from './partition-ops.js';
 import { PendingCommand } from './pending-command.js';
 import type { PendingProduce, ProduceContext } from './pending-produce.js';
 import { redirect } from './redirect.js';
+import type { Lane } from './replica-job.js';
 import type { LeaderTable } from './types.js';
 import { Waiters, type ReplicaWaiter } from './waiters.js';
 
