@@ -3,27 +3,13 @@ import { expect } from 'chai';
 import { MillraceClient, type Consumer } from '../../../src/client/index.js';
 import { partitionForKey } from '../../../src/client/partitioner.js';
 import { BrokerError } from '../../../src/model/errors.js';
-import { FakeCluster, FakePartition } from './fake-cluster.js';
-import { VirtualWorld } from './virtual-world.js';
+import { setup as clientSetup, type Setup } from './client-setup.js';
+import { FakePartition } from './fake-cluster.js';
 
 const REFRESH_MS = 10_000;
 const TOPIC = 'events';
 
-interface Setup {
-  readonly world: VirtualWorld;
-  readonly cluster: FakeCluster;
-  readonly client: MillraceClient;
-}
-
-function setup(): Setup {
-  const world = new VirtualWorld();
-  const cluster = new FakeCluster(world, { partitions: 2 });
-  const client = new MillraceClient({
-    ...{ bootstrap: 'b:1,b:2,b:3', world, transport: cluster },
-    metadataRefreshMs: REFRESH_MS,
-  });
-  return { world, cluster, client };
-}
+const setup = (): Setup => clientSetup(2, { metadataRefreshMs: REFRESH_MS });
 
 function grow({ cluster }: Setup, to: number): void {
   while (cluster.partitions.length < to) {

@@ -1,22 +1,13 @@
 import { expect } from 'chai';
 import { MillraceClient, parseBootstrap } from '../../../src/client/index.js';
 import { BrokerError, type ErrorCode } from '../../../src/model/errors.js';
+import { setup as clientSetup, type Setup } from './client-setup.js';
 import { FakeCluster } from './fake-cluster.js';
 import { VirtualWorld } from './virtual-world.js';
 
 const CREATED = { topicId: 'x', partitions: 2, replicationFactor: 3 };
 
-function setup(): { world: VirtualWorld; cluster: FakeCluster; client: MillraceClient } {
-  const world = new VirtualWorld();
-  const cluster = new FakeCluster(world, { partitions: 2 });
-  const client = new MillraceClient({
-    bootstrap: ['b:1', 'b:2', 'b:3'],
-    world,
-    transport: cluster,
-    timeoutMs: 5_000,
-  });
-  return { world, cluster, client };
-}
+const setup = (): Setup => clientSetup(2, { timeoutMs: 5_000 });
 
 /** Answers a method with these, one call after the other; the last one again and again. */
 function script(cluster: FakeCluster, method: string, answers: readonly unknown[]): void {

@@ -1,18 +1,14 @@
 import { expect } from 'chai';
 
-import {
-  MillraceClient,
-  stringSerde,
-  type AppendedRecords,
-  type KeyedAppend,
-} from '../../../src/client/index.js';
+import { stringSerde, type AppendedRecords, type KeyedAppend } from '../../../src/client/index.js';
 import { partitionForKey } from '../../../src/client/partitioner.js';
 import type { Producer } from '../../../src/client/producer.js';
 import type { ProducerOptions } from '../../../src/client/producer-options.js';
 import { BrokerError } from '../../../src/model/errors.js';
 import { readBatchHeader } from '../../../src/model/record-batch.js';
-import { FakeCluster, type Fate } from './fake-cluster.js';
-import { VirtualWorld } from './virtual-world.js';
+import { setup as clientSetup } from './client-setup.js';
+import type { FakeCluster, Fate } from './fake-cluster.js';
+import type { VirtualWorld } from './virtual-world.js';
 
 type Outcome = AppendedRecords | BrokerError;
 
@@ -24,10 +20,8 @@ interface Setup {
 }
 
 function setup(options: ProducerOptions = {}, partitions = 1): Setup {
-  const world = new VirtualWorld();
-  const cluster = new FakeCluster(world, { partitions });
+  const { world, cluster, client } = clientSetup(partitions);
   cluster.config = { 'compare.by.key': 'true' };
-  const client = new MillraceClient({ bootstrap: 'b:1,b:2,b:3', world, transport: cluster });
   const producer = client.producer(options);
   const append = (key: string, expectedKeyOffset: number): Promise<Outcome> =>
     producer
@@ -80,9 +74,7 @@ describe('appendIf with a key', () => {
   });
 
   it('takes several records of the key together, serialized', async () => {
-    const world = new VirtualWorld();
-    const cluster = new FakeCluster(world);
-    const client = new MillraceClient({ bootstrap: 'b:1', world, transport: cluster });
+    const { world, cluster, client } = clientSetup();
     const producer = client.producer({ keySerde: stringSerde, valueSerde: stringSerde });
     const append: KeyedAppend<string, string> = {
       ...{ topic: 'events', key: 'ä', expectedKeyOffset: -1 },

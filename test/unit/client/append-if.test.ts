@@ -1,11 +1,12 @@
 import { expect } from 'chai';
-import { MillraceClient, jsonSerde, type AppendedRecords } from '../../../src/client/index.js';
+import { jsonSerde, type AppendedRecords } from '../../../src/client/index.js';
 import type { ProducerOptions } from '../../../src/client/producer-options.js';
 import type { Producer } from '../../../src/client/producer.js';
 import { BrokerError, type ErrorCode } from '../../../src/model/errors.js';
 import { readBatchHeader } from '../../../src/model/record-batch.js';
-import { FakeCluster, type Fate } from './fake-cluster.js';
-import { VirtualWorld } from './virtual-world.js';
+import { setup as clientSetup } from './client-setup.js';
+import type { FakeCluster, Fate } from './fake-cluster.js';
+import type { VirtualWorld } from './virtual-world.js';
 
 const SERVE: Fate = { kind: 'serve' };
 
@@ -20,9 +21,7 @@ interface Setup {
 }
 
 function setup(options: ProducerOptions = {}): Setup {
-  const world = new VirtualWorld();
-  const cluster = new FakeCluster(world);
-  const client = new MillraceClient({ bootstrap: 'b:1,b:2,b:3', world, transport: cluster });
+  const { world, cluster, client } = clientSetup();
   const producer = client.producer(options);
   const appendAt = (expectedOffset: number, count = 1): Promise<Outcome> => {
     const records = Array.from({ length: count }, (_, i) => ({ value: `${expectedOffset}.${i}` }));
@@ -189,9 +188,7 @@ describe('appendIf', () => {
   });
 
   it('writes with the serdes of its producer', async () => {
-    const world = new VirtualWorld();
-    const cluster = new FakeCluster(world);
-    const client = new MillraceClient({ bootstrap: 'b:1', world, transport: cluster });
+    const { world, cluster, client } = clientSetup();
     const producer = client.producer({ valueSerde: jsonSerde<{ n: number }>() });
     const at = { topic: 'events', partition: 0, expectedOffset: 0 };
     await world.until(producer.appendIf({ ...at, records: [{ value: { n: 1 } }] }));

@@ -1,4 +1,4 @@
-import { MillraceClient } from '../../../src/client/index.js';
+import { MillraceClient, type ClientOptions } from '../../../src/client/index.js';
 import { FakeCluster } from './fake-cluster.js';
 import { VirtualWorld } from './virtual-world.js';
 
@@ -9,9 +9,13 @@ export interface Setup {
   readonly client: MillraceClient;
 }
 
-export function setup(partitions = 1): Setup {
+export function setup(
+  partitions = 1,
+  options: Omit<ClientOptions, 'bootstrap' | 'world' | 'transport'> = {},
+): Setup {
   const world = new VirtualWorld();
   const cluster = new FakeCluster(world, { partitions });
-  const client = new MillraceClient({ bootstrap: 'b:1,b:2,b:3', world, transport: cluster });
+  const way = { bootstrap: 'b:1,b:2,b:3', world, transport: cluster };
+  const client = new MillraceClient({ ...way, ...options });
   return { world, cluster, client };
 }

@@ -1,29 +1,15 @@
 import { expect } from 'chai';
-import {
-  MillraceClient,
-  type BatchReport,
-  type ClientHooks,
-  type FetchEvent,
-  type LeaderChangeEvent,
-  type RetryEvent,
+import type {
+  BatchReport,
+  ClientHooks,
+  FetchEvent,
+  LeaderChangeEvent,
+  RetryEvent,
 } from '../../../src/client/index.js';
 import { BrokerError } from '../../../src/model/errors.js';
-import { FakeCluster } from './fake-cluster.js';
-import { VirtualWorld } from './virtual-world.js';
+import { setup as clientSetup, type Setup } from './client-setup.js';
 
-interface Setup {
-  readonly world: VirtualWorld;
-  readonly cluster: FakeCluster;
-  readonly client: MillraceClient;
-}
-
-function setup(hooks: ClientHooks): Setup {
-  const world = new VirtualWorld();
-  const cluster = new FakeCluster(world);
-  const bootstrap = 'b:1,b:2,b:3';
-  const client = new MillraceClient({ bootstrap, world, transport: cluster, hooks });
-  return { world, cluster, client };
-}
+const setup = (hooks: ClientHooks): Setup => clientSetup(1, { hooks });
 
 /** A throttled call, a refused produce, a leader that moves, a refused read. */
 async function live({ world, cluster, client }: Setup): Promise<readonly string[]> {
