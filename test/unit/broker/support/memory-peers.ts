@@ -58,6 +58,17 @@ export class MemoryPeers {
   isolate(id: BrokerId): void {
     this.#isolated.add(id);
   }
+  /** Loses the first answer to each method that matches; in the set are those that were lost. */
+  loseFirstAnswers(methods: RegExp): ReadonlySet<string> {
+    const lost = new Set<string>();
+    this.losesAnswer = ({ method }) => {
+      const isFirst = methods.test(method) && !lost.has(method);
+      if (isFirst) lost.add(method);
+      return isFirst;
+    };
+    return lost;
+  }
+
   heal(id: BrokerId): void {
     this.#isolated.delete(id);
   }
