@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { gzipSync } from 'node:zlib';
 import { crc32c } from '../../../src/base/crc32c.js';
 import { decodeCompacted, encodeCompacted } from '../../../src/broker/log-compactor.js';
-import { topicSettings, type TopicSettings } from '../../../src/metadata/topic-config.js';
+import type { TopicSettings } from '../../../src/metadata/topic-config.js';
 import {
   brokerId,
   logIndex,
@@ -19,7 +19,7 @@ import { PartitionState } from '../../../src/partition/partition-state.js';
 import { PARTITION_OPS } from '../../../src/broker/partition-ops.js';
 import { callPeer, handlePeer } from '../../../src/broker/peer-op.js';
 import type { FakeGroup } from './partition-fixture.js';
-import { FakePeers, FloorFixture, GZIP } from './partition-fixture.js';
+import { FakePeers, FloorFixture, GZIP, settingsOf, settled } from './partition-fixture.js';
 
 type Pair = readonly [key: string | undefined, value: string | undefined];
 
@@ -33,13 +33,9 @@ function batchOf(pairs: readonly Pair[], gzip = false): Uint8Array {
   return builder.finish(NO_PRODUCER, crc32c, gzip ? compressed : undefined);
 }
 
-const settingsOf = (config: Readonly<Record<string, string>>): TopicSettings =>
-  topicSettings(new Map(Object.entries(config)));
+/** Of the event loop: more than any check, rewriting or question to peers takes. */
+const TURNS = 50;
 const COMPACT = settingsOf({ 'cleanup.policy': 'compact' });
-
-async function settled(): Promise<void> {
-  for (let i = 0; i < 50; i += 1) await new Promise((resolve) => setImmediate(resolve));
-}
 
 describe('compaction of a partition', () => {
   let fixture: FloorFixture;
@@ -55,7 +51,7 @@ describe('compaction of a partition', () => {
 
   async function send(pairs: readonly Pair[], gzip = false): Promise<void> {
     fixture.produce(batchOf(pairs, gzip));
-    await settled();
+    await settled(TURNS);
     group.commit();
   }
 
@@ -63,7 +59,7 @@ describe('compaction of a partition', () => {
   async function pass(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= 250) {
       fixture.world.advance(Math.min(left, 250));
-      await settled();
+      await settled(TURNS);
       group.commit();
     }
   }
@@ -269,7 +265,7 @@ describe('compaction of a partition', () => {
       ['a', '2'],
     ]);
     fixture.world.advance(2_000);
-    await settled();
+    await settled(TURNS);
     group.commit();
     group.stepDown();
     await pass(3_000);
@@ -354,9 +350,9 @@ describe('compaction of a partition', () => {
       ),
       fixture.produce(batchOf([['c', '1']])),
     ];
-    await settled();
+    await settled(TURNS);
     group.commit();
-    await settled();
+    await settled(TURNS);
     const [first, plain, packed, last] = answers.map(({ result }) => result);
     expect(first).to.have.property('baseOffset', 0);
     expect(last).to.have.property('baseOffset', 1);
@@ -374,7 +370,7 @@ describe('compaction of a partition', () => {
     builder.append({ key: bytesOf('a') }, 1);
     const garbage = { codec: 'gzip' as const, records: Uint8Array.of(1, 2, 3) };
     const bad = fixture.produce(builder.finish(NO_PRODUCER, crc32c, garbage));
-    await settled();
+    await settled(TURNS);
     expect(bad.result?.error?.code).to.equal('INVALID_BATCH');
     fixture.floor.host.configure(group.id, settingsOf({}));
     await send([[undefined, '1']]);

@@ -553,7 +553,12 @@ export class FloorFixture {
   }
 }
 
-/** Lets promises that can settle do so. */
-export function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/** Lets promises that can settle do so; work that takes turns of its own gets as many. */
+export async function settled(turns = 1): Promise<void> {
+  for (let i = 0; i < turns; i += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The settings of a topic with this configuration. */
+export function settingsOf(config: Readonly<Record<string, string>>): TopicSettings {
+  return topicSettings(new Map(Object.entries(config)));
 }

@@ -7,21 +7,14 @@ import {
   type PartitionHost,
 } from '../../../src/broker/types.js';
 import type { MetadataDelta, MetadataImage, TopicImage } from '../../../src/metadata/image.js';
-import { topicSettings, type TopicSettings } from '../../../src/metadata/topic-config.js';
+import type { TopicSettings } from '../../../src/metadata/topic-config.js';
 import { logIndex, type RaftGroupId } from '../../../src/model/ids.js';
 import type { BrokerStore } from '../../../src/ports/log-store.js';
 import { FakeGroup, FakeLeaders, ManualWorld, SELF, silent, specOf } from './partition-fixture.js';
-import { TOPIC_ID, viewOfTopic } from './partition-fixture.js';
+import { settingsOf, settled, TOPIC_ID, viewOfTopic } from './partition-fixture.js';
 
 const SPEC = specOf(0);
 const NOTHING_CHANGED: MetadataDelta = { isReset: false, brokers: [], topics: [], tombstones: [] };
-
-const settingsOf = (config: Readonly<Record<string, string>>): TopicSettings =>
-  topicSettings(new Map(Object.entries(config)));
-
-async function settled(): Promise<void> {
-  for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setImmediate(resolve));
-}
 
 /** A broker that restarts with one replica, and metadata that the test tells it. */
 class Fixture {
