@@ -2,7 +2,12 @@ import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
 import type { Crc32c } from '../base/crc32c.js';
 import type { RaftGroup } from '../host/raft-group.js';
 import { logIndex, offset, term, type LogIndex, type Offset } from '../model/ids.js';
-import type { EntryId, LogEntry, RewrittenPayload } from '../model/log-entry.js';
+import {
+  NO_ENTRY,
+  type EntryId,
+  type LogEntry,
+  type RewrittenPayload,
+} from '../model/log-entry.js';
 import { readBatchHeader } from '../model/record-batch.js';
 import type { CompactionBounds } from '../partition/command.js';
 import {
@@ -51,7 +56,7 @@ const NOTHING: Compacted = {
   tombstonesBelow: offset(0),
   bytes: 0,
   firstTombstone: undefined,
-  last: { term: term(0), index: logIndex(0) },
+  last: NO_ENTRY,
 };
 
 export interface LogCompactorDeps {

@@ -1,5 +1,5 @@
 import type { Crc32c } from '../base/crc32c.js';
-import type { LogIndex, Term } from './ids.js';
+import { logIndex, term, type LogIndex, type Term } from './ids.js';
 
 /**
  * What an entry holds: a record batch (model/record-batch.ts), a replicated command of the group's
@@ -30,6 +30,9 @@ export interface EntryId {
   readonly term: Term;
   readonly index: LogIndex;
 }
+
+/** What stands before the first entry of every log. */
+export const NO_ENTRY: EntryId = { term: term(0), index: logIndex(0) };
 
 export interface LogEntry extends EntryId {
   readonly kind: EntryKind;

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { logIndex, term, type RaftGroupId } from '../model/ids.js';
-import type { EntryId } from '../model/log-entry.js';
+import type { RaftGroupId } from '../model/ids.js';
+import { NO_ENTRY } from '../model/log-entry.js';
 import type { Snapshot } from '../ports/log-store.js';
 import type { SnapshotMeta } from '../raft/io.js';
 import { syncDirectory, writeFileDurably } from './durable-files.js';
@@ -9,6 +9,7 @@ import { IDENTITY_KEY } from './entry-codec.js';
 import { LevelDb } from './level-db.js';
 import { encodeGenerationIdentity, type GenerationIdentity } from './log-map.js';
 import type { MemoryShare } from './memory-budget.js';
+import { repairFacts } from './record-codec.js';
 import type { ReplicaRecord } from './state-file.js';
 import { encodeSnapshot } from './state-files.js';
 import type { StoreContext } from './store-context.js';
@@ -84,8 +85,18 @@ export async function createGeneration(
   return db;
 }
 
-/** What a replica that needs no repair has lost. */
-export const NOTHING_LOST: EntryId = { term: term(0), index: logIndex(0) };
+/** Where a log stands of which nothing was ever truncated. */
+export function emptyMeta(record: ReplicaRecord): SnapshotMeta {
+  return { last: NO_ENTRY, chain: 0, timeMs: 0, membership: record.facts.spec.bootstrap };
+}
+
+/** The watermark of the generation that counts; undefined if nothing was written to it yet. */
+export function currentWatermark(record: ReplicaRecord): ReplicaRecord['watermark'] | undefined {
+  const { watermark, facts } = record;
+  const isCurrent =
+    watermark.generation === facts.generation && watermark.incarnation === facts.incarnation;
+  return isCurrent ? watermark : undefined;
+}
 
 /**
  * Makes the generation after a replica's current one, from a snapshot, and has the state file name it:
@@ -111,12 +122,9 @@ export async function replaceGeneration(
   const db = await createGeneration(context, id, { meta: snapshot.meta, snapshot }, by.share);
   try {
     await by.oldIsFree();
-    const { hardState, lost, isTailLost } = record.facts;
     await context.stateFile.update(record, {
       generation: id.generation,
-      hardState: { ...hardState, needsRepair },
-      lost: needsRepair ? lost : NOTHING_LOST,
-      isTailLost: needsRepair && isTailLost,
+      ...repairFacts(record.facts, needsRepair),
       snapshot: { last: snapshot.meta.last, chain: snapshot.meta.chain },
     });
     return db;

@@ -1,16 +1,9 @@
 import { rm } from 'node:fs/promises';
-import path from 'node:path';
 import { invariant } from '../base/assert.js';
 import { deferred } from '../base/deferred.js';
 import type { Durability } from '../model/durability.js';
-import { logIndex, type LogIndex } from '../model/ids.js';
-import type {
-  EntryId,
-  IndexRange,
-  LogEntry,
-  LogSlice,
-  RewrittenPayload,
-} from '../model/log-entry.js';
+import type { LogIndex } from '../model/ids.js';
+import type { EntryId, IndexRange, LogEntry, RewrittenPayload } from '../model/log-entry.js';
 import type { Membership } from '../model/membership.js';
 import {
   PrefixTruncatedError,
@@ -23,17 +16,8 @@ import {
 import type { HardState, Persist, SnapshotMeta } from '../raft/io.js';
 import { ApartWriter } from './apart-writer.js';
 import { batchBytes, buildBatch } from './batch-builder.js';
-import { directoryBytes, readFileIfThere, writeFileDurably } from './durable-files.js';
-import {
-  checkpointFile,
-  databaseDirectory,
-  generationDirectory,
-  noteFile,
-  NOTHING_LOST,
-  replaceGeneration,
-  snapshotFile,
-} from './generation.js';
 import { Fence } from './fence.js';
+import { replaceGeneration } from './generation.js';
 import type { LazySync } from './lazy-sync.js';
 import { lazySyncOf } from './log-sync.js';
 import type { LevelDb, LevelOperation } from './level-db.js';
@@ -43,27 +27,23 @@ import { LogRewriter } from './log-rewriter.js';
 import type { MemoryShare } from './memory-budget.js';
 import { PrefixCleaner } from './prefix-cleaner.js';
 import { Readers } from './readers.js';
+import { RecordKeeper } from './record-keeper.js';
 import { scrub, type ScrubPace } from './scrub.js';
+import { SideFiles } from './side-files.js';
 import type { ReplicaRecord } from './state-file.js';
-import {
-  decodeNote,
-  decodeSnapshot,
-  encodeCheckpoint,
-  encodeNote,
-  encodeSnapshot,
-} from './state-files.js';
 import type { StoreContext } from './store-context.js';
+import { WriteFrontier } from './write-frontier.js';
 import { WriteQueue, type WriteJob } from './write-queue.js';
 
 /** One LevelDB batch; a single write may exceed it alone. */
 const BATCH_BYTES_MAX = 8 * 1024 * 1024;
+
 /**
  * The log of one replica in its own LevelDB, beside its record in the broker's state file.
  *
  * Owned by one host. One write is in flight at a time; everything given meanwhile goes out as the
- * next one. Hard state goes to the state file in parallel; what must not precede the entries (the
- * end of a repair) follows them. The watermark is noted after every synced batch and lowered durably
- * before a truncation.
+ * next one. Hard state goes to the state file in parallel (record-keeper.ts). The watermark is noted
+ * after every batch and lowered durably before a truncation.
  *
  * Invariants: map describes what is durable, plus the batch in flight; after the first error nothing
  * is written or read any more (fenced).
@@ -71,6 +51,8 @@ const BATCH_BYTES_MAX = 8 * 1024 * 1024;
 export class LevelLogStore implements LogStore {
   private readonly context: StoreContext;
   private readonly record: ReplicaRecord;
+  private readonly keeper: RecordKeeper;
+  private readonly files: SideFiles;
   private readonly share: MemoryShare;
   private readonly onClosed: () => void;
   private readonly cleaner: PrefixCleaner;
@@ -82,15 +64,7 @@ export class LevelLogStore implements LogStore {
   private running: Promise<void> | undefined;
   /** Ends when the write given last has ended, well or not. */
   private lastGiven: Promise<unknown> = Promise.resolve();
-  /** Last index once everything given is written. */
-  private givenLast: LogIndex;
-  private givenNeedsRepair: boolean;
-  /** Entries from here on wait for writes under way. */
-  private pendingFrom: number;
-  /** What a read may ask LevelDB for ends here: what is durable and not about to be replaced. */
-  private readableNext: number;
-  /** Given jobs that replace what is there. */
-  private replacing = 0;
+  private readonly frontier: WriteFrontier;
   private readonly readers = new Readers();
   private prefixTurn: Promise<unknown> = Promise.resolve();
   private rewriteTurn: Promise<unknown> = Promise.resolve();
@@ -106,9 +80,11 @@ export class LevelLogStore implements LogStore {
   ) {
     this.context = context;
     this.record = record;
+    this.keeper = new RecordKeeper(context.stateFile, record);
+    this.files = new SideFiles(context, record);
     this.fencing = new Fence(context, record);
     this.lazySync = lazySyncOf(context, record, {
-      database: () => databaseDirectory(this.directory()),
+      database: () => this.files.database,
       fence: (error) => this.fence(error),
     });
     this.db = opened.db;
@@ -116,10 +92,7 @@ export class LevelLogStore implements LogStore {
     this.reader = new LogReader(opened.db, opened.map, context.crc32c);
     this.share = opened.share;
     this.onClosed = onClosed;
-    this.givenLast = opened.map.tail.last.index;
-    this.givenNeedsRepair = record.facts.hardState.needsRepair;
-    this.pendingFrom = this.givenLast + 1;
-    this.readableNext = this.givenLast + 1;
+    this.frontier = new WriteFrontier(opened.map.tail.last.index);
     const apart = new ApartWriter({
       database: () => this.db,
       firstIndex: () => this.map.first,
@@ -150,12 +123,12 @@ export class LevelLogStore implements LogStore {
   ): Promise<readonly LogEntry[]> {
     invariant(range.first < range.next, 'a read asks for something', { ...range });
     this.assertUsable();
-    if (range.next > this.pendingFrom) await this.settled();
+    if (this.frontier.isPending(range.next - 1)) await this.settled();
     this.assertStillThere(range.first);
-    if (range.first >= this.readableNext) {
+    if (!this.frontier.isReadable(range.first)) {
       throw new RangeError(`entry ${range.first} is not in the log, or is being replaced`);
     }
-    const next = logIndex(Math.min(range.next, this.readableNext));
+    const next = this.frontier.readableUpTo(range.next);
     return this.reading(() => this.reader.read({ first: range.first, next }, options.bytesMax));
   }
 
@@ -175,13 +148,11 @@ export class LevelLogStore implements LogStore {
     await this.settled();
     const { snapshot } = this.map;
     if (snapshot.last.index === 0) return undefined;
-    const file = snapshotFile(this.directory(), snapshot);
     const read = await this.reading(async () => {
-      const bytes = await readFileIfThere(file);
-      if (bytes === undefined && this.map.snapshot !== snapshot) return 'replaced';
-      const found = bytes && decodeSnapshot(bytes, this.context.crc32c);
-      if (found === undefined) throw new StoreDamagedError(`${path.basename(file)} is damaged`);
-      return found;
+      const found = await this.files.snapshot(snapshot);
+      if (found !== undefined) return found;
+      if (this.map.snapshot !== snapshot) return 'replaced';
+      throw new StoreDamagedError(`snapshot ${snapshot.last.index} is gone`);
     });
     // Not as a reader: an install that replaces it waits for readers, and this would wait for it.
     return read === 'replaced' ? this.snapshot() : read;
@@ -189,23 +160,22 @@ export class LevelLogStore implements LogStore {
 
   async saveCheckpoint(checkpoint: Checkpoint): Promise<void> {
     this.assertUsable();
-    if (checkpoint.index >= this.pendingFrom) await this.settled();
+    if (this.frontier.isPending(checkpoint.index)) await this.settled();
     await this.guarded(this.lazySync.drain());
     invariant(checkpoint.index <= this.map.tail.last.index, 'a checkpoint stands inside the log', {
       index: checkpoint.index,
       last: this.map.tail.last.index,
     });
     if (checkpoint.index < this.map.snapshot.last.index) return;
-    const parts = encodeCheckpoint(checkpoint, this.context.crc32c);
-    await this.reading(() => writeFileDurably(checkpointFile(this.directory()), parts));
+    await this.reading(() => this.files.saveCheckpoint(checkpoint));
   }
 
   async rewrite(payloads: readonly RewrittenPayload[]): Promise<void> {
     this.assertUsable();
     const last = payloads.at(-1);
     if (last === undefined) return;
-    if (last.index >= this.pendingFrom) await this.settled();
-    invariant(last.index < this.readableNext, 'what is rewritten is stored', { ...last });
+    if (this.frontier.isPending(last.index)) await this.settled();
+    invariant(this.frontier.isReadable(last.index), 'what is rewritten is stored', { ...last });
     const turn = this.rewriteTurn.then(() => this.guarded(this.rewriter.rewrite(payloads)));
     this.rewriteTurn = turn.catch(() => undefined);
     await turn;
@@ -213,14 +183,12 @@ export class LevelLogStore implements LogStore {
 
   async saveNote(note: Uint8Array): Promise<void> {
     this.assertUsable();
-    const sealed = encodeNote(note, this.context.crc32c);
-    await this.reading(() => writeFileDurably(noteFile(this.directory()), [sealed]));
+    await this.reading(() => this.files.saveNote(note));
   }
 
   async note(): Promise<Uint8Array | undefined> {
     this.assertUsable();
-    const file = await this.reading(() => readFileIfThere(noteFile(this.directory())));
-    return file && decodeNote(file, this.context.crc32c);
+    return await this.reading(() => this.files.note());
   }
 
   setDurability(durability: Durability): Promise<void> {
@@ -229,7 +197,7 @@ export class LevelLogStore implements LogStore {
   }
 
   async giveUp(): Promise<void> {
-    await this.context.stateFile.update(this.record, { isGivenUp: true });
+    await this.keeper.giveUp();
   }
 
   async verifyAll(pace: ScrubPace): Promise<number> {
@@ -250,17 +218,12 @@ export class LevelLogStore implements LogStore {
     bytesMax: number,
   ): Promise<readonly LogEntry[]> {
     await this.settled();
-    const next = logIndex(Math.min(last + 1, this.pendingFrom, this.readableNext));
+    const next = this.frontier.settledUpTo(last + 1);
     return first < next ? await this.read({ first, next }, { bytesMax }) : [];
   }
 
   async sizeBytes(): Promise<number> {
-    const directory = this.directory();
-    const [own, database] = await Promise.all([
-      directoryBytes(directory),
-      directoryBytes(databaseDirectory(directory)),
-    ]);
-    return own + database;
+    return await this.files.sizeBytes();
   }
 
   close(): Promise<void> {
@@ -272,59 +235,17 @@ export class LevelLogStore implements LogStore {
 
   private giveWrite(write: Persist): Promise<void> {
     const { append } = write;
-    const truncates = append !== undefined && append.prev.index < this.givenLast;
-    if (append !== undefined) this.noteGiven(append, truncates);
+    const truncates = append !== undefined && this.frontier.given(append);
     const done = deferred<undefined>();
     this.give({
       kind: 'write',
       append,
       truncates,
       bytes: append === undefined ? 0 : batchBytes(append.entries),
-      ...this.giveHardState(write.hardState),
+      ...this.keeper.giveHardState(write.hardState),
       done,
     });
     return done.promise;
-  }
-
-  private noteGiven(append: LogSlice, truncates: boolean): void {
-    const { prev, entries } = append;
-    invariant(prev.index <= this.givenLast, 'an append leaves no gap', {
-      prev: prev.index,
-      last: this.givenLast,
-    });
-    if (truncates) this.replacing += 1;
-    this.pendingFrom = Math.min(this.pendingFrom, prev.index + 1);
-    this.givenLast = logIndex(prev.index + entries.length);
-  }
-
-  /**
-   * Term and vote may be durable before the entries given with them. Whether the log needs repair
-   * is said about those entries, so a change of it follows them.
-   */
-  private giveHardState(
-    hardState: HardState | undefined,
-  ): Pick<WriteJob, 'hardState' | 'afterwards'> {
-    if (hardState === undefined) return { hardState: undefined, afterwards: undefined };
-    const { needsRepair } = this.record.facts.hardState;
-    const now = this.context.stateFile.update(this.record, {
-      hardState: { ...hardState, needsRepair },
-    });
-    // Seen by whoever completes the job; the queue may be fenced before it gets there.
-    now.catch(() => undefined);
-    if (hardState.needsRepair === this.givenNeedsRepair) {
-      return { hardState: now, afterwards: undefined };
-    }
-    this.givenNeedsRepair = hardState.needsRepair;
-    return { hardState: now, afterwards: () => this.setNeedsRepair(hardState.needsRepair) };
-  }
-
-  private setNeedsRepair(needsRepair: boolean): Promise<void> {
-    const { hardState, lost, isTailLost } = this.record.facts;
-    return this.context.stateFile.update(this.record, {
-      hardState: { ...hardState, needsRepair },
-      lost: needsRepair ? lost : NOTHING_LOST,
-      isTailLost: needsRepair && isTailLost,
-    });
   }
 
   private give(job: Parameters<WriteQueue['push']>[0]): void {
@@ -367,7 +288,6 @@ export class LevelLogStore implements LogStore {
     const oldLast = this.map.tail.last.index;
     if (first?.truncates === true && first.append !== undefined) {
       await this.lowerTail(first.append.prev);
-      this.replacing -= 1;
     }
     const lowered = this.map.tail.last.index;
     const operations = buildBatch(jobs, this.map, { oldLast, ...this.context });
@@ -376,9 +296,8 @@ export class LevelLogStore implements LogStore {
     // What replaces entries is always synced: what it replaces must not come back after a power cut.
     if (lowered !== oldLast) await this.db.write(operations, { sync: true });
     else if (isLogWritten) await this.writeLazily(operations, jobs);
-    this.readableNext = tail.last.index + 1;
-    if (isLogWritten) this.noteWatermark(tail);
-    if (this.replacing === 0) this.pendingFrom = tail.last.index + 1;
+    this.frontier.written(tail.last.index);
+    if (isLogWritten) this.keeper.noteEnd(tail);
     for (const job of jobs) {
       await job.hardState;
       await job.afterwards?.();
@@ -402,19 +321,10 @@ export class LevelLogStore implements LogStore {
       tail = { last: { term: entry.term, index: entry.index }, chain, timeMs: entry.timeMs };
     }
     invariant(tail.last.term === prev.term, 'an append continues this log', { prev, tail });
-    this.readableNext = tail.last.index + 1;
-    await this.context.stateFile.lowerWatermark(this.record, this.watermarkAt(tail));
+    this.frontier.cut(tail.last.index);
+    await this.keeper.lowerEnd(tail);
     this.map.truncateTail(tail);
     this.reader.forgetChains();
-  }
-
-  private noteWatermark(tail: LogTail): void {
-    this.context.stateFile.writeWatermark(this.record, this.watermarkAt(tail));
-  }
-
-  private watermarkAt(tail: LogTail): ReplicaRecord['watermark'] {
-    const { generation, incarnation } = this.record.facts;
-    return { generation, incarnation, last: tail.last, chain: tail.chain };
   }
 
   // --- prefix and snapshot -------------------------------------------------------------------
@@ -429,29 +339,22 @@ export class LevelLogStore implements LogStore {
     if (last.index <= before.last.index) return before;
     await this.guarded(this.lazySync.drain());
     invariant(this.map.termAt(last.index) === last.term, 'a snapshot ends at an entry', { last });
-    const { directory, generation } = this.current();
+    const { directory, generation } = this.files;
     const meta = await this.reading(async () => {
       const { chain, entry } = await this.reader.mustGet(last.index);
       const made: SnapshotMeta = { last, chain, timeMs: entry.timeMs, membership };
-      const parts = encodeSnapshot({ meta: made, state }, this.context.crc32c);
-      await writeFileDurably(snapshotFile(directory, made), parts);
+      await this.files.saveSnapshot(directory, { meta: made, state });
       return made;
     });
     await this.giveAlone(async () => {
       // An install came first: what was to be truncated is gone with its generation.
-      if (this.current().generation !== generation) return;
-      await this.switchPrefix(meta);
-      if (before.last.index > 0) await rm(snapshotFile(directory, before), { force: true });
+      if (this.files.generation !== generation) return;
+      await this.keeper.moveSnapshot(meta);
+      this.map.movePrefix(meta);
+      if (before.last.index > 0) await this.files.dropSnapshot(before);
     });
     this.cleaner.start();
     return this.map.snapshot;
-  }
-
-  private async switchPrefix(meta: SnapshotMeta): Promise<void> {
-    await this.context.stateFile.update(this.record, {
-      snapshot: { last: meta.last, chain: meta.chain },
-    });
-    this.map.movePrefix(meta);
   }
 
   private giveInstall(
@@ -460,12 +363,10 @@ export class LevelLogStore implements LogStore {
     state: Uint8Array | undefined,
   ): Promise<void> {
     invariant(state !== undefined, 'an install comes with its state');
-    this.replacing += 1;
-    this.pendingFrom = 0;
-    this.givenLast = meta.last.index;
+    this.frontier.givenInstall(meta.last.index);
     // The switch itself says whether repair is over; term and vote do not wait for it.
-    const given = this.giveHardState(hardState);
-    const needsRepair = this.givenNeedsRepair;
+    const given = this.keeper.giveHardState(hardState);
+    const needsRepair = this.keeper.needsRepairThen;
     return this.giveAlone(async () => {
       await given.hardState;
       await this.install({ meta, state }, needsRepair);
@@ -473,7 +374,7 @@ export class LevelLogStore implements LogStore {
   }
 
   private async install(snapshot: Snapshot, needsRepair: boolean): Promise<void> {
-    const old = this.directory();
+    const old = this.files.directory;
     // Nothing of the old generation is to be synced once its files are gone.
     await this.lazySync.drain();
     const db = await replaceGeneration(this.context, this.record, {
@@ -486,10 +387,9 @@ export class LevelLogStore implements LogStore {
     this.db = db;
     this.map = new LogMap(snapshot.meta);
     this.reader = new LogReader(db, this.map, this.context.crc32c);
-    this.readableNext = this.map.first;
-    this.noteWatermark(this.map.tail);
-    this.replacing -= 1;
-    this.pendingFrom = this.replacing === 0 ? this.map.tail.last.index + 1 : 0;
+    this.frontier.cut(snapshot.meta.last.index);
+    this.frontier.written(snapshot.meta.last.index);
+    this.keeper.noteEnd(this.map.tail);
     await oldDb.close();
     await rm(old, { recursive: true, force: true });
   }
@@ -544,16 +444,6 @@ export class LevelLogStore implements LogStore {
     throw new PrefixTruncatedError(`entries up to ${this.map.snapshot.last.index} are truncated`);
   }
 
-  private current(): { directory: string; generation: number } {
-    return { directory: this.directory(), generation: this.record.facts.generation };
-  }
-
-  private directory(): string {
-    const { spec, generation } = this.record.facts;
-    const id = { groupId: spec.groupId, generation };
-    return generationDirectory(this.context.replicasDirectory, id);
-  }
-
   private async closeOnce(): Promise<void> {
     this.cleaner.stop();
     try {
@@ -567,9 +457,7 @@ export class LevelLogStore implements LogStore {
       this.lazySync.stop();
       await this.fencing.settled();
       await this.db.close();
-      if (!this.fencing.isUp) {
-        await this.context.stateFile.update(this.record, { isCleanlyClosed: true });
-      }
+      if (!this.fencing.isUp) await this.keeper.noteCleanClose();
     } finally {
       this.lazySync.stop();
       this.onClosed();

@@ -1,8 +1,9 @@
 import { invariant } from '../base/assert.js';
 import { crc32c } from '../base/crc32c.js';
-import { logIndex, term, type Incarnation, type LogIndex } from '../model/ids.js';
+import { term, type Incarnation, type LogIndex } from '../model/ids.js';
 import {
   entryBytes,
+  NO_ENTRY,
   rewrittenEntry,
   type EntryId,
   type IndexRange,
@@ -45,14 +46,12 @@ export interface MemoryReplica {
   isCleanlyClosed: boolean;
 }
 
-const ZERO_ID: EntryId = { term: term(0), index: logIndex(0) };
-
 export function newMemoryReplica(spec: ReplicaSpec, incarnation: Incarnation): MemoryReplica {
   return {
     spec,
     incarnation,
     hardState: { term: term(0), votedFor: undefined, needsRepair: false },
-    lost: ZERO_ID,
+    lost: NO_ENTRY,
     snapshot: undefined,
     checkpoint: undefined,
     note: undefined,
@@ -147,7 +146,7 @@ export class MemoryLogStore implements LogStore {
       if (write.append !== undefined) this.append(write.append);
       if (write.hardState !== undefined) {
         this.replica.hardState = write.hardState;
-        if (!write.hardState.needsRepair) this.replica.lost = ZERO_ID;
+        if (!write.hardState.needsRepair) this.replica.lost = NO_ENTRY;
       }
     } catch (error) {
       this.fence(error);
@@ -304,7 +303,7 @@ export class MemoryLogStore implements LogStore {
 function snapshotMetaOf(replica: MemoryReplica): SnapshotMeta {
   return (
     replica.snapshot?.meta ?? {
-      last: ZERO_ID,
+      last: NO_ENTRY,
       chain: 0,
       timeMs: 0,
       membership: replica.spec.bootstrap,

@@ -3,7 +3,7 @@ import { ByteReader, ByteWriter, MalformedBytesError } from '../base/bytes.js';
 import type { Crc32c } from '../base/crc32c.js';
 import { brokerId, incarnation, logIndex, raftGroupId, term, topicId } from '../model/ids.js';
 import type { Incarnation, LogIndex, Term } from '../model/ids.js';
-import type { EntryId } from '../model/log-entry.js';
+import { NO_ENTRY, type EntryId } from '../model/log-entry.js';
 import { decodeMembership, encodeMembership, NO_MEMBERS } from '../model/membership.js';
 import type { ReplicaSpec } from '../ports/log-store.js';
 import type { HardState } from '../raft/io.js';
@@ -62,7 +62,17 @@ export interface ReplicaFacts {
   readonly isGivenUp: boolean;
 }
 
-const ZERO_ID: EntryId = { term: term(0), index: logIndex(0) };
+/** What changes of a replica's facts when its need of repair does, or not. One that needs none has lost nothing. */
+export function repairFacts(
+  { hardState, lost, isTailLost }: ReplicaFacts,
+  needsRepair: boolean,
+): Pick<ReplicaFacts, 'hardState' | 'lost' | 'isTailLost'> {
+  return {
+    hardState: { ...hardState, needsRepair },
+    lost: needsRepair ? lost : NO_ENTRY,
+    isTailLost: needsRepair && isTailLost,
+  };
+}
 
 export const FREE_FACTS: ReplicaFacts = {
   use: 'free',
@@ -76,8 +86,8 @@ export const FREE_FACTS: ReplicaFacts = {
   incarnation: incarnation(0),
   generation: 0,
   hardState: { term: term(0), votedFor: undefined, needsRepair: false },
-  lost: ZERO_ID,
-  snapshot: { last: ZERO_ID, chain: 0 },
+  lost: NO_ENTRY,
+  snapshot: { last: NO_ENTRY, chain: 0 },
   openingAttempts: 0,
   isCleanlyClosed: true,
   isSuspect: false,

@@ -4,7 +4,8 @@ import { promisify } from 'node:util';
 import { invariant } from '../base/assert.js';
 import type { Crc32c } from '../base/crc32c.js';
 import { deferred, type Deferred } from '../base/deferred.js';
-import { incarnation, logIndex, term } from '../model/ids.js';
+import { incarnation } from '../model/ids.js';
+import { NO_ENTRY } from '../model/log-entry.js';
 import { errorCode, readFileIfThere, writeFileDurably } from './durable-files.js';
 import {
   decodeFacts,
@@ -344,7 +345,7 @@ function slotsAt(pairAt: number, sequence: number): { primary: number; copy: num
 const FREE_WATERMARK: Watermark = {
   generation: 0,
   incarnation: incarnation(0),
-  last: { term: term(0), index: logIndex(0) },
+  last: NO_ENTRY,
   chain: 0,
 };
 
