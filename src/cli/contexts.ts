@@ -14,7 +14,7 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const NOTHING: Contexts = { current: undefined, bootstraps: new Map() };
 
 /** Undefined: nowhere, as the user has no home. */
-export function contextsFile({ env }: Pick<Io, 'env'>): string | undefined {
+function contextsFile({ env }: Pick<Io, 'env'>): string | undefined {
   const named = env['MILLRACE_CONTEXTS'];
   if (named !== undefined && named !== '') return named;
   const home = env['HOME'] ?? env['USERPROFILE'];

@@ -69,6 +69,7 @@ export class Progress {
       this.stop();
     }
   }
+
   /** As `during`, with the work asked from time to time how far it is; what fails there is no matter. */
   async watching<T>(work: () => Promise<T>, ask: () => Promise<number>): Promise<T> {
     if (!this.isWanted) return await work();

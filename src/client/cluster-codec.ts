@@ -278,7 +278,7 @@ function clusterOf(wire: DescribeClusterResponse__Output): ClusterDescription {
   };
 }
 
-/** Whoever sees a risk is to see it, and who does not, nothing. */
+/** Where nothing is at risk, there is no word of it. */
 function withRisk<T extends { readonly risk: string }>(
   wire: T,
 ): Omit<T, 'risk'> & { readonly risk?: string } {

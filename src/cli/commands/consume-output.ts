@@ -19,7 +19,7 @@ export interface PrintOptions {
 export const FORMATS = ['text', 'raw', 'json', 'ndjson'] as const;
 export type Format = (typeof FORMATS)[number];
 
-type Encoder = (batch: ConsumedBatch, records: readonly ReadRecord[]) => Uint8Array;
+export type Encoder = (batch: ConsumedBatch, records: readonly ReadRecord[]) => Uint8Array;
 
 const NEWLINE = Buffer.from('\n');
 const TAB = Buffer.from('\t');

@@ -12,7 +12,7 @@ import {
 } from '../options.js';
 import { Progress } from '../progress.js';
 import { StreamWriter } from '../stream-writer.js';
-import { FORMATS, encoderFor, type PrintOptions } from './consume-output.js';
+import { FORMATS, encoderFor, type Encoder, type PrintOptions } from './consume-output.js';
 import { TEMPLATE_HELP } from './consume-template.js';
 
 interface ConsumeOptions extends ClusterOptions, PrintOptions {
@@ -100,7 +100,7 @@ export function consumeCommand(io: Io): Command {
     .option('--on-out-of-range <policy>', 'error, beginning or end', outOfRange, 'error')
     .action(async (topic: string, options: ConsumeOptions) => {
       // Before anything is asked: what is wrong with them is told at once.
-      encoderFor(options);
+      const encode = encoderFor(options);
       if (options.instanceId !== undefined && !isMember(options)) {
         throw new UsageError('--instance-id needs --group, and no --partitions');
       }
@@ -108,7 +108,7 @@ export function consumeCommand(io: Io): Command {
         throw new UsageError('--read-from nearest needs --rack');
       }
       mayReplay(options);
-      await consume(io, topic, options, startAt(options));
+      await consume(io, topic, options, { from: startAt(options), encode });
     });
 }
 
@@ -198,7 +198,7 @@ async function consume(
   io: Io,
   topic: string,
   options: ConsumeOptions,
-  from: StartAt,
+  { from, encode }: { readonly from: StartAt; readonly encode: Encoder },
 ): Promise<void> {
   const writer = new StreamWriter(io.stdout);
   await withClient(io, options, async (client) => {
@@ -208,7 +208,6 @@ async function consume(
     const consumer = sourceOf(client, topic, options, from);
     // What fails in closing is told by the last line of this function.
     const unlisten = io.onInterrupt(() => void consumer.close().catch(() => undefined));
-    const encode = encoderFor(options);
     let left = options.maxRecords ?? Infinity;
     let printed = 0;
     try {

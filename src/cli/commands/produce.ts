@@ -73,18 +73,21 @@ export function produceCommand(io: Io): Command {
 function conditionOf(topic: string, options: ProduceOptions): AppendCondition | undefined {
   const { expectOffset: expectedOffset, expectKeyOffset: expectedKeyOffset } = options;
   const { partition, key, acks } = options;
-  if (expectedOffset === undefined && expectedKeyOffset === undefined) return undefined;
-  const option = expectedOffset === undefined ? '--expect-key-offset' : '--expect-offset';
-  if (acks !== 'quorum') throw new UsageError(`${option} needs --acks quorum`);
-  if (expectedOffset === undefined || expectedKeyOffset !== undefined) {
-    if (expectedOffset !== undefined) {
+  const mustBeQuorum = (option: string): void => {
+    if (acks !== 'quorum') throw new UsageError(`${option} needs --acks quorum`);
+  };
+  if (expectedOffset !== undefined) {
+    mustBeQuorum('--expect-offset');
+    if (expectedKeyOffset !== undefined) {
       throw new UsageError('give --expect-offset or --expect-key-offset, not both');
     }
-    if (key === undefined) throw new UsageError('--expect-key-offset needs --key');
-    return { topic, partition, key, expectedKeyOffset: expectedKeyOffset ?? -1 };
+    if (partition === undefined) throw new UsageError('--expect-offset needs --partition');
+    return { topic, partition, expectedOffset };
   }
-  if (partition === undefined) throw new UsageError('--expect-offset needs --partition');
-  return { topic, partition, expectedOffset };
+  if (expectedKeyOffset === undefined) return undefined;
+  mustBeQuorum('--expect-key-offset');
+  if (key === undefined) throw new UsageError('--expect-key-offset needs --key');
+  return { topic, partition, key, expectedKeyOffset };
 }
 
 async function produce(io: Io, topic: string, options: ProduceOptions): Promise<void> {
