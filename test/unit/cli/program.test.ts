@@ -147,6 +147,16 @@ describe('millrace, the command line', () => {
     ['a template that ends early', ['consume', 'x', '--template', '100%'], /"%" is none/],
     ['a template and a format', ['consume', 'x', '--template', '%v', '-v'], /says all/],
     ['headers beside JSON', ['consume', 'x', '--format', 'ndjson', '--headers'], /--format text/],
+    [
+      'an expected offset of no key',
+      ['produce', 'x', '--expect-key-offset', '0'],
+      /--expect-key-offset needs --key/,
+    ],
+    [
+      'two expected offsets',
+      ['produce', 'x', '-p', '0', '--expect-offset', '0', '--expect-key-offset', '0'],
+      /not both/,
+    ],
     ['an expected offset of no partition', ['produce', 'x', '--expect-offset', '0'], /--partition/],
     [
       'an expected offset of -1',
