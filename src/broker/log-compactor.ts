@@ -28,7 +28,7 @@ import { ReplicaJob, type IsOver, type Lane } from './replica-job.js';
 
 const MIB = 1024 * 1024;
 /** Keys of one stretch: what does not fit waits for the next round over the log. */
-export const KEY_TABLE_LIMITS: KeyTableLimits = { bytesMax: 64 * MIB, recordsMax: 4_000_000 };
+const KEY_TABLE_LIMITS: KeyTableLimits = { bytesMax: 64 * MIB, recordsMax: 4_000_000 };
 /** Read and looked through in one go, while nothing else runs on this thread. */
 const SLICE_BYTES = 256 * 1024;
 /** Rewritten at once: the replica's own writes wait that long. */
@@ -68,7 +68,6 @@ export interface LogCompactorDeps {
   readonly world: World;
   readonly metrics: CompactionMetrics;
   readonly log: Logger;
-  readonly keyLimits?: KeyTableLimits | undefined;
 }
 
 /**
@@ -157,7 +156,7 @@ export class LogCompactor {
     const began = done.bytes;
     const startMs = this.deps.world.clock.monotonicMs();
     do {
-      const keys = new KeyTable(this.deps.keyLimits ?? KEY_TABLE_LIMITS);
+      const keys = new KeyTable(KEY_TABLE_LIMITS);
       const to = await this.noteStretch(keys, { from: done.to, below: goal.to }, isOver);
       const tombstonesBelow = offset(
         Math.max(done.tombstonesBelow, Math.min(goal.tombstonesBelow, to)),

@@ -155,7 +155,7 @@ export class MetadataReplica implements RaftGroupOwner {
 }
 
 /** The lowest founders, an odd number of them, vote; the others follow as learners. */
-export function metadataVoters(founders: readonly BrokerId[]): BrokerId[] {
+function metadataVoters(founders: readonly BrokerId[]): BrokerId[] {
   const ascending = [...founders].sort((a, b) => a - b);
   const odd = ascending.length - (ascending.length % 2 === 0 ? 1 : 0);
   return ascending.slice(0, Math.max(0, Math.min(VOTERS_MAX, odd)));

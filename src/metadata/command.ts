@@ -114,12 +114,6 @@ export type ApplyResult =
   | { readonly kind: 'groupsAged'; readonly expired: readonly string[] }
   | Rejection;
 
-/** An applied command's result with the index it was applied at. */
-export interface AppliedAt<R> {
-  readonly result: R;
-  readonly index: LogIndex;
-}
-
 export const rejected = (code: ErrorCode, message: string): Rejection => ({
   kind: 'rejected',
   code,

@@ -59,7 +59,7 @@ export function sortedSlots<S extends Slot>(slots: Iterable<S>): S[] {
 export const slotKeys = (slots: Iterable<Slot>): Set<string> => new Set([...slots].map(slotKey));
 
 /** In an ascending list. */
-export function findSlot<S extends Slot>(slots: readonly S[], at: Slot): S | undefined {
+function findSlot<S extends Slot>(slots: readonly S[], at: Slot): S | undefined {
   const place = lowerBound(slots.length, (i) => {
     const slot = slots[i];
     return slot !== undefined && compareSlots(slot, at) < 0;

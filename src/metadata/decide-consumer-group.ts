@@ -91,7 +91,7 @@ function decideResume(known: GroupMember, request: JoinRequest): GroupDecision {
  * A member may be behind: what was pushed to it may be lost or on its way. It may not be ahead, nor
  * hold what it was not given by the epoch that it knows.
  */
-export function claimRefusal(
+function claimRefusal(
   member: GroupMember,
   memberEpoch: number,
   owned: readonly Slot[] | undefined,
