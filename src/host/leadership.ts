@@ -1,6 +1,7 @@
 import { BrokerError } from '../model/errors.js';
-import type { BrokerId, RaftGroupId } from '../model/ids.js';
-import type { ProposeResult, RaftStatus } from '../raft/io.js';
+import type { BrokerId, LogIndex, RaftGroupId } from '../model/ids.js';
+import type { Logger } from '../ports/telemetry.js';
+import type { ProposeResult, RaftStatus, RoleChange } from '../raft/io.js';
 
 /** To whom leaderships are handed over. */
 export interface HeirChoice {
@@ -69,4 +70,18 @@ export function membershipRefused({
     case 'membershipBusy':
       return new BrokerError('THROTTLED', 'members cannot be changed now', facts);
   }
+}
+
+/** For the person who asks later who led when; `last` is where this replica's log ended. */
+export function logRoleChange(log: Logger, change: RoleChange, last: LogIndex): void {
+  const { role, term, leader, mayHaveLost } = change;
+  const fields = { role, term, leader, last };
+  if (mayHaveLost === true) {
+    log.error(
+      fields,
+      'leads by recovery: a majority lost unsynced entries, acknowledged records may be lost',
+    );
+  } else if (role === 'leader') log.info(fields, 'became leader');
+  else if (role === 'follower' && leader !== undefined) log.info(fields, 'follows a leader');
+  else log.debug(fields, 'has no leader');
 }

@@ -4,6 +4,7 @@ import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId, Term } from '../model/ids.js';
 import {
   entryBytes,
+  type EntryId,
   type IndexRange,
   type LogEntry,
   type RewrittenPayload,
@@ -12,19 +13,29 @@ import { decodeMembership } from '../model/membership.js';
 import type { LogStore } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { SnapshotHeader } from '../ports/transport.js';
-import type { Persist, ProposeResult, RaftStatus, Ready, Role, RoleChange } from '../raft/io.js';
+import type {
+  Persist,
+  ProposeResult,
+  RaftStatus,
+  Ready,
+  Role,
+  RoleChange,
+  SnapshotMeta,
+} from '../raft/io.js';
 import type { Message } from '../raft/message.js';
 import type { RaftNode } from '../raft/raft-node.js';
 import { Checkpointer } from './checkpointer.js';
 import { CommittedEntries } from './committed-entries.js';
-import { transferTargets } from './leadership.js';
+import { logRoleChange, transferTargets } from './leadership.js';
 import { GroupRequests } from './group-requests.js';
 import { LogReader } from './log-reader.js';
+import { DiskWatch } from './disk-watch.js';
 import type { DriverHost, DriverStart } from './driver-host.js';
 import { LogUpkeep } from './log-upkeep.js';
 import type { MembershipHistory } from './membership-history.js';
 import type { Outbox } from './outbox.js';
 import { PersistTracker } from './persist-tracker.js';
+import { PrefixMover } from './prefix-mover.js';
 import { Proposals } from './proposals.js';
 import type { ProposalObserver, ProposeOutcome, RaftGroupOwner } from './raft-group.js';
 import { SnapshotIntake, type IncomingSnapshot } from './snapshot-intake.js';
@@ -57,15 +68,15 @@ export class RaftGroupDriver {
   readonly #entries: CommittedEntries;
   readonly #checkpointer: Checkpointer;
   readonly #reader: LogReader;
+  readonly #prefix: PrefixMover;
+  readonly #disk: DiskWatch;
   readonly #incoming = new SnapshotIntake();
   #phase: 'running' | 'closing' | 'ended' = 'running';
   #role: Role = 'follower';
   #term: Term;
-  #leaderReadyTerm: Term | undefined;
-  #stallHandledMs = 0;
   #durability: Durability['kind'] = 'fsync';
-  /** The first entry of the present term that was applied. */
-  #ownTermFrom: { readonly term: Term; readonly index: LogIndex } | undefined;
+  /** The first entry that was applied of the last term of which one was, while that term lasted. */
+  #ownTermFrom: EntryId | undefined;
 
   constructor(host: DriverHost<RaftGroupDriver>, start: DriverStart) {
     this.id = start.id;
@@ -96,7 +107,7 @@ export class RaftGroupDriver {
     });
     const fail = (error: unknown): void => this.fail(error);
     this.#reader = new LogReader(start.node, start.store, start.snapshot, fail);
-    const { store, log } = start;
+    const { node, store, log, memberships } = start;
     this.upkeep = new LogUpkeep({ store, log, reader: this.#reader, failed: fail });
     this.#entries = new CommittedEntries({
       node: start.node,
@@ -105,6 +116,22 @@ export class RaftGroupDriver {
       readBytesMax: host.tuning.applyReadBytesMax,
       arrived: () => host.markDirty(this),
       failed: fail,
+    });
+    this.#prefix = new PrefixMover({
+      ...{ node, store, memberships },
+      reader: this.#reader,
+      applied: () => this.#entries.applied,
+      durability: () => this.#durability,
+      ownTermFrom: () => this.#ownTermFrom,
+      moved: (snapshot) => this.#prefixMoved(snapshot),
+    });
+    this.#disk = new DiskWatch({
+      persists: this.#persists,
+      clock: host.world.clock,
+      diskStallMs: host.tuning.diskStallMs,
+      heir: () => this.#heir(),
+      handOver: (to) => this.#node.step({ kind: 'transferLeadership', to }),
+      log,
     });
     this.#term = start.node.status().term;
   }
@@ -118,7 +145,7 @@ export class RaftGroupDriver {
     return this.#role === 'leader';
   }
   get isLeaderReady(): boolean {
-    return this.#role === 'leader' && this.#leaderReadyTerm === this.#term;
+    return this.isLeader && this.#ownTermFrom?.term === this.#term;
   }
   get term(): Term {
     return this.#term;
@@ -163,21 +190,13 @@ export class RaftGroupDriver {
   tick(): void {
     this.#node.step(TICK);
     this.requests.checkTransfers();
-    if (this.#persists.count > 0 && this.isLeader) this.#checkDisk();
+    if (this.isLeader) this.#disk.check();
     if (this.#node.hasReady()) this.#host.markDirty(this);
   }
 
-  /** A leader whose disk hangs leads on as long as its followers can commit; better one of them does. */
-  #checkDisk(): void {
-    const nowMs = this.#host.world.clock.monotonicMs();
-    const { diskStallMs } = this.#host.tuning;
-    const stalledMs = this.#persists.stalledMs(nowMs);
-    if (stalledMs < diskStallMs || nowMs - this.#stallHandledMs < diskStallMs) return;
-    this.#stallHandledMs = nowMs;
+  #heir(): BrokerId | undefined {
     const mayLead = (id: BrokerId): boolean => this.#host.mayLead(id);
-    const [to] = transferTargets(this.#node.status(), this.id, { mayLead, elseAnyone: true });
-    this.#log.warn({ stalledMs: Math.round(stalledMs), to }, 'the disk hangs');
-    if (to !== undefined) this.#node.step({ kind: 'transferLeadership', to });
+    return transferTargets(this.#node.status(), this.id, { mayLead, elseAnyone: true })[0];
   }
 
   receive(message: Message): void {
@@ -307,17 +326,8 @@ export class RaftGroupDriver {
       this.#waiters.steppedDown(this.#entries.next, this.#entries.applied);
     }
     if (leader !== undefined && leader !== this.#host.self) this.#waiters.transferEnded(leader);
-    const fields = { role, term, leader, last: this.#node.status().last.index };
-    if (mayHaveLost === true) {
-      this.#host.metrics.recoveries.add(1);
-      this.#log.error(
-        fields,
-        'leads by recovery: a majority lost unsynced entries, acknowledged records may be lost',
-      );
-    } else if (role === 'leader') this.#log.info(fields, 'became leader');
-    else if (role === 'follower' && leader !== undefined)
-      this.#log.info(fields, 'follows a leader');
-    else this.#log.debug(fields, 'has no leader');
+    if (mayHaveLost === true) this.#host.metrics.recoveries.add(1);
+    logRoleChange(this.#log, change, this.#node.status().last.index);
     this.#owner.roleChanged(change);
   }
 
@@ -392,18 +402,14 @@ export class RaftGroupDriver {
   #applyOne(entry: LogEntry): void {
     this.#entries.advance(entry);
     const result = this.#owner.machine.apply(entry);
-    if (entry.term === this.#term && this.#ownTermFrom?.term !== entry.term) {
-      this.#ownTermFrom = { term: entry.term, index: entry.index };
-    }
+    const isFirstOfTerm = entry.term === this.#term && this.#ownTermFrom?.term !== entry.term;
+    if (isFirstOfTerm) this.#ownTermFrom = { term: entry.term, index: entry.index };
     if (entry.kind === 'membership') {
       const membership = decodeMembership(entry.payload);
       this.#memberships.applied(entry.index, membership);
       this.#waiters.membershipApplied(entry.index, membership);
     }
-    if (entry.term === this.#term && this.isLeader && !this.isLeaderReady) {
-      this.#leaderReadyTerm = entry.term;
-      this.#owner.leaderReady(entry.term);
-    }
+    if (isFirstOfTerm && this.isLeader) this.#owner.leaderReady(entry.term);
     this.#proposals.applied(entry, result);
   }
 
@@ -439,35 +445,18 @@ export class RaftGroupDriver {
     );
   }
 
-  async truncatePrefix(last: LogIndex, state: Uint8Array): Promise<void> {
-    if (last < this.#reader.firstIndex) return;
-    invariant(last <= this.#entries.applied, 'only what is applied is truncated', { last });
-    if (last > this.#node.status().durable) {
-      throw new BrokerError('THROTTLED', 'the entries are not durable here yet');
-    }
-    this.#assertMayBecomeSnapshot();
-    const id = await this.#reader.idAt(last);
-    const membership = this.#memberships.at(last);
-    const meta = await this.#reader.fencing(this.#store.truncatePrefix(id, state, membership));
-    if (!this.isRunning || meta.last.index < this.#reader.firstIndex) return;
-    this.#guard(() => {
-      this.#reader.prefixMoved(meta);
-      this.#memberships.truncated(meta.last.index);
-      this.#node.step({ kind: 'prefixMoved', snapshot: meta });
-      this.#host.markDirty(this);
-    });
+  truncatePrefix(last: LogIndex, state: Uint8Array): Promise<void> {
+    return this.#prefix.truncate(last, state);
   }
 
-  /**
-   * A snapshot is never taken back, so that no recovery after a power cut may go on without what it
-   * covers: this log must end in the present term, or another that lost the proof could seem longer.
-   */
-  #assertMayBecomeSnapshot(): void {
-    if (this.#durability === 'fsync') return;
-    const { term, durable } = this.#node.status();
-    const from = this.#ownTermFrom;
-    if (from?.term === term && from.index <= durable) return;
-    throw new BrokerError('THROTTLED', 'no entry of the present term is durable here yet');
+  #prefixMoved(snapshot: SnapshotMeta): void {
+    if (!this.isRunning || snapshot.last.index < this.#reader.firstIndex) return;
+    this.#guard(() => {
+      this.#reader.prefixMoved(snapshot);
+      this.#memberships.truncated(snapshot.last.index);
+      this.#node.step({ kind: 'prefixMoved', snapshot });
+      this.#host.markDirty(this);
+    });
   }
 
   // The end.
