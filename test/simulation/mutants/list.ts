@@ -377,8 +377,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/host/raft-group-driver.ts',
-        find: "return this.#role === 'leader' && this.#leaderReadyTerm === this.#term;",
-        replace: "return this.#role === 'leader' && this.#term > 0;",
+        find: 'return this.isLeader && this.#ownTermFrom?.term === this.#term;',
+        replace: 'return this.isLeader && this.#term > 0;',
       },
     ],
   },
@@ -476,8 +476,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/metadata/apply.ts',
-        find: 'return sequence > 0 && sequence < (',
-        replace: 'return sequence < 0 && sequence < (',
+        find: 'return sequence > 0 && sequence < last;',
+        replace: 'return sequence < 0 && sequence < last;',
       },
     ],
   },
