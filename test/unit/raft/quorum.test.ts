@@ -5,6 +5,7 @@ import type { BrokerId } from '../../../src/model/ids.js';
 import { membershipOf, type Membership } from '../../../src/model/membership.js';
 import { describeMembership } from '../../../src/raft/debug.js';
 import { majorityOf, quorumValue, voteResult, type Vote } from '../../../src/raft/quorum.js';
+import { casesOf } from '../../support/cases.js';
 import { describeDataFiles, parseIds, type Command } from '../../support/data-driven.js';
 
 const FOLDER = join(import.meta.dirname, '../../data/quorum');
@@ -81,7 +82,7 @@ function run(command: Command): string {
 describe('quorums', () => {
   describeDataFiles(FOLDER, () => run);
 
-  const CASES = 100_000;
+  const CASES = casesOf(100_000);
 
   /** Up to seven of nine brokers, often none. */
   function half(random: Prng): readonly BrokerId[] {
