@@ -3,7 +3,10 @@ import type { Ack } from './workload.js';
 
 /** A fault that took effect, and the partitions it hit. */
 export interface Fault {
+  readonly kind: string;
   readonly atMs: number;
+  /** Until when it went on taking effect; `atMs` for what happens at once. */
+  untilMs: number;
   readonly keys: readonly string[];
 }
 
@@ -15,27 +18,63 @@ export interface GapSummary {
   readonly max: number;
 }
 
-/**
- * Time without an acknowledged write, per fault and partition it hit: from the last acknowledgement
- * before the fault to the first one that came after it.
- */
-export function writeGaps(faults: readonly Fault[], acks: readonly Ack[]): number[] {
-  const byKey = new Map<string, number[]>();
-  for (const { key, atMs } of acks) {
-    const times = byKey.get(key);
-    if (times === undefined) byKey.set(key, [atMs]);
-    else times.push(atMs);
-  }
-  const gaps: number[] = [];
-  for (const fault of faults) {
-    for (const key of fault.keys) {
-      const times = byKey.get(key) ?? [];
-      const after = times.find((t) => t > fault.atMs);
-      const before = times.findLast((t) => t <= fault.atMs);
-      if (after !== undefined && before !== undefined) gaps.push(after - before);
+/** Answers that were under way when a fault took effect may come for so long after it. */
+const REACH_MS = 250;
+
+/** Acknowledgements by partition, each in the order of their answers. */
+export class AckTimes {
+  private readonly byKey = new Map<string, number[]>();
+
+  constructor(acks: readonly Ack[]) {
+    for (const { key, atMs } of acks) {
+      const times = this.byKey.get(key);
+      if (times === undefined) this.byKey.set(key, [atMs]);
+      else times.push(atMs);
     }
   }
-  return gaps;
+
+  get keys(): string[] {
+    return [...this.byKey.keys()];
+  }
+
+  /**
+   * The longest time without an acknowledged write that a fault explains: it ended after the fault, and
+   * began before the answers that were under way had come. Undefined if nothing was written around it.
+   */
+  gap(key: string, { atMs, untilMs }: Pick<Fault, 'atMs' | 'untilMs'>): number | undefined {
+    const times = this.byKey.get(key) ?? [];
+    let longest: number | undefined;
+    for (let at = firstAfter(times, atMs); at < times.length; at += 1) {
+      const before = times[at - 1];
+      const after = times[at];
+      if (before === undefined || after === undefined) continue;
+      if (before > untilMs + REACH_MS) break;
+      longest = Math.max(longest ?? 0, after - before);
+    }
+    return longest;
+  }
+
+  /** Times between acknowledgements of a partition up to then. */
+  spacings(untilMs: number): number[] {
+    const spacings: number[] = [];
+    for (const times of this.byKey.values()) {
+      const end = firstAfter(times, untilMs);
+      for (let at = 1; at < end; at += 1) spacings.push((times[at] ?? 0) - (times[at - 1] ?? 0));
+    }
+    return spacings;
+  }
+}
+
+/** The place of the first time after this one. */
+function firstAfter(times: readonly number[], ms: number): number {
+  let low = 0;
+  let high = times.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((times[middle] ?? 0) > ms) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 export function summarize(gaps: readonly number[]): GapSummary {

@@ -21,6 +21,12 @@ export interface GroupLoadOptions extends Omit<MemberSettings, 'seed'> {
   readonly members: number;
 }
 
+/** Partitions that a member said it owns, and when it said so. */
+interface Holding {
+  readonly keys: readonly string[];
+  readonly sinceMs: number;
+}
+
 export interface GroupFigures extends GroupTimesFigures {
   readonly joins: number;
   readonly leaves: number;
@@ -37,19 +43,21 @@ export interface GroupFigures extends GroupTimesFigures {
 }
 
 /**
- * A consumer group under load: each member a process of its own that joins and leaves all the time.
- * Their calls stand in the run's history, each invocation before the call is made and each end after
+ * A consumer group under load: each member a process of its own that stays, or joins and leaves all the
+ * time. Their calls stand in the run's history, each invocation before the call is made and each end after
  * it, by the run's own clock.
  */
 export class GroupLoad {
   private readonly options: GroupLoadOptions;
   private readonly history: HistoryWriter;
   private readonly members: MemberProcess[] = [];
+  private readonly holdings = new Map<number, Holding>();
   private readonly joined: number[] = [];
   private readonly times = new GroupTimes();
   private readonly committed = new CommittedOffsets();
   private probe: ChildProcess | undefined;
   private readonly counts = { joins: 0, leaves: 0, killed: 0, lost: 0, refused: 0 };
+  private spawned = 0;
   private commits = 0;
   private polledRecords = 0;
   private readonly over = new AbortController();
@@ -63,8 +71,49 @@ export class GroupLoad {
 
   start(): void {
     for (let i = 0; i < this.options.members; i += 1) this.spawn(i, i + 1);
+    if (!this.options.isChurning) return;
     this.killing = this.killNowAndThen();
     this.probe = this.probing();
+  }
+
+  get name(): string {
+    return this.options.group;
+  }
+
+  /** Every partition is somebody's. */
+  get isWhole(): boolean {
+    const owned = new Set([...this.holdings.values()].flatMap(({ keys }) => keys));
+    return owned.size === this.options.partitions;
+  }
+
+  /** What the member said last that it owns. */
+  keysOf(place: number): readonly string[] {
+    return this.holdings.get(place)?.keys ?? [];
+  }
+
+  /** Whether other members have come to own all of these keys since. */
+  isElsewhere(place: number, keys: readonly string[], sinceMs: number): boolean {
+    const taken = new Set(
+      [...this.holdings]
+        .filter(([other, holding]) => other !== place && holding.sinceMs > sinceMs)
+        .flatMap(([, holding]) => holding.keys),
+    );
+    return keys.every((key) => taken.has(key));
+  }
+
+  /** Ends the process of a member outright; another one follows it, as a new member. */
+  async replaceMember(place: number): Promise<boolean> {
+    if ((await this.members[place]?.kill()) !== true) return false;
+    this.holdings.delete(place);
+    this.counts.killed += 1;
+    this.spawned += 1;
+    this.spawn(place, this.options.members + this.spawned);
+    return true;
+  }
+
+  /** Stops the process of a member, or lets it go on. */
+  signalMember(place: number, signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.members[place]?.signal(signal);
   }
 
   /** A process of a member that ended without being told to: what is measured is less than it should be. */
@@ -129,10 +178,14 @@ export class GroupLoad {
   }
 
   private spawn(place: number, seed: number): void {
-    const { bootstrap, topic, group, partitions } = this.options;
-    const settings: MemberSettings = { bootstrap, topic, group, partitions, seed };
+    const { bootstrap, topic, group, partitions, isChurning } = this.options;
+    const settings: MemberSettings = { bootstrap, topic, group, partitions, seed, isChurning };
     const member = new MemberProcess(WORKER, settings, {
-      told: (message) => this.told(member, message),
+      told: (message) => {
+        this.told(member, message);
+        if (message.kind !== 'rebalance' || this.members[place] !== member) return;
+        this.holdings.set(place, { keys: message.owned, sinceMs: performance.now() });
+      },
       failed: (how) => (this.problem ??= `the process of member ${place} ended by itself: ${how}`),
     });
     this.members[place] = member;
@@ -142,7 +195,7 @@ export class GroupLoad {
     const { bootstrap, topic, group, partitions } = this.options;
     const settings: MemberSettings = {
       ...{ bootstrap, topic, partitions },
-      ...{ group: `${group}-shares`, seed: 0 },
+      ...{ group: `${group}-shares`, seed: 0, isChurning: true },
     };
     const child = fork(PROBE, [JSON.stringify(settings)], { stdio: ['ignore', 2, 2, 'ipc'] });
     child.on('message', (share: ShareTaken) => this.times.share(share));
@@ -160,9 +213,7 @@ export class GroupLoad {
       await pause(KILL_EVERY_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       const place = turn % this.options.members;
-      if ((await this.members[place]?.kill()) !== true) continue;
-      this.counts.killed += 1;
-      this.spawn(place, this.options.members + turn + 1);
+      await this.replaceMember(place);
     }
   }
 

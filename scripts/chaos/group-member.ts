@@ -1,7 +1,7 @@
 /**
- * One process of `npm run chaos -- --scenario groups`: a member of a consumer group that joins, reads,
- * commits and leaves again and again, and tells the run of every call before it makes it. Started by
- * group-load.ts, with its settings as the only argument.
+ * One process of `npm run chaos`: a member of a consumer group that reads and commits, joins once or
+ * again and again, and tells the run of every call before it makes it. Started by group-load.ts, with
+ * its settings as the only argument.
  */
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -27,7 +27,7 @@ const LIVES_MS_MIN = 500;
 const LIVES_MS_MAX = 4_000;
 
 const waiting: ((p: number) => void)[] = [];
-const state = { isSettled: false, isStopping: false };
+const state = { isSettled: !settings.isChurning, isStopping: false };
 let wakeUp: () => void = () => undefined;
 
 process.on('message', (message: ToMember) => {

@@ -7,6 +7,8 @@ export interface MemberSettings {
   readonly group: string;
   readonly partitions: number;
   readonly seed: number;
+  /** It joins and leaves all the time, until it is told to settle. */
+  readonly isChurning: boolean;
 }
 
 /** What a member's process tells the run, in the order in which it happened. */

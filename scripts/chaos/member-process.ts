@@ -46,6 +46,10 @@ export class MemberProcess {
     if (this.child.connected) this.child.send(message, () => undefined);
   }
 
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    if (!this.isGone) this.child.kill(signal);
+  }
+
   /** False: it was gone already. */
   async kill(): Promise<boolean> {
     if (this.isGone) return false;

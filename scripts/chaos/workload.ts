@@ -23,7 +23,7 @@ export interface WorkloadOptions {
 }
 
 const PRODUCER_CLIENTS = 4;
-const READERS = 2;
+const READERS = 1;
 
 /** Acknowledged writes of one partition, in the order of their answers: what write gaps are made of. */
 export interface Ack {

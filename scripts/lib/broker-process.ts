@@ -16,6 +16,16 @@ export interface Ports {
   readonly http: number;
 }
 
+/** How a broker's process differs from the plain command line's. */
+export interface BrokerRun {
+  /** Before the script, for Node itself. */
+  readonly nodeArgs?: readonly string[];
+  /** Run in place of the command line's own script, with the same arguments; may be sent messages. */
+  readonly script?: string;
+  /** In addition to this process's environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** One real broker process of a cluster that a script owns; ended by its own process id only. */
 export class BrokerProcess {
   readonly id: number;
@@ -23,21 +33,25 @@ export class BrokerProcess {
   readonly dir: string;
   private readonly configFile: string;
   private readonly logFile: string;
-  private readonly nodeArgs: readonly string[];
+  /** Takes effect with the next start. */
+  run: BrokerRun;
+  /** How often it was ended outright. */
+  sigkills = 0;
   private child: ChildProcess | undefined;
   private exited: Promise<void> = Promise.resolve();
+  private told: ((message: unknown) => void) | undefined;
 
   constructor(options: {
     readonly id: number;
     readonly ports: Ports;
     readonly dir: string;
     readonly config: Readonly<Record<string, unknown>>;
-    readonly nodeArgs?: readonly string[];
+    readonly run?: BrokerRun;
   }) {
     this.id = options.id;
     this.ports = options.ports;
     this.dir = options.dir;
-    this.nodeArgs = options.nodeArgs ?? [];
+    this.run = options.run ?? {};
     this.configFile = path.join(options.dir, `broker-${options.id}.json`);
     this.logFile = path.join(options.dir, `broker-${options.id}.log`);
     writeFileSync(this.configFile, JSON.stringify(options.config));
@@ -55,16 +69,19 @@ export class BrokerProcess {
   start(): void {
     if (this.child !== undefined) throw new Error(`broker ${this.id} is running already`);
     const log = openSync(this.logFile, 'a');
+    const { nodeArgs = [], script = CLI, env } = this.run;
+    const threads = String(Math.max(16, os.cpus().length * 4));
     const child = spawn(
       process.execPath,
-      [...this.nodeArgs, CLI, 'broker', '--config', this.configFile],
+      [...nodeArgs, script, 'broker', '--config', this.configFile],
       {
-        stdio: ['ignore', log, log],
-        env: { ...process.env, UV_THREADPOOL_SIZE: String(Math.max(16, os.cpus().length * 4)) },
+        stdio: ['ignore', log, log, ...(script === CLI ? [] : ['ipc' as const])],
+        env: { ...process.env, UV_THREADPOOL_SIZE: threads, ...env },
       },
     );
     closeSync(log);
     this.child = child;
+    if (this.told !== undefined) child.on('message', this.told);
     this.exited = new Promise((resolve) => {
       child.once('exit', () => {
         this.child = undefined;
@@ -75,8 +92,20 @@ export class BrokerProcess {
 
   /** Resolves once the process is gone. */
   async kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
+    if (this.child !== undefined && signal === 'SIGKILL') this.sigkills += 1;
     this.child?.kill(signal);
     await this.exited;
+  }
+
+  /** To the script that runs in place of the command line's. */
+  send(message: object): void {
+    this.child?.send(message, () => undefined);
+  }
+
+  /** What that script says. */
+  onMessage(told: (message: unknown) => void): void {
+    this.told = told;
+    this.child?.on('message', told);
   }
 
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
-import { BrokerProcess, freePorts, type Ports } from './broker-process.js';
+import { BrokerProcess, type BrokerRun, freePorts, type Ports } from './broker-process.js';
 
 /** Real broker processes on 127.0.0.1 with data in a temporary folder, for chaos and benchmarks. */
 export class ScriptCluster {
@@ -28,10 +28,12 @@ export class ScriptCluster {
     /** Clients and peers reach a broker's port at the port this gives: a proxy stands there. */
     readonly seenThrough?: (port: number) => Promise<number>;
     /** The same for clients alone: peers reach each other directly. */
-    readonly clientsThrough?: (port: number) => Promise<number>;
+    readonly clientsThrough?: (port: number, id: number) => Promise<number>;
     readonly config?: Readonly<Record<string, unknown>>;
     readonly dir?: string;
     readonly nodeArgs?: readonly string[];
+    /** How the process of each broker differs; told all their ports. */
+    readonly run?: (id: number, ports: readonly Ports[]) => Promise<BrokerRun>;
   }): Promise<ScriptCluster> {
     const dir = options.dir ?? mkdtempSync(path.join(os.tmpdir(), 'millrace-cluster-'));
     mkdirSync(dir, { recursive: true });
@@ -44,16 +46,23 @@ export class ScriptCluster {
     const seen = options.seenThrough ?? ((port: number) => Promise.resolve(port));
     const seenByClients = options.clientsThrough ?? seen;
     const advertised = await Promise.all(
-      ports.map(async (p) => ({ client: await seenByClients(p.client), peer: await seen(p.peer) })),
+      ports.map(async (p, i) => ({
+        client: await seenByClients(p.client, i + 1),
+        peer: await seen(p.peer),
+      })),
     );
     const founders = advertised.map((p, i) => ({ id: i + 1, host: '127.0.0.1', peerPort: p.peer }));
+    const runs = await Promise.all(ports.map(async (_, i) => await options.run?.(i + 1, ports)));
     const brokers = ports.map(
       (p, i) =>
         new BrokerProcess({
           id: i + 1,
           ports: p,
           dir,
-          ...(options.nodeArgs === undefined ? {} : { nodeArgs: options.nodeArgs }),
+          run: {
+            ...(options.nodeArgs === undefined ? {} : { nodeArgs: options.nodeArgs }),
+            ...runs[i],
+          },
           config: {
             brokerId: i + 1,
             dataDir: path.join(dir, `data-${i + 1}`),

@@ -3,7 +3,7 @@ import { BrokerError } from '../model/errors.js';
 import type { BrokerConfig } from '../config/schema.js';
 import { silenceGrpc } from '../rpc/grpc-server.js';
 import { pinoTelemetry } from './pino-telemetry.js';
-import { StartError, startBroker, type RunningBroker } from './start-broker.js';
+import { StartError, startBroker, type RunningBroker, type StartOptions } from './start-broker.js';
 
 /** A bug of ours, as sysexits(3) numbers it: whoever supervises the process starts it again. */
 const EXIT_BUG = 70;
@@ -14,9 +14,13 @@ const LIVE_POLL_MS = 500;
  * Runs a broker as this process until it is told to stop. Resolves after a clean stop (SIGTERM, SIGINT
  * or SIGHUP; a second one ends the process at once). Rejects with StartError if the broker cannot start
  * or cannot be part of its cluster. A bug, or the loss of the data directory's volume, is logged and
- * ends the process: what is not known to be right must not go on.
+ * ends the process: what is not known to be right must not go on. Who tests brokers as processes may
+ * come between them with `peers`.
  */
-export async function runBroker(config: BrokerConfig): Promise<void> {
+export async function runBroker(
+  config: BrokerConfig,
+  options: Pick<StartOptions, 'peers'> = {},
+): Promise<void> {
   silenceGrpc();
   const telemetry = pinoTelemetry({ level: config.logLevel, brokerId: config.brokerId });
   const fail = (text: string) => (error: unknown) => {
@@ -27,6 +31,7 @@ export async function runBroker(config: BrokerConfig): Promise<void> {
   process.on('unhandledRejection', fail('fatal: unhandled rejection'));
   const told = toldToStop(() => telemetry.log.info({}, 'stopping'));
   const broker = await startBroker(config, {
+    ...options,
     telemetry,
     volumeFailed: fail("fatal: the data directory's volume failed"),
   });

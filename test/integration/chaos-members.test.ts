@@ -6,7 +6,14 @@ import path from 'node:path';
 import { MemberProcess } from '../../scripts/chaos/member-process.js';
 import { eventually } from '../support/eventually.js';
 
-const SETTINGS = { bootstrap: [], topic: 't', group: 'g', partitions: 1, seed: 1 };
+const SETTINGS = {
+  bootstrap: [],
+  topic: 't',
+  group: 'g',
+  partitions: 1,
+  seed: 1,
+  isChurning: true,
+};
 const READY = "process.send({ kind: 'new' });";
 
 describe('the process of a member in the chaos scenario groups', function () {
