@@ -12,7 +12,6 @@ import process from 'node:process';
 import * as grpc from '@grpc/grpc-js';
 import { ClassicLevel } from 'classic-level';
 
-export const FLOOR_PARTITIONS = 12;
 const WINDOW_BYTES = 8 << 20;
 const MESSAGE_BYTES_MAX = 64 << 20;
 const HEADER_BYTES = 5;
@@ -53,10 +52,15 @@ function header(partition: number, sequence: number): Buffer {
   return bytes;
 }
 
-async function runBroker(dir: string): Promise<void> {
+interface BrokerOrder {
+  readonly dir: string;
+  readonly partitions: number;
+}
+
+async function runBroker({ dir, partitions }: BrokerOrder): Promise<void> {
   mkdirSync(dir, { recursive: true });
   const stores: ClassicLevel<Buffer, Buffer>[] = [];
-  for (let p = 0; p < FLOOR_PARTITIONS; p += 1) {
+  for (let p = 0; p < partitions; p += 1) {
     const store = new ClassicLevel<Buffer, Buffer>(path.join(dir, String(p)), {
       keyEncoding: 'buffer',
       valueEncoding: 'buffer',
@@ -77,7 +81,7 @@ async function runBroker(dir: string): Promise<void> {
   };
 
   const followers: { readonly call: Call; readonly waiting: Map<number, () => void> }[] = [];
-  const next = new Array<number>(FLOOR_PARTITIONS).fill(0);
+  const next = new Array<number>(partitions).fill(0);
   const server = new grpc.Server(options);
   server.addService(SERVICE, {
     produce(call: grpc.ServerDuplexStream<Buffer, Buffer>) {
@@ -159,25 +163,31 @@ function widenServerWindows(server: grpc.Server): void {
 
 interface ClientOrder {
   readonly ports: readonly number[];
+  readonly partitions: number;
+  /** Sent and answered before the clock starts. */
+  readonly warmupBytes: number;
   readonly totalBytes: number;
   readonly batchBytes: number;
   readonly inFlight: number;
 }
 
-async function runClient(order: ClientOrder): Promise<void> {
-  const calls = order.ports.map((port) => open(port, 'produce'));
+interface Sent {
+  readonly latencies: readonly number[];
+  readonly seconds: number;
+}
+
+/** Keeps so many batches in flight until `count` of them are answered. */
+async function sendAll(calls: readonly Call[], order: ClientOrder, count: number): Promise<Sent> {
   const template = Buffer.alloc(order.batchBytes);
   for (let i = 0; i < template.length; i += 1) template[i] = Math.random() * 256;
-  const count = Math.floor(order.totalBytes / order.batchBytes);
   const sentAt = new Float64Array(count);
   const latencies: number[] = [];
   let sent = 0;
-  const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
   await new Promise<void>((resolve) => {
     const fill = (): void => {
       while (sent < count && sent - latencies.length < order.inFlight) {
-        const partition = sent % FLOOR_PARTITIONS;
+        const partition = sent % order.partitions;
         const batch = Buffer.from(template);
         batch[0] = partition;
         batch.writeUInt32BE(sent, 1);
@@ -187,7 +197,7 @@ async function runClient(order: ClientOrder): Promise<void> {
       }
     };
     for (const call of calls) {
-      call.on('error', () => undefined);
+      call.removeAllListeners('data');
       call.on('data', (ack: Buffer) => {
         latencies.push(performance.now() - (sentAt[ack.readUInt32BE(0)] ?? 0));
         if (latencies.length === count) resolve();
@@ -196,11 +206,22 @@ async function runClient(order: ClientOrder): Promise<void> {
     }
     fill();
   });
-  const seconds = (performance.now() - startedAt) / 1000;
+  return { latencies, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+async function runClient(order: ClientOrder): Promise<void> {
+  const calls = order.ports.map((port) => open(port, 'produce'));
+  for (const call of calls) call.on('error', () => undefined);
+  const { batchBytes } = order;
+  const warmup = Math.floor(order.warmupBytes / batchBytes);
+  if (warmup > 0) await sendAll(calls, order, warmup);
+  const count = Math.floor(order.totalBytes / batchBytes);
+  const cpuBefore = process.cpuUsage();
+  const { latencies, seconds } = await sendAll(calls, order, count);
   const cpu = process.cpuUsage(cpuBefore);
   process.send?.(
     {
-      mebibytesPerSecond: (count * order.batchBytes) / 1_048_576 / seconds,
+      mebibytesPerSecond: (count * batchBytes) / 1_048_576 / seconds,
       seconds,
       clientCpuSeconds: (cpu.user + cpu.system) / 1e6,
       latencies,
@@ -210,5 +231,5 @@ async function runClient(order: ClientOrder): Promise<void> {
 }
 
 const [role, argument = ''] = process.argv.slice(2);
-if (role === 'broker') await runBroker(argument);
+if (role === 'broker') await runBroker(JSON.parse(argument) as BrokerOrder);
 else await runClient(JSON.parse(argument) as ClientOrder);

@@ -1,6 +1,7 @@
 /**
  * The floor under every benchmark, measured in the same run: see floor-process.ts.
- * By itself: `tsx scripts/bench/floor.ts [--total-mib N] [--batch-kib N] [--in-flight N]`.
+ * By itself: `tsx scripts/bench/floor.ts [--total-mib N] [--batch-kib N] [--in-flight N]
+ * [--partitions N]`.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -52,15 +53,30 @@ function answer<T>(child: ChildProcess): Promise<T> {
   });
 }
 
-/** Runs three brokers and a client on 127.0.0.1, data in a temporary folder, all gone afterwards. */
-export async function runFloor(options: {
+export interface FloorOptions {
+  /** What is timed; a fifth as much before it is not. */
   readonly totalMebibytes: number;
   readonly batchBytes: number;
-  readonly inFlight: number;
-}): Promise<FloorResult> {
+  /** Batches; by default 12 MiB of them, and one for each partition at least. */
+  readonly inFlight?: number;
+  readonly partitions?: number;
+}
+
+const MIB = 1_048_576;
+const FLOOR_PARTITIONS = 12;
+const IN_FLIGHT_BYTES = 12 * MIB;
+const WARMUP_SHARE = 0.2;
+
+/** Runs three brokers and a client on 127.0.0.1, data in a temporary folder, all gone afterwards. */
+export async function runFloor(options: FloorOptions): Promise<FloorResult> {
+  const { partitions = FLOOR_PARTITIONS, batchBytes } = options;
+  const inFlight =
+    options.inFlight ?? Math.max(partitions, Math.round(IN_FLIGHT_BYTES / batchBytes));
   buildProcess();
   const dir = mkdtempSync(path.join(os.tmpdir(), 'millrace-floor-'));
-  const brokers = [0, 1, 2].map((i) => start(['broker', path.join(dir, String(i))]));
+  const brokers = [0, 1, 2].map((i) =>
+    start(['broker', JSON.stringify({ dir: path.join(dir, String(i)), partitions })]),
+  );
   let client: ChildProcess | undefined;
   try {
     const started = await Promise.all(brokers.map((b) => answer<{ port: number }>(b)));
@@ -72,10 +88,9 @@ export async function runFloor(options: {
       }),
     );
     const order = {
-      ports,
-      totalBytes: options.totalMebibytes * 1_048_576,
-      batchBytes: options.batchBytes,
-      inFlight: options.inFlight,
+      ...{ ports, partitions, batchBytes, inFlight },
+      warmupBytes: options.totalMebibytes * WARMUP_SHARE * MIB,
+      totalBytes: options.totalMebibytes * MIB,
     };
     client = start(['client', JSON.stringify(order)]);
     const { latencies, ...result } = await answer<ClientReport>(client);
@@ -104,12 +119,14 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       'total-mib': { type: 'string', default: '512' },
       'batch-kib': { type: 'string', default: '256' },
       'in-flight': { type: 'string', default: '48' },
+      partitions: { type: 'string', default: String(FLOOR_PARTITIONS) },
     },
   });
   const result = await runFloor({
     totalMebibytes: Number(values['total-mib']),
     batchBytes: Number(values['batch-kib']) * 1024,
     inFlight: Number(values['in-flight']),
+    partitions: Number(values.partitions),
   });
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }

@@ -1,16 +1,16 @@
 /**
- * TCP proxies that hold every byte back for a fixed time each way, in a process of their own so that
+ * TCP proxies that hold every byte back for a set time each way, in a process of their own so that
  * their work is not counted as anybody's. Forked with `<delayMs>`; told over IPC which ports to stand
- * before, it answers with its own.
+ * before, it answers with its own, and told another delay, it holds back for that from then on.
  */
 import { fork } from 'node:child_process';
 import { connect, createServer, type Socket } from 'node:net';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-interface Order {
-  readonly target: number;
-}
+type Order =
+  | { readonly kind: 'stand'; readonly target: number }
+  | { readonly kind: 'delay'; readonly delayMs: number };
 interface Answer {
   readonly target: number;
   readonly port: number;
@@ -19,7 +19,11 @@ interface Answer {
 /** Bytes held back a direction before the sender is paused. */
 const HELD_BYTES_MAX = 64 << 20;
 
-function relay(from: Socket, to: Socket, delayMs: number): void {
+interface Delay {
+  ms: number;
+}
+
+function relay(from: Socket, to: Socket, delay: Delay): void {
   const held: { readonly chunk: Buffer; readonly dueAt: number }[] = [];
   let heldBytes = 0;
   let timer: NodeJS.Timeout | undefined;
@@ -35,20 +39,27 @@ function relay(from: Socket, to: Socket, delayMs: number): void {
     if (held[0] !== undefined) timer = setTimeout(release, Math.max(0, held[0].dueAt - now));
   };
   from.on('data', (chunk: Buffer) => {
-    held.push({ chunk, dueAt: performance.now() + delayMs });
+    // A timer takes a millisecond at least.
+    if (delay.ms === 0 && held.length === 0) {
+      if (to.write(chunk)) return;
+      from.pause();
+      to.once('drain', () => from.resume());
+      return;
+    }
+    held.push({ chunk, dueAt: performance.now() + delay.ms });
     heldBytes += chunk.length;
     if (heldBytes >= HELD_BYTES_MAX) from.pause();
-    timer ??= setTimeout(release, delayMs);
+    timer ??= setTimeout(release, delay.ms);
   });
   from.on('close', () => to.destroy());
   from.on('error', () => to.destroy());
 }
 
-function stand(target: number, delayMs: number): Promise<number> {
+function stand(target: number, delay: Delay): Promise<number> {
   const server = createServer({ noDelay: true }, (near) => {
     const far = connect({ port: target, host: '127.0.0.1', noDelay: true });
-    relay(near, far, delayMs);
-    relay(far, near, delayMs);
+    relay(near, far, delay);
+    relay(far, near, delay);
   });
   return new Promise((resolve, reject) => {
     server.once('error', reject);
@@ -62,6 +73,8 @@ function stand(target: number, delayMs: number): Promise<number> {
 
 export interface DelayProxies {
   before(target: number): Promise<number>;
+  /** From now on; bytes on their way keep the old one. */
+  setDelay(delayMs: number): void;
   stop(): void;
 }
 
@@ -79,17 +92,21 @@ export function startDelayProxies(delayMs: number): DelayProxies {
           resolve(answer.port);
         };
         child.on('message', answered);
-        const order: Order = { target };
-        child.send(order);
+        child.send({ kind: 'stand', target } satisfies Order);
       }),
+    setDelay: (ms) => void child.send({ kind: 'delay', delayMs: ms } satisfies Order),
     stop: () => child.kill('SIGKILL'),
   };
 }
 
 if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
-  const delayMs = Number(process.argv[2]);
+  const delay: Delay = { ms: Number(process.argv[2]) };
   process.on('message', (order: Order) => {
-    void stand(order.target, delayMs).then((port) =>
+    if (order.kind === 'delay') {
+      delay.ms = order.delayMs;
+      return;
+    }
+    void stand(order.target, delay).then((port) =>
       process.send?.({ target: order.target, port } satisfies Answer),
     );
   });

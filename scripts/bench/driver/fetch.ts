@@ -1,0 +1,61 @@
+import type { MillraceClient } from '../../../src/client/index.js';
+import { connect } from './client.js';
+import type { FetchJob, JobResult } from './job.js';
+import { Latencies } from './latencies.js';
+import type { DriverContext } from './stage.js';
+import { NumberedCheck } from './values.js';
+
+interface Pass {
+  readonly records: number;
+  readonly bytes: number;
+}
+
+/** Everything from the beginning to the end as it is, and every value. */
+async function pass(
+  client: MillraceClient,
+  topic: string,
+  latencies: Latencies,
+  check: NumberedCheck | undefined,
+): Promise<Pass> {
+  const consumer = client.consumer({ topic, from: 'beginning', stopAtEnd: true });
+  let records = 0;
+  let bytes = 0;
+  let lastAt = performance.now();
+  for await (const batch of consumer.batches()) {
+    for (const { value } of batch.records) {
+      if (value === undefined) throw new Error('a record without a value');
+      bytes += value.length;
+      check?.take(value);
+    }
+    records += batch.records.length;
+    const now = performance.now();
+    latencies.note(now - lastAt);
+    lastAt = now;
+  }
+  check?.endPass();
+  await consumer.close();
+  return { records, bytes };
+}
+
+export async function fetchAll(job: FetchJob, context: DriverContext): Promise<JobResult> {
+  const client = connect(context.bootstrap);
+  const latencies = new Latencies();
+  const { expected } = job;
+  const check = expected && new NumberedCheck(expected.records, expected.bytes);
+  // What is read again comes from memory, so that a first pass is no warm-up for reading once.
+  if (job.seconds > 0) await pass(client, job.topic, latencies, check);
+  latencies.reset();
+  context.begins();
+  const startedAt = performance.now();
+  let records = 0;
+  let bytes = 0;
+  do {
+    const read = await pass(client, job.topic, latencies, check);
+    records += read.records;
+    bytes += read.bytes;
+  } while (performance.now() - startedAt < job.seconds * 1000);
+  const seconds = (performance.now() - startedAt) / 1000;
+  const eventLoopDelayP99Ms = context.ends();
+  await client.close();
+  return { records, bytes, seconds, eventLoopDelayP99Ms, ...latencies.report() };
+}
