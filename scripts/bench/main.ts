@@ -120,6 +120,7 @@ async function suite(): Promise<void> {
     say: (text) => process.stderr.write(`${text}\n`),
   });
   process.stdout.write(`${args.json ? JSON.stringify(suiteJson(report)) : suiteText(report)}\n`);
+  if (report.reports.some(({ outcome }) => outcome.figures.length === 0)) process.exitCode = 1;
 }
 
 async function single(what: SingleKind): Promise<void> {

@@ -1,4 +1,4 @@
-import { MillraceClient } from '../../src/client/index.js';
+import { MillraceClient, type TopicDescription } from '../../src/client/index.js';
 import type { BrokerProcess } from '../lib/broker-process.js';
 import { type DelayProxies, startDelayProxies } from '../lib/delay-proxy.js';
 import { ScriptCluster } from '../lib/script-cluster.js';
@@ -62,6 +62,10 @@ export class MillraceSystem implements System {
 
   async drop(topic: string): Promise<void> {
     await this.client.admin.deleteTopic(topic);
+  }
+
+  async describe(topic: string): Promise<TopicDescription> {
+    return await this.client.admin.describeTopic(topic);
   }
 
   async run(job: Job): Promise<Measured> {

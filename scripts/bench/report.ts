@@ -34,6 +34,7 @@ function resultText({ values, unit, digits }: Figure): string {
 export function table(reports: readonly ScenarioReport[]): string {
   const rows = [['#', 'scenario', 'figure', 'goal', 'result', 'reached']];
   for (const { id, about, outcome } of reports) {
+    if (outcome.figures.length === 0) rows.push([id, about, '', '', 'did not finish', 'no']);
     outcome.figures.forEach((figure, i) => {
       const reached = isReached(figure);
       rows.push([

@@ -2,12 +2,14 @@ import { runFloor, type FloorResult } from './floor.js';
 import { details, floorLine, isReached, type ScenarioReport, table } from './report.js';
 import { S8 } from './scenarios/delayed.js';
 import { S7 } from './scenarios/fetch.js';
+import { S9, S10 } from './scenarios/many.js';
+import { S11 } from './scenarios/restart.js';
 import { S5, S6 } from './scenarios/latency.js';
-import type { Bench, Floors, Scenario, Sizes } from './scenarios/scenario.js';
+import type { Bench, Floors, Outcome, Scenario, Sizes } from './scenarios/scenario.js';
 import { S1, S2, S3, S4 } from './scenarios/throughput.js';
 import type { Stoppables } from './stoppables.js';
 
-export const SCENARIOS: readonly Scenario[] = [S1, S2, S3, S4, S5, S6, S7, S8];
+export const SCENARIOS: readonly Scenario[] = [...[S1, S2, S3, S4, S5, S6, S7, S8, S9, S10, S11]];
 
 const FLOOR_BATCH_BYTES = [256, 512, 1_024].map((kib) => kib * 1024);
 
@@ -53,11 +55,17 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteReport> {
   const reports: ScenarioReport[] = [];
   for (const { id, about, run } of scenarios) {
     say(`${id}: ${about}`);
-    const report = { id, about, outcome: await run(bench) };
+    const report = { id, about, outcome: await run(bench).catch(unfinished) };
     say(details(report));
     reports.push(report);
   }
   return { reports, floors };
+}
+
+/** One that fails leaves the others to be measured. */
+function unfinished(error: unknown): Outcome {
+  const why = error instanceof Error ? error.message : String(error);
+  return { conditions: `did not finish: ${why}`, figures: [], parts: [] };
 }
 
 export function suiteText({ reports, floors }: SuiteReport): string {

@@ -1,0 +1,132 @@
+import { statfsSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+
+import type { BrokerProcess } from '../../lib/broker-process.js';
+import { MillraceSystem } from '../millrace.js';
+import type { Bench, Figure, Scenario } from './scenario.js';
+
+const TOPIC = 's11';
+const KIB = 1024;
+const GIB = KIB ** 3;
+/** Three replicas, and what LevelDB needs beside them. */
+const DISK_PER_LOG = 3.4;
+const POLL_MS = 20;
+const IN_SYNC_MS_MAX = 120_000;
+
+/** In seconds since the process was started. */
+interface Restart {
+  /** The broker says that it is ready. */
+  readonly ready: number;
+  /** Every leader has it in sync. */
+  readonly inSync: number;
+}
+
+async function untilInSync(system: MillraceSystem, brokerId: number): Promise<void> {
+  const giveUpAt = performance.now() + IN_SYNC_MS_MAX;
+  for (;;) {
+    const { partitions } = await system.describe(TOPIC);
+    const lagging = partitions.filter(
+      ({ replicas }) => !replicas.some((r) => r.brokerId === brokerId && r.inSync),
+    );
+    if (lagging.length === 0) return;
+    if (performance.now() > giveUpAt) {
+      throw new Error(`${lagging.length} partitions do not have broker ${brokerId} in sync`);
+    }
+    await pause(POLL_MS);
+  }
+}
+
+async function restart(
+  system: MillraceSystem,
+  broker: BrokerProcess,
+  signal: 'SIGTERM' | 'SIGKILL',
+): Promise<Restart> {
+  await broker.kill(signal);
+  // Leaders notice that it is gone: what they knew of it must not count as its return.
+  await pause(3_000);
+  const startedAt = performance.now();
+  broker.start();
+  await broker.ready(IN_SYNC_MS_MAX);
+  const ready = (performance.now() - startedAt) / 1000;
+  await untilInSync(system, broker.id);
+  return { ready, inSync: (performance.now() - startedAt) / 1000 };
+}
+
+async function fill(bench: Bench, system: MillraceSystem): Promise<void> {
+  const { logGibibytes, logReplicas } = bench.sizes;
+  const { bavail, bsize } = statfsSync(system.cluster.dir);
+  const needed = logGibibytes * GIB * DISK_PER_LOG;
+  if (bavail * bsize < needed) {
+    throw new Error(
+      `needs ${(needed / GIB).toFixed(1)} GiB of disk in ${system.cluster.dir}; --log-gb takes less`,
+    );
+  }
+  bench.say(`s11: writing ${logGibibytes} GiB to each broker`);
+  await system.create(TOPIC, logReplicas);
+  await system.run({
+    ...{ kind: 'fill', topic: TOPIC, partitions: logReplicas, compression: 'none' },
+    ...{ batchBytes: 256 * KIB, lingerMs: 20, values: { kind: 'random', bytes: KIB } },
+    records: Math.round((logGibibytes * GIB) / KIB),
+  });
+}
+
+export const S11: Scenario = {
+  id: 'S11',
+  about: 'broker restart with 10 GB of log, 100 replicas',
+  run: async (bench) =>
+    await bench.using(
+      () => MillraceSystem.start(),
+      async (system) => {
+        await fill(bench, system);
+        const broker = system.cluster.broker(1);
+        const stopped: Restart[] = [];
+        const killed: Restart[] = [];
+        for (let i = 1; i <= bench.sizes.runs; i += 1) {
+          const one = await restart(system, broker, 'SIGTERM');
+          stopped.push(one);
+          bench.say(
+            `s11-${i} stopped: ready ${one.ready.toFixed(2)} s, in sync ${one.inSync.toFixed(2)} s`,
+          );
+          const other = await restart(system, broker, 'SIGKILL');
+          killed.push(other);
+          bench.say(
+            `s11-${i} killed: ready ${other.ready.toFixed(2)} s, in sync ${other.inSync.toFixed(2)} s`,
+          );
+        }
+        const figure = (what: string, values: readonly number[]): Figure => ({
+          ...{ what, unit: ' s', digits: 2, values },
+        });
+        const goal = { atMost: 3 };
+        return {
+          conditions:
+            `${bench.sizes.logGibibytes} GiB and ${bench.sizes.logReplicas} replicas a broker; from the start of the process until it is ready, ` +
+            'and until every leader has it in sync',
+          figures: [
+            {
+              ...figure(
+                'stopped: in sync',
+                stopped.map((r) => r.inSync),
+              ),
+              goal,
+            },
+            {
+              ...figure(
+                'killed: in sync',
+                killed.map((r) => r.inSync),
+              ),
+              goal,
+            },
+            figure(
+              'stopped: ready',
+              stopped.map((r) => r.ready),
+            ),
+            figure(
+              'killed: ready',
+              killed.map((r) => r.ready),
+            ),
+          ],
+          parts: [],
+        };
+      },
+    ),
+};
