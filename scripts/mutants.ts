@@ -57,7 +57,7 @@ async function bySimulator(
   level: string,
   args: readonly string[],
 ): Promise<Catch> {
-  const all = ['scripts/sim.ts', ...args, '--level', level, '--json', '--stop-on-failure'];
+  const all = ['scripts/sim/main.ts', ...args, '--level', level, '--json', '--stop-on-failure'];
   const report = JSON.parse(await run(directory, all)) as SimReport;
   const first = [...report.failures].sort((a, b) => a.seed - b.seed)[0];
   return {

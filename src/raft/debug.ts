@@ -194,23 +194,22 @@ export function describeStatus(s: RaftStatus): string {
   return parts.join(' ');
 }
 
-/** Throws InvariantError if the core contradicts itself. Cheap enough to call after every event. */
-export function checkInvariants(node: RaftNode): void {
-  const s = node.status();
+/** Throws InvariantError if the core, whose status may be known, contradicts itself. Cheap enough to call after every event. */
+export function checkInvariants(node: RaftNode, status?: RaftStatus): void {
+  const s = status ?? node.status();
   const inside = node.inspect();
   const facts = { self: s.self, term: s.term };
-  invariant(s.snapshotIndex <= s.commit, 'snapshot ≤ commit', { ...facts });
-  invariant(s.applied <= inside.handed, 'applied ≤ handed', { ...facts });
-  invariant(inside.handed <= s.commit, 'handed ≤ commit', { ...facts });
-  invariant(s.commit <= s.last.index, 'commit ≤ last', { ...facts });
-  invariant(s.durable <= s.last.index, 'durable ≤ last', { ...facts });
-  invariant(s.last.term <= s.term, 'the log is not ahead of the term', { ...facts });
-  invariant(inside.recent.next === s.last.index + 1, 'the window ends the log', { ...facts });
-  invariant(inside.recent.first > inside.snapshot.last.index, 'the window is above the snapshot', {
-    ...facts,
-  });
-  invariant(inside.membershipIndex <= s.last.index, 'the membership is in the log', { ...facts });
-  invariant(inside.uncommittedBytes >= 0, 'the tail has bytes', { ...facts });
+  invariant(s.snapshotIndex <= s.commit, 'snapshot ≤ commit', facts);
+  invariant(s.applied <= inside.handed, 'applied ≤ handed', facts);
+  invariant(inside.handed <= s.commit, 'handed ≤ commit', facts);
+  invariant(s.commit <= s.last.index, 'commit ≤ last', facts);
+  invariant(s.durable <= s.last.index, 'durable ≤ last', facts);
+  invariant(s.last.term <= s.term, 'the log is not ahead of the term', facts);
+  invariant(inside.recent.next === s.last.index + 1, 'the window ends the log', facts);
+  const isAbove = inside.recent.first > inside.snapshot.last.index;
+  invariant(isAbove, 'the window is above the snapshot', facts);
+  invariant(inside.membershipIndex <= s.last.index, 'the membership is in the log', facts);
+  invariant(inside.uncommittedBytes >= 0, 'the tail has bytes', facts);
   checkRole(s);
   for (const { count, bytes, id } of inside.inflights) {
     invariant(count <= inside.config.inflightMax, 'in-flight appends are bounded', { id, count });
@@ -233,10 +232,11 @@ function checkRole(s: RaftStatus): void {
   if (s.role === 'candidate') {
     invariant(s.votedFor === s.self, 'a candidate voted for itself', facts);
   }
-  for (const peer of s.peers) {
-    invariant(peer.match < peer.next, 'match < next', { ...facts, peer: peer.id });
-    invariant(peer.match <= s.last.index, 'match ≤ last', { ...facts, peer: peer.id });
-    invariant(peer.next <= s.last.index + 1, 'next ≤ last + 1', { ...facts, peer: peer.id });
+  for (const { id, match, next } of s.peers) {
+    const peer = { self: s.self, term: s.term, peer: id, match, next };
+    invariant(match < next, 'match < next', peer);
+    invariant(match <= s.last.index, 'match ≤ last', peer);
+    invariant(next <= s.last.index + 1, 'next ≤ last + 1', peer);
   }
 }
 

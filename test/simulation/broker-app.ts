@@ -73,7 +73,7 @@ export class BrokerApp implements App {
           store,
           createNode,
           config: swarm.raft,
-          tickMs: 50,
+          tickMs: swarm.tickMs,
           telemetry,
           tuning: { checkpointEntries: swarm.checkpointEntries, applyTurnBytesMax: 4_000 },
           mayLead,

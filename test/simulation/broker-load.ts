@@ -75,8 +75,8 @@ export class BrokerLoad {
       () => undefined,
       () => world.scheduler.now,
     );
-    this.isCompacting = prng.chance(0.5);
-    const count = 1 + prng.int(3);
+    this.isCompacting = prng.chance(0.4);
+    const count = prng.pick([1, 1, 2, 3]);
     this.keys = Array.from({ length: count }, (_, at) => `${TOPIC}/${at}`);
     this.keepsRecords = prng.pick([undefined, 5, 60]);
     const limit: [string, string] =
@@ -97,9 +97,10 @@ export class BrokerLoad {
   start(): void {
     const { prng } = this;
     const { options } = this.world;
-    const period = options.requestPeriod * 2;
+    const { pace } = options;
+    const period = options.requestPeriod * 3;
     const context = this.context(this.keys);
-    this.producers = [1, 2].map((n) => {
+    this.producers = [1, 2].slice(prng.int(2)).map((n) => {
       const inFlightMax = prng.pick([1, 5, 20]);
       return new SimProducer(context, prng.fork(), { name: `p${n}`, period, inFlightMax });
     });
@@ -116,12 +117,14 @@ export class BrokerLoad {
       );
     }
     this.trimmed = new TrimmedReader(short, prng.fork(), `${SHORT_TOPIC}/0`);
-    this.offsets = ['g1', 'g2'].map((g) => new OffsetClient(context, prng.fork(), g, ms(150)));
-    this.side = [new TopicClient(context, prng.fork(), ms(400)), ...this.offsets];
+    this.offsets = ['g1', 'g2']
+      .slice(prng.int(2))
+      .map((g) => new OffsetClient(context, prng.fork(), g, ms(150) * pace));
+    this.side = [new TopicClient(context, prng.fork(), ms(400) * pace), ...this.offsets];
     const counted = this.context([`${COUNTER_TOPIC}/0`], this.unheard);
-    this.counters = [1, 2, 3].map(
-      () => new CounterClient(counted, prng.fork(), this.counter, period),
-    );
+    this.counters = [1, 2, 3]
+      .slice(prng.int(2))
+      .map(() => new CounterClient(counted, prng.fork(), this.counter, period));
     if (options.truncatePeriod !== undefined) {
       this.side.push(new Trimmer(short, prng.fork(), SHORT_TOPIC, options.truncatePeriod));
     }
@@ -151,8 +154,9 @@ export class BrokerLoad {
     );
   }
 
-  /** No more faults: nobody hangs, and nobody takes their time. */
+  /** No more faults: nobody hangs, and nobody takes their time any more. */
   settle(): void {
+    for (const producer of this.producers) producer.hurry();
     this.trimmed?.hurry();
     this.members?.settle();
   }
@@ -253,10 +257,13 @@ export class BrokerLoad {
 
   private context(keys: readonly string[], history = this.world.history): LoadContext {
     const { net, scheduler, options } = this.world;
-    return { net, scheduler, history, brokers: options.brokers, keys };
+    const { brokers, pace } = options;
+    return { net, scheduler, history, brokers, pace, keys };
   }
 
   private reader(key: string): SimReader {
-    return new SimReader(this.context(this.keys), this.prng.fork(), key, { period: ms(60) });
+    return new SimReader(this.context(this.keys), this.prng.fork(), key, {
+      period: ms(60) * this.world.options.pace,
+    });
   }
 }

@@ -15,6 +15,8 @@ import { ms, seconds, type Scheduler } from './world.js';
 
 const FORMATION = seconds(30);
 const LIVENESS = seconds(30);
+/** How often it is looked whether the end is reached, where looking costs more than an event. */
+const LOOK_EVERY = ms(25);
 
 /**
  * Whole brokers: formation, metadata group, controller, reconciler, partitions, produce and fetch,
@@ -96,7 +98,10 @@ export class BrokerRun implements AppFaults {
       requests: this.load.requests,
       acked: this.load.acked,
       committed: oracles.reduce((sum, oracle) => sum + oracle.committedIndex, 0),
-      faults: { ...Object.fromEntries(this.nemesis?.counts ?? []), ...this.load.faults },
+      faults: {
+        ...Object.fromEntries([...(this.nemesis?.counts ?? []), ...this.scheduler.mishaps]),
+        ...this.load.faults,
+      },
     };
   }
 
@@ -183,21 +188,25 @@ export class BrokerRun implements AppFaults {
     must(settled, 'P6', 'a producer waits for ever');
     await scheduler.run(scheduler.now + ms(200));
     load.stopReading();
-    await scheduler.run(scheduler.now + seconds(4));
+    await this.answersToCome();
     this.history.phase('drain');
     load.readAll();
     const isFinished = (): boolean => load.unfinished().length === 0;
-    const isRead = await scheduler.run(scheduler.now + LIVENESS, isFinished);
+    const isRead = await scheduler.run(scheduler.now + LIVENESS, isFinished, LOOK_EVERY);
     must(isRead, 'P6', 'not everything is read to its end', {
       ...this.stuck(core),
       unfinished: load.unfinished(),
     });
-    const isEven = await scheduler.run(scheduler.now + LIVENESS, () => this.isEven(core));
+    const isEven = await scheduler.run(
+      scheduler.now + LIVENESS,
+      () => this.isEven(core),
+      LOOK_EVERY,
+    );
     must(isEven, 'P6', 'the replicas do not converge', this.stuck(core));
     load.stopReading();
     load.stopTrimmed();
     load.members?.closeAll();
-    await scheduler.run(scheduler.now + seconds(4));
+    await this.answersToCome();
     const isLeft = await scheduler.run(scheduler.now + LIVENESS, () => {
       return load.members?.areAllClosed !== false;
     });
@@ -208,6 +217,12 @@ export class BrokerRun implements AppFaults {
     must(verdict.verdict === 'PASS', 'history', verdict.reason ?? 'a promise was broken', {
       violations: verdict.violations,
     });
+  }
+
+  /** Nobody who asked something before is still waiting; who never hears of it gives up within this. */
+  private async answersToCome(): Promise<void> {
+    const { scheduler, net } = this;
+    await scheduler.run(scheduler.now + seconds(4), () => net.isQuiet, ms(100));
   }
 
   /** Every open replica in the core has applied all that is committed, and their states are equal. */

@@ -110,7 +110,7 @@ export abstract class SimLink<Handlers extends { closed(error: BrokerError): voi
       this.isGone = true;
       this.toClient(() => this.lose());
     });
-    this.net.scheduler.schedule(0, process, () => {
+    process.hear(() => {
       if (this.isGone || this.isTorn) return;
       this.services = services;
       this.opened(services);

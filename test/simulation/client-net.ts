@@ -36,6 +36,8 @@ export class ClientNet {
   private breakChance: number;
   /** Of a call that is held up on its way for longer than anyone waits for it. */
   private straggleChance: number;
+  /** Questions that have no answer yet, each with who waits for it. */
+  private readonly open = new Set<{ readonly client: SimProcess | undefined }>();
   /** Brokers that a client cannot reach, and what waits until it can. */
   private readonly cuts = new Map<SimProcess, { brokers: Set<number>; waiting: (() => void)[] }>();
 
@@ -63,6 +65,11 @@ export class ClientNet {
     this.breakChance = 0;
     this.straggleChance = 0;
     for (const client of [...this.cuts.keys()]) this.mend(client);
+  }
+
+  /** Nobody who is alive waits for an answer. */
+  get isQuiet(): boolean {
+    return [...this.open].every(({ client }) => client?.isAlive === false);
   }
 
   delay(): Micros {
@@ -118,8 +125,17 @@ export class ClientNet {
     const { scheduler } = this;
     const isLost = (): boolean => client !== undefined && this.isCut(client, id);
     const limitMs = deadlineMs + (client === undefined ? 0 : SLACK_MS);
-    scheduler.schedule(ms(limitMs), client, () =>
-      outcome.reject(new BrokerError('DEADLINE_EXCEEDED', `broker ${id} did not answer in time`)),
+    const question = { client };
+    this.open.add(question);
+    const settle = (run: () => void): void => {
+      if (!this.open.delete(question)) return;
+      patience.isCancelled = true;
+      run();
+    };
+    const patience = scheduler.schedule(ms(limitMs), client, () =>
+      settle(() =>
+        outcome.reject(new BrokerError('DEADLINE_EXCEEDED', `broker ${id} did not answer in time`)),
+      ),
     );
     const isHeldUp = this.straggleChance > 0 && this.prng.chance(this.straggleChance);
     const wayMs = isHeldUp ? this.prng.int(STRAGGLE_MS_MAX) : 0;
@@ -129,13 +145,15 @@ export class ClientNet {
       const services = app?.services;
       if (process === undefined || services === undefined) {
         const gone = new BrokerError('BROKER_UNAVAILABLE', `broker ${id} is not there`);
-        scheduler.schedule(this.delay(), client, () => outcome.reject(gone));
+        scheduler.schedule(this.delay(), client, () => settle(() => outcome.reject(gone)));
         return;
       }
       const answer = (run: () => void): void => {
-        if (process.isAlive && !isLost()) scheduler.schedule(this.delay(), client, run);
+        if (process.isAlive && !isLost()) {
+          scheduler.schedule(this.delay(), client, () => settle(run));
+        }
       };
-      scheduler.schedule(0, process, () => {
+      process.hear(() => {
         serve(services).then(
           (value) => answer(() => outcome.resolve(value)),
           (error: unknown) => answer(() => outcome.reject(BrokerError.from(error))),
@@ -160,7 +178,7 @@ export class StreamLane {
     this.freeAt = Math.max(this.freeAt, scheduler.now + this.net.delay());
     scheduler.schedule(this.freeAt - scheduler.now, undefined, () => {
       if (to === undefined) run();
-      else scheduler.schedule(0, to, run);
+      else to.hear(run);
     });
   }
 }

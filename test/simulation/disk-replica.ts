@@ -362,6 +362,7 @@ export class SimLogStore implements LogStore {
     const { scheduler, prng } = this.disk;
     const { syncMax, slowSyncChance, slowSyncMax } = this.options();
     const isSlow = slowSyncChance > 0 && prng.chance(slowSyncChance);
+    if (isSlow) scheduler.mishap('slowDisk');
     const delay = isSlow ? prng.int(slowSyncMax + 1) : prng.int(syncMax + 1);
     this.phaseEvent = scheduler.schedule(delay, undefined, () => this.endSync());
   }
@@ -442,6 +443,7 @@ export class SimLogStore implements LogStore {
 
   private fail(batch: readonly Queued[]): void {
     const { scheduler, broker, spec } = this.disk;
+    scheduler.mishap('syncError');
     const error = new Error('the disk failed to sync');
     scheduler.say(() => `b${broker} g${spec.groupId} disk fails a sync`);
     this.fence = new StoreFencedError('an earlier write failed');

@@ -16,6 +16,8 @@ export const MEMBER_FAULTS = [
 export type MemberFault = (typeof MEMBER_FAULTS)[number];
 
 const MEMBERS_MAX = 4;
+/** Not even in a calm run do members come, go and fail less often than this many times slower. */
+const PACE_MAX = 5;
 const STATIC_NAMES = ['left', 'right'];
 
 type GroupPlan = Pick<
@@ -52,7 +54,7 @@ export class GroupLoad {
     this.prng = prng;
     this.options = options;
     this.faults = MEMBER_FAULTS.filter(() => prng.chance(0.5));
-    this.period = ms(prng.pick([200, 600, 2_000]));
+    this.period = ms(prng.pick([200, 600, 2_000])) * Math.min(context.pace, PACE_MAX);
     const { topic, others } = options;
     const all: GroupPlan[] = [
       this.plan('readers', { topics: [topic] }),

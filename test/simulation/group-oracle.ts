@@ -25,8 +25,6 @@ interface Committed {
 
 type Facts = Readonly<Record<string, unknown>>;
 
-const idKey = (id: EntryId): number => id.term * 0x1_0000_0000 + id.index;
-
 /**
  * The truth about one Raft group, from above: who led when, what was committed, who voted for whom.
  * It is told of everything that replicas do and say, keeps the one log that there may be, and
@@ -42,8 +40,8 @@ export class GroupOracle {
   private readonly diskOf: DiskOf;
   private readonly leaders = new Map<number, number>();
   private readonly votes = new Map<string, number>();
-  /** Chain hash by (term, index): one content per identity, and one past. */
-  private readonly chains = new Map<number, number>();
+  /** Chain hash by term and index: one content per identity, and one past. */
+  private readonly chains = new Map<number, Map<number, number>>();
   private readonly stateDigests = new Map<string, number>();
   /** What power cuts of majorities took back, where entries are not synced at once; see lose(). */
   readonly losses: { readonly term: number; readonly kept: number }[] = [];
@@ -67,9 +65,10 @@ export class GroupOracle {
   /** I3: an identity has one content and one past, whoever holds it. */
   held(broker: number, items: readonly ChainedEntry[]): void {
     for (const { entry, chain } of items) {
-      const key = idKey(entry);
-      const known = this.chains.get(key);
-      if (known === undefined) this.chains.set(key, chain);
+      let chains = this.chains.get(entry.term);
+      if (chains === undefined) this.chains.set(entry.term, (chains = new Map<number, number>()));
+      const known = chains.get(entry.index);
+      if (known === undefined) chains.set(entry.index, chain);
       must(known === undefined || known === chain, 'I3', 'one identity, two logs', {
         group: this.group,
         broker,
@@ -134,14 +133,14 @@ export class GroupOracle {
     const known = this.committed[entry.index - 1];
     const previous = this.chainAt(entry.index - 1);
     const facts = { group: this.group, broker, index: entry.index, term: entry.term };
-    if (this.isLost(this.chains.get(idKey(entry)))) return;
+    if (this.isLost(this.heldChain(entry))) return;
     must(known !== undefined && previous !== undefined, 'I19', 'applies uncommitted', facts);
     must(chainOf(previous, entry) === known.chain, 'I5', 'applies another entry', facts);
   }
 
   /** I7: what is acknowledged to a proposer stands in the committed log. */
   acknowledges(id: EntryId): void {
-    if (this.isLost(this.chains.get(idKey(id)))) return;
+    if (this.isLost(this.heldChain(id))) return;
     const known = this.committed[id.index - 1];
     must(known?.entry.term === id.term, 'I7', 'acknowledges what is not committed', {
       group: this.group,
@@ -226,6 +225,10 @@ export class GroupOracle {
       durable,
       onDisk: disk.log.last.index,
     });
+  }
+
+  private heldChain({ term, index }: EntryId): number | undefined {
+    return this.lostChains.size === 0 ? undefined : this.chains.get(term)?.get(index);
   }
 
   private isLost(chain: number | undefined): boolean {

@@ -12,13 +12,15 @@ import type { Row } from '../checker/line.js';
 import { clientAddress } from './broker-app.js';
 import type { ClientNet } from './client-net.js';
 import { SimClientTransport } from './client-transport.js';
-import { ms, SimProcess, type Micros, type Scheduler } from './world.js';
+import { ms, SimProcess, type Micros, type Scheduler, type SimEvent } from './world.js';
 
 export interface LoadContext {
   readonly net: ClientNet;
   readonly scheduler: Scheduler;
   readonly history: HistoryWriter;
   readonly brokers: number;
+  /** As in the swarm's options. */
+  readonly pace: number;
   /** "topic/partition". */
   readonly keys: readonly string[];
 }
@@ -66,6 +68,9 @@ export function simProducer(context: LoadContext, prng: Prng): Producer {
   return new Producer({ ...options, requestTimeoutMs: 2_000 }, client);
 }
 
+/** Mean time between two sends of one who hurries. */
+const HURRIED_PERIOD = ms(100);
+
 /** A program that produces through the production client library, and notes what it was told. */
 export class SimProducer {
   acked = 0;
@@ -76,6 +81,9 @@ export class SimProducer {
   private readonly prng: Prng;
   private readonly producer: Producer;
   private readonly name: string;
+  private readonly inFlightMax: number;
+  private period: Micros;
+  private turn: SimEvent | undefined;
   /** History processes that have nothing in flight. */
   private idle: number[] = [];
   private inFlight = 0;
@@ -90,7 +98,9 @@ export class SimProducer {
     this.prng = prng;
     this.name = options.name;
     this.producer = simProducer(context, prng);
-    this.work(options);
+    this.period = options.period;
+    this.inFlightMax = options.inFlightMax;
+    this.work();
   }
 
   /** No more sends; what is in flight still ends. */
@@ -102,12 +112,23 @@ export class SimProducer {
     return this.inFlight;
   }
 
-  private work(options: { readonly period: Micros; readonly inFlightMax: number }): void {
-    this.context.scheduler.schedule(1 + this.prng.int(2 * options.period), undefined, () => {
-      if (!this.isOn) return;
-      if (this.inFlight < options.inFlightMax) this.send(this.prng.pick(this.context.keys));
-      this.work(options);
-    });
+  /** From now on it sends often: every partition is to show soon that it serves. */
+  hurry(): void {
+    this.period = Math.min(this.period, HURRIED_PERIOD);
+    if (this.turn !== undefined) this.turn.isCancelled = true;
+    this.work();
+  }
+
+  private work(): void {
+    this.turn = this.context.scheduler.schedule(
+      1 + this.prng.int(2 * this.period),
+      undefined,
+      () => {
+        if (!this.isOn) return;
+        if (this.inFlight < this.inFlightMax) this.send(this.prng.pick(this.context.keys));
+        this.work();
+      },
+    );
   }
 
   private send(key: string): void {

@@ -17,6 +17,7 @@ export interface AppFaults {
  * told to heal everything.
  */
 export class Nemesis<A extends App> {
+  /** What it did; links and disks misbehave by themselves. */
   readonly counts = new Map<FaultKind, number>();
   private readonly cluster: SimCluster<A>;
   private readonly prng: Prng;
@@ -32,7 +33,6 @@ export class Nemesis<A extends App> {
     this.app = app;
     const { faults } = cluster.options;
     this.kinds = [...faults].filter((kind) => !isAmbient(kind));
-    for (const kind of faults) if (isAmbient(kind)) this.counts.set(kind, 1);
     if (this.kinds.length > 0) this.next();
   }
 

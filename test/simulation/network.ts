@@ -168,7 +168,10 @@ export class SimNetwork {
     const target = this.endpoints.get(to);
     if (this.options.falseHintChance > 0 && this.prng.chance(this.options.falseHintChance)) {
       const sender = this.endpoints.get(from.brokerId);
-      if (sender !== undefined) this.hint(sender, to);
+      if (sender !== undefined) {
+        this.scheduler.mishap('falseHint');
+        this.hint(sender, to);
+      }
     }
     if (target?.process.isAlive !== true) {
       this.counts.dropped += messages.length;
@@ -189,6 +192,7 @@ export class SimNetwork {
     load: readonly PeerMessage[],
   ): void {
     if (this.prng.chance(this.options.dropChance)) {
+      this.scheduler.mishap('drop');
       this.counts.dropped += load.length;
       return;
     }
@@ -197,6 +201,7 @@ export class SimNetwork {
     let copies = 1;
     if (this.prng.chance(this.options.duplicateChance)) {
       copies = 2;
+      this.scheduler.mishap('duplicate');
       this.counts.duplicated += load.length;
     }
     for (let copy = 0; copy < copies; copy += 1) {
@@ -228,8 +233,7 @@ export class SimNetwork {
         lost();
         return;
       }
-      // The owner of the arrival is the process, so that a paused one hears it when it resumes.
-      this.scheduler.schedule(0, target.process, () => arrive(target));
+      target.process.hear(() => arrive(target));
     });
   }
 
@@ -237,6 +241,7 @@ export class SimNetwork {
     const { delayMin, delayMax, straggleChance } = this.options;
     const usual = delayMin + this.prng.int(Math.max(1, delayMax - delayMin));
     if (straggleChance > 0 && this.prng.chance(straggleChance)) {
+      this.scheduler.mishap('reorder');
       this.counts.reordered += 1;
       return usual + this.prng.int(10 * Math.max(1, delayMax));
     }
@@ -289,8 +294,7 @@ export class SimEndpoint implements Transport, PeerCaller, PeerDirectory {
     const self = this.process.brokerId;
     return new Promise<void>((resolve, reject) => {
       const fail = (): void => reject(new BrokerError('BROKER_UNAVAILABLE', 'snapshot lost'));
-      const settle = (run: () => void): void =>
-        void this.network.scheduler.schedule(0, this.process, run);
+      const settle = (run: () => void): void => this.process.hear(run);
       this.network.scheduler.schedule(SNAPSHOT_PATIENCE, this.process, fail);
       this.network.whenBroken(this.process, to, fail);
       this.network.travel(

@@ -45,7 +45,7 @@ export class RaftApp implements App {
       store,
       createNode,
       config: swarm.raft,
-      tickMs: 50,
+      tickMs: swarm.tickMs,
       telemetry,
       tuning: { checkpointEntries: swarm.checkpointEntries, applyTurnBytesMax: 4_000 },
       replicaStopped: (group, error) => {

@@ -79,7 +79,7 @@ export class RaftRun implements AppFaults {
       requests: this.requests,
       acked: this.acked,
       committed: oracles.reduce((sum, oracle) => sum + oracle.committedIndex, 0),
-      faults: Object.fromEntries(this.nemesis.counts),
+      faults: Object.fromEntries([...this.nemesis.counts, ...this.scheduler.mishaps]),
     };
   }
 

@@ -9,7 +9,7 @@ import { Chronicle, timelinePage, timelineText } from './timeline.js';
 const TIMEOUT_MS = 180_000;
 
 async function sim(directory: string, args: readonly string[]): Promise<string> {
-  const all = ['--import', 'tsx', 'scripts/sim.ts', ...args];
+  const all = ['--import', 'tsx', 'scripts/sim/main.ts', ...args];
   return (await runNode(all, { cwd: directory, withinMs: TIMEOUT_MS })).output;
 }
 

@@ -1,20 +1,23 @@
 import { expect } from 'chai';
-import { runSeed, type Level } from './run.js';
+import { runSeed } from './run.js';
 
-const SEEDS = 12;
+const SEEDS = 200;
+/** Of each so many, one is run twice. */
+const TWICE_EVERY = 20;
 
-/** Seeds of both levels; `npm run sim` runs thousands. */
+/** The first seeds, of both levels as they draw; `npm run sim` runs thousands. */
 describe('simulation', () => {
-  for (const level of ['raft', 'broker'] satisfies Level[]) {
-    for (let seed = 1; seed <= SEEDS; seed += 1) {
-      it(`seed ${seed} at the ${level} level keeps every promise, and runs the same way twice`, async () => {
-        const replay = `npm run sim -- --seed ${seed} --level ${level} --verbose`;
-        const first = await runSeed(seed, { level });
-        expect(first.error, replay).to.equal(undefined);
-        expect(first.acked, replay).to.be.greaterThan(0);
-        const second = await runSeed(seed, { level });
-        expect(second.hash, replay).to.equal(first.hash);
-      }).timeout(60_000);
-    }
+  for (let seed = 1; seed <= SEEDS; seed += 1) {
+    const isTwice = seed % TWICE_EVERY === 0;
+    const twice = isTwice ? ', and runs the same way twice' : '';
+    it(`seed ${seed} keeps every promise${twice}`, async () => {
+      const replay = `npm run sim -- --seed ${seed} --verbose`;
+      const first = await runSeed(seed);
+      expect(first.error, replay).to.equal(undefined);
+      expect(first.committed, replay).to.be.greaterThan(0);
+      if (!isTwice) return;
+      const second = await runSeed(seed);
+      expect(second.hash, replay).to.equal(first.hash);
+    }).timeout(60_000);
   }
 });

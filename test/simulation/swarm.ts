@@ -31,6 +31,9 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 export interface SwarmOptions {
   readonly brokers: number;
   readonly groups: number;
+  /** How many times slower than in a dense run programs do what they do over and over. */
+  readonly pace: number;
+  readonly tickMs: number;
   readonly safety: Micros;
   readonly faults: ReadonlySet<FaultKind>;
   /** Mean time between two faults. */
@@ -48,6 +51,18 @@ export interface SwarmOptions {
   /** Some topics put their syncs off: a power cut of a majority may take what they acknowledged. */
   readonly lazySync: boolean;
 }
+
+type Tempo = Pick<
+  SwarmOptions,
+  | 'groups'
+  | 'pace'
+  | 'tickMs'
+  | 'safety'
+  | 'faultPeriod'
+  | 'mendMax'
+  | 'requestPeriod'
+  | 'truncatePeriod'
+>;
 
 /** Faults that are a property of links and disks for the whole run, not events. */
 const AMBIENT: readonly FaultKind[] = [
@@ -68,6 +83,8 @@ export function calmSwarm(changes: Partial<SwarmOptions> = {}): SwarmOptions {
   return {
     brokers: 3,
     groups: 1,
+    pace: 1,
+    tickMs: 50,
     safety: seconds(5),
     faults: new Set(),
     faultPeriod: seconds(1),
@@ -114,19 +131,15 @@ export function drawSwarm(prng: Prng): SwarmOptions {
   if (faults.has('damage') && faults.has('membership')) {
     faults.delete(prng.chance(0.5) ? 'membership' : 'damage');
   }
-  const brokers = prng.chance(0.5) ? 3 : 5;
+  const brokers = prng.chance(0.7) ? 3 : 5;
+  const tempo = drawTempo(prng);
   const drawn = {
+    ...tempo,
     brokers,
-    groups: 1 + prng.int(4),
-    safety: seconds(4 + prng.int(8)),
     faults,
-    faultPeriod: ms(prng.pick([150, 400, 1_000, 2_500])),
-    mendMax: ms(prng.pick([300, 1_500, 4_000])),
-    requestPeriod: ms(prng.pick([5, 15, 40])),
-    raft: drawRaft(prng),
+    raft: drawRaft(prng, tempo.tickMs),
     network: drawNetwork(prng, faults),
     disk: drawDisk(prng, faults),
-    truncatePeriod: prng.chance(0.6) ? ms(prng.pick([200, 1_000])) : undefined,
     checkpointEntries: prng.pick([5, 40, 1_000]),
     clockDrift: prng.chance(0.5),
   };
@@ -137,11 +150,49 @@ export function drawSwarm(prng: Prng): SwarmOptions {
   return { ...drawn, lazySync };
 }
 
-function drawRaft(prng: Prng): RaftConfig {
+/**
+ * Most runs are long and calm: faults have time to work themselves out, and others strike what is left
+ * of the earlier ones. The rest is short and dense, where everything meets everything at once.
+ */
+function drawTempo(prng: Prng): Tempo {
+  if (prng.chance(0.35)) {
+    return {
+      groups: 1 + prng.int(4),
+      pace: 1,
+      tickMs: 50,
+      safety: seconds(2) + prng.int(seconds(6)),
+      faultPeriod: ms(prng.pick([150, 400, 1_000, 2_500])),
+      mendMax: ms(prng.pick([300, 1_500, 4_000])),
+      requestPeriod: ms(prng.pick([5, 15, 40])),
+      truncatePeriod: prng.chance(0.6) ? ms(prng.pick([200, 1_000])) : undefined,
+    };
+  }
+  const tickMs = prng.pick([100, 200, 300]);
+  return {
+    groups: 1 + prng.int(2),
+    pace: prng.pick([5, 10, 20]),
+    tickMs,
+    safety: seconds(60) + prng.int(seconds(30)),
+    faultPeriod: ms(prng.pick([2_000, 5_000, 10_000])),
+    mendMax: ms(prng.pick([1_000, 4_000, 12_000])),
+    requestPeriod: ms(prng.pick([150, 400, 1_000])),
+    truncatePeriod: prng.chance(0.6) ? ms(prng.pick([2_000, 8_000])) : undefined,
+  };
+}
+
+/** No election timeout is longer than this, twice over: a healed quorum has to serve in time. */
+const ELECTION_MS_MAX = 2_000;
+
+function drawRaft(prng: Prng, tickMs: number): RaftConfig {
   const isTight = prng.chance(0.4);
+  const electionTicks = prng.pick([6, 10, 20].filter((n) => n * tickMs <= ELECTION_MS_MAX));
   return {
     ...DEFAULT_RAFT_CONFIG,
-    electionTicks: prng.pick([6, 10, 20]),
+    electionTicks,
+    // As often as in production, or as seldom as an election timeout allows.
+    heartbeatTicks: prng.chance(0.5)
+      ? DEFAULT_RAFT_CONFIG.heartbeatTicks
+      : (electionTicks >> 1) - 1,
     appendBytesMax: prng.pick([300, 2_000, DEFAULT_RAFT_CONFIG.appendBytesMax]),
     inflightMax: isTight ? prng.pick([1, 2, 4]) : DEFAULT_RAFT_CONFIG.inflightMax,
     inflightBytesMax: isTight ? 4_000 : DEFAULT_RAFT_CONFIG.inflightBytesMax,

@@ -106,7 +106,7 @@ export class TableReader {
       partitionBytesMax: prng.pick([1, 300]),
       from: 'beginning',
     });
-    const until = isLast ? Infinity : context.scheduler.now + prng.int(4_000_000);
+    const until = isLast ? Infinity : context.scheduler.now + prng.int(4_000_000) * context.pace;
     const isOver = (): boolean =>
       !this.isOn || this.isLast !== isLast || context.scheduler.now > until;
     const ending = world.timers.every(100, () => {

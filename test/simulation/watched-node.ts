@@ -10,6 +10,11 @@ import type { ChainedEntry, LogImage } from './log-image.js';
 import { must } from './violation.js';
 import type { Scheduler } from './world.js';
 
+interface KnownMembership {
+  readonly index: number;
+  readonly encoded: string;
+}
+
 /**
  * A consensus core under watch: passes everything on, and after every event compares what the core
  * did with what may be. It keeps the core's log as its effects tell it.
@@ -25,7 +30,10 @@ export class WatchedNode implements RaftNode {
   /** As of the last effects taken: what they were judged against. */
   private settled: RaftStatus;
   /** Memberships in the log, ascending; the first is the one the log's base came with. */
-  private readonly memberships: { readonly index: number; readonly encoded: string }[];
+  private readonly memberships: KnownMembership[];
+  /** Found equal before: the core's membership, an object that never changes, and the log's. */
+  private inForce: Membership | undefined;
+  private latest: KnownMembership | undefined;
   /** Commits made as a leader since then: judged once the effects say what the log holds. */
   private newCommits: { to: number; term: number; membership: Membership }[] = [];
 
@@ -66,7 +74,7 @@ export class WatchedNode implements RaftNode {
       this.checkMonotone(before, after);
       this.noteLeadership(before, after);
       if (event.kind === 'prefixMoved') this.dropPrefix(event.snapshot.last);
-      checkInvariants(this.inner);
+      checkInvariants(this.inner, after);
     });
   }
 
@@ -214,6 +222,20 @@ export class WatchedNode implements RaftNode {
     );
   }
 
+  /** I16: the membership in force is the latest in the log; looked at when either of them is another. */
+  private checkMembership(facts: Readonly<Record<string, unknown>>): void {
+    const { membership } = this.seen;
+    const latest = this.memberships.at(-1);
+    if (membership === this.inForce && latest === this.latest) return;
+    const isLatest = latest?.encoded === textOf(encodeMembership(membership));
+    must(isLatest, 'I16', 'the membership in force is not the latest in the log', {
+      ...facts,
+      voters: membership.voters,
+    });
+    this.inForce = membership;
+    this.latest = latest;
+  }
+
   private dropPrefix(last: EntryId): void {
     if (last.index > this.log.base.index) this.log.dropThrough(last);
   }
@@ -255,12 +277,7 @@ export class WatchedNode implements RaftNode {
       core: seen.last.index,
       effects: log.last.index,
     });
-    must(
-      this.memberships.at(-1)?.encoded === textOf(encodeMembership(seen.membership)),
-      'I16',
-      'the membership in force is not the latest in the log',
-      { ...facts, voters: seen.membership.voters },
-    );
+    this.checkMembership(facts);
     const isNewLeader =
       seen.role === 'leader' && (settled.role !== 'leader' || settled.term !== seen.term);
     if (isNewLeader) oracle.beginsReign(broker, seen.term, log, seen.membership);

@@ -28,8 +28,9 @@ export interface SimEvent {
 
 /**
  * The one clock and the one queue of a run. Every effect of the world (a timer, a message, a disk
- * write) is an event here; between two events all promises settle, because one `setImmediate` lets
- * the microtask queue run dry. Nothing else may wait on the real world, so a seed decides the run.
+ * write) is an event here; between two events all promises settle, because a tick of Node's comes only
+ * once the microtask queue has run dry. Nothing else may wait on the real world, so a seed decides the
+ * run.
  */
 export class Scheduler {
   readonly hash = new TraceHash();
@@ -54,6 +55,13 @@ export class Scheduler {
     return event;
   }
 
+  /** How often links and disks misbehaved as the seed lets them, by kind of fault. */
+  readonly mishaps = new Map<string, number>();
+
+  mishap(kind: string): void {
+    this.mishaps.set(kind, (this.mishaps.get(kind) ?? 0) + 1);
+  }
+
   /** Set for a timeline: what happens, in few words. */
   chronicle: Chronicle | undefined;
   /** Set for a verbose run: one line for everything that happens. */
@@ -74,15 +82,50 @@ export class Scheduler {
     if (this.eventsNow > INSTANT_EVENTS_MAX) throw new Error(`time stands still at ${this.now}`);
   }
 
-  /** Runs events until `done` says so or `until` is reached; true if `done` did. */
-  async run(until: Micros, done: () => boolean = () => false): Promise<boolean> {
+  /**
+   * Runs events until `done` says so or `until` is reached; true if `done` did. It is asked after every
+   * event, or, if that is dear, once for each `lookEvery` of simulated time.
+   */
+  async run(
+    until: Micros,
+    done: () => boolean = () => false,
+    lookEvery: Micros = 0,
+  ): Promise<boolean> {
+    let lookAt = this.now;
+    const isDone = (): boolean => {
+      if (this.now < lookAt) return false;
+      lookAt = this.now + lookEvery;
+      return done();
+    };
+    await new Promise<void>((resolve, reject) => {
+      // A tick of Node's comes once all microtasks have run, but two ticks may follow each other at once.
+      const nothing = Promise.resolve();
+      const soon = (): void => void nothing.then(turn);
+      const turn = (): void => {
+        try {
+          if (this.failure === undefined && !isDone() && this.runNext(until)) {
+            if (this.eventsRun % EVENTS_PER_BREATH === 0) setImmediate(soon);
+            else process.nextTick(soon);
+          } else resolve();
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)));
+        }
+      };
+      soon();
+    });
+    // Node reports what nobody caught only when it has nothing else to do.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.failure !== undefined) throw this.failure.error;
+    return done();
+  }
+
+  /** Runs the next event that is due by then; false if there is none. */
+  private runNext(until: Micros): boolean {
     for (;;) {
-      if (this.failure !== undefined) throw this.failure.error;
-      if (done()) return true;
       const next = this.heap.peek();
       if (next === undefined || next.at > until) {
         this.now = Math.max(this.now, until);
-        return done();
+        return false;
       }
       this.heap.pop();
       if (next.isCancelled || next.owner?.isAlive === false) continue;
@@ -91,18 +134,16 @@ export class Scheduler {
       this.eventsRun += 1;
       this.hash.add(this.now);
       next.run();
-      await settled();
+      return true;
     }
   }
 }
 
+/** Rejections that nobody caught end a run, at the latest after so many events. */
+const EVENTS_PER_BREATH = 128;
+
 /** More events than this at one instant: something waits for itself. */
 const INSTANT_EVENTS_MAX = 200_000;
-
-/** Resolves once every promise that can settle without the world has settled. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
 
 /** A binary heap ordered by (at, sequence). */
 class EventHeap {
@@ -170,6 +211,8 @@ export class SimProcess implements EventOwner, World {
   readonly random: Random;
   isAlive = true;
   private held: SimEvent[] | undefined;
+  /** Events that were held back, and are due now. */
+  private backlog = 0;
   private wallJumpMs = 0;
 
   readonly brokerId: number;
@@ -221,9 +264,20 @@ export class SimProcess implements EventOwner, World {
   resume(): void {
     const held = this.held ?? [];
     this.held = undefined;
+    this.backlog += held.length;
     for (const event of held) {
-      if (!event.isCancelled) this.scheduler.schedule(0, this, () => runHeld(event));
+      this.scheduler.schedule(0, this, () => {
+        this.backlog -= 1;
+        if (!event.isCancelled) event.run();
+      });
     }
+  }
+
+  /** What reaches it from outside: heard at once, but by a process that is stopped not before its turn. */
+  hear(run: () => void): void {
+    if (!this.isAlive) return;
+    if (this.held === undefined && this.backlog === 0) run();
+    else this.scheduler.schedule(0, this, run);
   }
 
   jumpWallClock(byMs: number): void {
@@ -261,8 +315,4 @@ export class SimProcess implements EventOwner, World {
       event.isCancelled = true;
     };
   }
-}
-
-function runHeld(event: SimEvent): void {
-  if (!event.isCancelled) event.run();
 }

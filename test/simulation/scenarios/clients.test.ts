@@ -11,7 +11,7 @@ function contextOf({ net, scheduler, cluster }: BrokerStage): LoadContext {
     () => undefined,
     () => scheduler.now,
   );
-  return { net, scheduler, history, brokers: cluster.brokers.length, keys: ['logs/0'] };
+  return { net, scheduler, history, brokers: cluster.brokers.length, pace: 1, keys: ['logs/0'] };
 }
 
 describe('scenarios of clients', () => {

@@ -1,0 +1,40 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+export interface WorkerBundle {
+  /** The one file that a worker process runs. */
+  readonly file: string;
+  /** Names the sources: equal for equal ones, wherever they lie. */
+  readonly fingerprint: string;
+}
+
+/**
+ * The simulator and all that it runs as plain JavaScript, read once: workers start quickly, and nobody
+ * who edits sources meanwhile changes what a sweep runs. The file lies where packages are found.
+ */
+export async function bundleWorker(): Promise<WorkerBundle> {
+  const { outputFiles } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: ['test/simulation/worker.ts'],
+    bundle: true,
+    write: false,
+    packages: 'external',
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    logLevel: 'warning',
+  });
+  const [output] = outputFiles;
+  if (output === undefined) throw new Error('the simulator could not be bundled');
+  const fingerprint = createHash('sha256').update(output.contents).digest('hex').slice(0, 16);
+  const directory = path.join(realpathSync(path.join(ROOT, 'node_modules')), '.cache', 'sim');
+  mkdirSync(directory, { recursive: true });
+  const file = path.join(directory, `${fingerprint}-${process.pid}.mjs`);
+  writeFileSync(file, output.contents);
+  return { file, fingerprint };
+}
