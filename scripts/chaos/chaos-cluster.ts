@@ -1,9 +1,7 @@
-import { rmSync } from 'node:fs';
-import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 
 import type { BrokerProcess, BrokerRun, Ports } from '../lib/broker-process.js';
+import { bundled } from '../lib/bundle.js';
 import {
   DETOURS_VARIABLE,
   type FaultsAnswer,
@@ -19,8 +17,6 @@ import { ScriptCluster } from '../lib/script-cluster.js';
 import type { Needs } from './scenario.js';
 
 const FAULTY_BROKER = fileURLToPath(new URL('../lib/faulty-broker.ts', import.meta.url));
-/** As deep as every built file, whose way to proto/ is as long as its source's. */
-const BUILT = fileURLToPath(new URL(`../../dist/chaos/broker-${process.pid}.js`, import.meta.url));
 const COUNTED_WITHIN_MS = 5_000;
 
 /** Real brokers and the wires between them, as a scenario needs them. Whoever starts it stops it. */
@@ -38,7 +34,6 @@ export class ChaosCluster {
     const links = new Links();
     const brokers = needs.brokers ?? 3;
     try {
-      if (needs.peerLinks === true) await bundle();
       const script = await ScriptCluster.start({
         brokers,
         config: { logLevel: 'info', ...needs.config },
@@ -126,22 +121,7 @@ export class ChaosCluster {
   async stop(options: { readonly keep: boolean }): Promise<void> {
     await this.script.stop(options);
     this.links.stop();
-    rmSync(BUILT, { force: true });
   }
-}
-
-/** As the build does it: loading hundreds of sources takes a broker longer than anything else. */
-async function bundle(): Promise<void> {
-  await build({
-    entryPoints: [FAULTY_BROKER],
-    outfile: BUILT,
-    bundle: true,
-    platform: 'node',
-    target: 'node20',
-    format: 'esm',
-    packages: 'external',
-    logLevel: 'error',
-  });
 }
 
 /** A broker whose way to each peer leads through a link. */
@@ -157,7 +137,7 @@ async function troubled(
     ),
   );
   return {
-    script: BUILT,
+    script: await bundled(FAULTY_BROKER),
     env: { ...env, [DETOURS_VARIABLE]: JSON.stringify(detours) },
   };
 }

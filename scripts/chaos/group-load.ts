@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import { MillraceClient } from '../../src/client/index.js';
 import type { HistoryWriter } from '../../test/checker/index.js';
+import { bundled } from '../lib/bundle.js';
 import { CommittedOffsets } from './committed-offsets.js';
 import { type Fault, type GapSummary, summarize } from './gaps.js';
 import { GroupTimes, type GroupTimesFigures } from './group-times.js';
@@ -63,17 +64,23 @@ export class GroupLoad {
   private readonly over = new AbortController();
   private killing: Promise<void> = Promise.resolve();
   private problem: string | undefined;
+  private worker = '';
 
   constructor(options: GroupLoadOptions, history: HistoryWriter) {
     this.options = options;
     this.history = history;
   }
 
-  start(): void {
+  async start(): Promise<void> {
+    this.worker = await bundled(WORKER);
     for (let i = 0; i < this.options.members; i += 1) this.spawn(i, i + 1);
     if (!this.options.isChurning) return;
     this.killing = this.killNowAndThen();
     this.probe = this.probing();
+  }
+
+  get size(): number {
+    return this.options.members;
   }
 
   get name(): string {
@@ -91,14 +98,19 @@ export class GroupLoad {
     return this.holdings.get(place)?.keys ?? [];
   }
 
-  /** Whether other members have come to own all of these keys since. */
-  isElsewhere(place: number, keys: readonly string[], sinceMs: number): boolean {
+  /** Whether all of these keys were taken over since then; by anybody but that member, if one is named. */
+  areTakenOver(keys: readonly string[], sinceMs: number, otherThan?: number): boolean {
     const taken = new Set(
       [...this.holdings]
-        .filter(([other, holding]) => other !== place && holding.sinceMs > sinceMs)
+        .filter(([place, holding]) => place !== otherThan && holding.sinceMs > sinceMs)
         .flatMap(([, holding]) => holding.keys),
     );
     return keys.every((key) => taken.has(key));
+  }
+
+  /** Whether the member said anew what it owns. */
+  hasSpoken(place: number, sinceMs: number): boolean {
+    return (this.holdings.get(place)?.sinceMs ?? 0) > sinceMs;
   }
 
   /** Ends the process of a member outright; another one follows it, as a new member. */
@@ -180,7 +192,7 @@ export class GroupLoad {
   private spawn(place: number, seed: number): void {
     const { bootstrap, topic, group, partitions, isChurning } = this.options;
     const settings: MemberSettings = { bootstrap, topic, group, partitions, seed, isChurning };
-    const member = new MemberProcess(WORKER, settings, {
+    const member = new MemberProcess(this.worker, settings, {
       told: (message) => {
         this.told(member, message);
         if (message.kind !== 'rebalance' || this.members[place] !== member) return;

@@ -20,7 +20,10 @@ export class MemberProcess {
   private isStopping = false;
 
   constructor(worker: string, settings: MemberSettings, events: MemberEvents) {
-    const child = fork(worker, [JSON.stringify(settings)], { stdio: ['ignore', 2, 2, 'ipc'] });
+    const child = fork(worker, [JSON.stringify(settings)], {
+      stdio: ['ignore', 2, 2, 'ipc'],
+      execArgv: [],
+    });
     this.child = child;
     child.on('message', (message: FromMember) => events.told(message));
     this.ended = new Promise<void>((resolve) => {

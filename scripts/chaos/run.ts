@@ -40,6 +40,7 @@ const ACKED_PER_SECOND_MIN = 150;
 const HEALED_FOR_MS = 10_000;
 const CHURN_MEMBERS = 6;
 const PARTITIONS = 10;
+const RECORDS_PER_SECOND = 500;
 const PARTITIONS_OF_CHURN = 12;
 
 /** Runs one scenario on a cluster of its own, from starting it to judging what came of it. */
@@ -94,7 +95,10 @@ class Run {
     this.historyFile = options.history ?? path.join(this.scratch, 'history.jsonl');
     this.sink = createWriteStream(this.historyFile);
     this.history = new HistoryWriter(
-      (line) => this.sink.write(line),
+      (line) => {
+        // What is still under way when a run ends early is nobody's business.
+        if (!this.sink.writableEnded) this.sink.write(line);
+      },
       () => (performance.now() - this.startedAtMs) * 1000,
     );
   }
@@ -117,6 +121,7 @@ class Run {
 
   failed(error: Error): void {
     this.hasFailed = true;
+    this.stage?.end();
     this.problems.push(`the run ended with ${error.stack ?? error.message}`);
   }
 
@@ -189,7 +194,7 @@ class Run {
         ...{ bootstrap, topic: TOPIC, partitions },
         // Beside the members' processes every answer takes longer: more of them are under way.
         producers: partitions * (isChurning ? 4 : 2),
-        recordsPerSecond: needs.recordsPerSecond ?? 1_000,
+        recordsPerSecond: needs.recordsPerSecond ?? RECORDS_PER_SECOND,
         valueBytes: 100,
       },
       history,
@@ -210,7 +215,7 @@ class Run {
     if (workload === undefined) throw new Error('no load');
     this.history.phase('start');
     workload.start();
-    for (const group of groups) group.start();
+    await Promise.all(groups.map((group) => group.start()));
     const fromMs = performance.now();
     await pause(WARM_UP_MS);
     for (;;) {

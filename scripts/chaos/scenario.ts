@@ -16,7 +16,7 @@ export interface Needs {
   readonly replicationFactor?: number;
   /** 10 unless told. */
   readonly partitions?: number;
-  /** Of all producers together; 1,000 unless told. */
+  /** Of all producers together; 500 unless told. */
   readonly recordsPerSecond?: number;
   /** Every broker reaches every other through a link of its own, and Raft messages may be troubled. */
   readonly peerLinks?: boolean;

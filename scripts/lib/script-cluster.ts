@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
 
 import { BrokerProcess, type BrokerRun, freePorts, type Ports } from './broker-process.js';
 
@@ -12,6 +13,11 @@ export class ScriptCluster {
   /** What clients connect to. */
   readonly bootstrap: readonly string[];
 
+  /** A script that fails must not leave brokers behind. */
+  private readonly killAtExit = (): void => {
+    for (const broker of this.brokers) if (broker.isRunning) process.kill(broker.pid, 'SIGKILL');
+  };
+
   private constructor(
     dir: string,
     brokers: readonly BrokerProcess[],
@@ -20,6 +26,7 @@ export class ScriptCluster {
     this.dir = dir;
     this.brokers = brokers;
     this.bootstrap = bootstrap;
+    process.once('exit', this.killAtExit);
   }
 
   /** Starts the brokers and waits until they are one cluster. */
@@ -98,6 +105,7 @@ export class ScriptCluster {
   /** Ends every process and, unless told to keep them, deletes data and logs. */
   async stop(options: { readonly keep?: boolean } = {}): Promise<void> {
     await Promise.all(this.brokers.map((broker) => broker.kill('SIGKILL')));
+    process.off('exit', this.killAtExit);
     if (options.keep !== true) rmSync(this.dir, { recursive: true, force: true });
   }
 }

@@ -1,11 +1,12 @@
 import type { Scenario } from '../scenario.js';
+import { CLIENTS } from './clients.js';
 import { KILLS } from './kills.js';
 import { NETWORK } from './network.js';
 import { TRANSFERS } from './transfers.js';
 
 /** Every scenario there is, by theme. */
-export const SCENARIOS: readonly Scenario[] = [...KILLS, ...NETWORK, ...TRANSFERS].sort((a, b) =>
-  a.id < b.id ? -1 : 1,
+export const SCENARIOS: readonly Scenario[] = [...KILLS, ...NETWORK, ...TRANSFERS, ...CLIENTS].sort(
+  (a, b) => (a.id < b.id ? -1 : 1),
 );
 
 /** D01 to D36, as far as there are. */
