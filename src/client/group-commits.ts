@@ -50,7 +50,7 @@ export class CommitQueue {
   /**
    * Commits what `offsets` says once it is this commit's turn. Resolves when all are committed;
    * rejects with the reason for the first partition that was refused. Its outcome is unknown unless
-   * nothing at all was committed. THROTTLED: too many stand in line.
+   * it is certain that nothing at all was committed. THROTTLED: too many stand in line.
    */
   async commit(offsets: () => readonly OffsetToCommit[], terms: CommitTerms): Promise<void> {
     const { clock, timers } = this.world;
@@ -90,13 +90,18 @@ export class CommitQueue {
     let refusal: BrokerError | undefined;
     let open = offsets;
     const taken: OffsetToCommit[] = [];
+    /** An attempt was lost on its way, there or back: whatever is said later, it may have been taken. */
+    const doubt = { exists: false };
+    const inDoubt = (): void => {
+      doubt.exists = true;
+    };
     for (let attempt = 1; ; attempt += 1) {
       const request = { group: this.group, member: identity, commitSequence, offsets: open };
       const deadlineMs = Math.max(1, endMs - clock.monotonicMs());
       const answers = await this.view
-        .call('commitOffsets', request, { deadlineMs, retryUnknown: true, stop })
+        .call('commitOffsets', request, { deadlineMs, retryUnknown: true, stop, inDoubt })
         .catch((thrown: unknown) => {
-          throw taken.length > 0 ? partial(BrokerError.from(thrown)) : thrown;
+          throw taken.length > 0 || doubt.exists ? unknown(BrokerError.from(thrown)) : thrown;
         });
       const found = new Map(answers.map((a) => [partitionKey(a.topic, a.partition), a]));
       let passing: BrokerError | undefined;
@@ -122,7 +127,8 @@ export class CommitQueue {
         break;
       }
     }
-    if (refusal !== undefined) throw taken.length > 0 ? partial(refusal) : refusal;
+    if (refusal === undefined) return;
+    throw taken.length > 0 || doubt.exists ? unknown(refusal) : refusal;
   }
 
   /** Shorter if the commit is given up. */
@@ -138,7 +144,7 @@ export class CommitQueue {
   }
 }
 
-function partial(refusal: BrokerError): BrokerError {
+function unknown(refusal: BrokerError): BrokerError {
   const facts = { ...refusal.facts, outcome: 'unknown' as const };
   return new BrokerError(refusal.code, refusal.message, facts, { cause: refusal });
 }

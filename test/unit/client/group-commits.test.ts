@@ -96,6 +96,32 @@ describe('commits of a group consumer', () => {
     expect(error).to.have.property('outcome', 'unknown');
   });
 
+  for (const [later, answer] of [
+    ['its call', new BrokerError('INVALID_ARGUMENT', 'no')],
+    [
+      'the answer',
+      [{ topic: 'events', partition: 0, error: new BrokerError('UNKNOWN_MEMBER', 'evicted') }],
+    ],
+  ] as const) {
+    it(`are not known to be nothing when an attempt was lost and ${later} was refused later`, async () => {
+      const s = setup(1);
+      put(s.cluster, 0, 3);
+      const a = new Member(s, { autoCommit: false }).read();
+      await s.world.advance(100);
+      let calls = 0;
+      s.cluster.onCall = (method) => {
+        if (method !== 'commitOffsets') return undefined;
+        calls += 1;
+        return calls === 1 ? new BrokerError('UNKNOWN_OUTCOME', 'lost') : answer;
+      };
+      const error = await s.world.until(
+        a.consumer.commit(at(1)).catch((thrown: unknown) => thrown),
+      );
+      expect(calls).to.equal(2);
+      expect(error).to.have.property('outcome', 'unknown');
+    });
+  }
+
   for (const occasion of ['close', 'revocation'] as const) {
     it(`give way to those of a ${occasion}, if they are the consumer's own`, async () => {
       const s = setup(2);
