@@ -69,7 +69,7 @@ async function hold(settings: CrowdSettings): Promise<never> {
       await pause(VISIT_EVERY_MS);
     }
   });
-  return await Promise.race(visitors as Promise<never>[]);
+  return await Promise.race(visitors);
 }
 
 type MutableCounts = { -readonly [Name in keyof CrowdCounts]: number };

@@ -8,8 +8,8 @@ import type { Ack } from './workload.js';
 /** What a run must have data for, or it proves nothing. */
 export const REQUIRED: readonly CheckId[] = [
   ...(['C01', 'C02', 'C03', 'C04', 'C11', 'C12', 'C13', 'C19', 'C20', 'C23'] as const),
-  // Groups, replicas.
-  ...(['C14', 'C15', 'C16', 'C21', 'C22'] as const),
+  // Groups, replicas, topics.
+  ...(['C14', 'C15', 'C16', 'C21', 'C22', 'C25'] as const),
 ];
 const SHARES_MIN = 20;
 const VIOLATIONS_SHOWN = 5;

@@ -79,8 +79,8 @@ export async function onceProduced(
       if (error !== null || answer === undefined || answer.error !== null) resolve(undefined);
       else {
         resolve({
-          off: Number(answer.baseOffset),
-          epoch: Number(answer.leaderEpoch),
+          off: answer.baseOffset,
+          epoch: answer.leaderEpoch,
           node: answer.brokerId,
           isDuplicate: answer.duplicate,
         });

@@ -13,6 +13,7 @@ import { gapsByKind, judge, judgeChurn, REQUIRED } from './judge.js';
 import { LiveStage } from './live-stage.js';
 import type { Outcome } from './outcome.js';
 import type { Needs, Scenario } from './scenario.js';
+import { TopicLoad } from './topic-load.js';
 import { Workload } from './workload.js';
 
 export interface RunOptions {
@@ -80,6 +81,7 @@ class Run {
   private healedAtMs = Number.NaN;
   private cluster: ChaosCluster | undefined;
   private workload: Workload | undefined;
+  private topics: TopicLoad | undefined;
   private groups: readonly GroupLoad[] = [];
   private stage: LiveStage | undefined;
   private dump: DumpFigures | undefined;
@@ -155,7 +157,7 @@ class Run {
       sigkills: this.cluster?.sigkills ?? 0,
       counts: workload?.counts ?? { sent: 0, acked: 0, failed: 0, unknown: 0, polled: 0 },
       ...{ gaps, quietSpacingP99Ms: quietP99Ms },
-      figures: stage?.figures ?? {},
+      figures: { ...stage?.figures, 'topics made and deleted': this.topics?.counts.made ?? 0 },
       groups: this.groups.map((group) => group.figures()),
       ...{ dump: this.dump, verdict },
     };
@@ -199,6 +201,7 @@ class Run {
       },
       history,
     );
+    this.topics = new TopicLoad(bootstrap, history);
     const { groups } = this;
     return new LiveStage(
       {
@@ -215,6 +218,7 @@ class Run {
     if (workload === undefined) throw new Error('no load');
     this.history.phase('start');
     workload.start();
+    this.topics?.start();
     await Promise.all(groups.map((group) => group.start()));
     const fromMs = performance.now();
     await pause(WARM_UP_MS);
@@ -255,7 +259,7 @@ class Run {
     await workload.stopProducing();
     history.phase('drain');
     await Promise.all([workload.readAll(), ...groups.map((group) => group.drain())]);
-    await workload.stopReading();
+    await Promise.all([workload.stopReading(), this.topics?.stop()]);
     await Promise.all(groups.map((group) => group.stop()));
     await workload.close();
     const { figures, problems } = await dumpReplicas(cluster, client.admin, TOPIC, history);
