@@ -9,23 +9,29 @@ import { bookOf, type Books, type Watched } from './books.js';
 import type { DriverMessage, Job, JobResult } from './driver/job.js';
 
 const DRIVER = fileURLToPath(new URL('driver/main.ts', import.meta.url));
+const COMPLAINTS_CHARACTERS = 2_000;
 const DIST = fileURLToPath(new URL('../../dist/bench', import.meta.url));
 
 /** What a job came to, and what every process used for it, by name. */
 export type Measured = Omit<JobResult, 'eventLoopDelayP99Ms'> & Books;
 
-let built: Promise<string> | undefined;
+const built = new Map<string, Promise<string>>();
 
-/** The program of Millrace's own client, as plain JavaScript; beside the built client, which it loads. */
-export function driverProgram(): Promise<string> {
-  built ??= buildDriver();
-  return built;
+/**
+ * A driver's program as plain JavaScript; by default that of Millrace's own client. It lies beside the
+ * built client, which it loads.
+ */
+export function driverProgram(name = 'driver', source = DRIVER): Promise<string> {
+  const known = built.get(name);
+  if (known !== undefined) return known;
+  const building = buildDriver(source, path.join(DIST, `${name}.js`));
+  built.set(name, building);
+  return building;
 }
 
-async function buildDriver(): Promise<string> {
-  const outfile = path.join(DIST, 'driver.js');
+async function buildDriver(source: string, outfile: string): Promise<string> {
   await build({
-    ...{ entryPoints: [DRIVER], outfile, bundle: true, platform: 'node', format: 'esm' },
+    ...{ entryPoints: [source], outfile, bundle: true, platform: 'node', format: 'esm' },
     ...{ packages: 'external', target: 'node20.19', logLevel: 'warning' },
   });
   return outfile;
@@ -55,14 +61,21 @@ export async function ownDriver(bootstrap: readonly string[], job: Job): Promise
  */
 export async function drive(command: Command, watched: readonly Watched[]): Promise<Measured> {
   const child = spawn(command.program, command.args, {
-    stdio: ['pipe', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...command.env },
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
   });
   const onExit = (): void => void child.kill('SIGKILL');
   process.once('exit', onExit);
+  // Clients of others chatter here; of interest only when they fail.
+  let complaints = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    complaints = `${complaints}${chunk.toString()}`.slice(-COMPLAINTS_CHARACTERS);
+  });
   try {
     return await listen(child, watched);
+  } catch (cause) {
+    throw new Error(`${(cause as Error).message}\n${complaints}`.trim(), { cause });
   } finally {
     process.off('exit', onExit);
     child.kill('SIGKILL');

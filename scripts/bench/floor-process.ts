@@ -230,6 +230,8 @@ async function runClient(order: ClientOrder): Promise<void> {
   );
 }
 
+// Whoever started it is gone, and stops nobody any more.
+process.on('disconnect', () => process.exit(1));
 const [role, argument = ''] = process.argv.slice(2);
 if (role === 'broker') await runBroker(JSON.parse(argument) as BrokerOrder);
 else await runClient(JSON.parse(argument) as ClientOrder);

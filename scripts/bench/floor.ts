@@ -77,6 +77,9 @@ export async function runFloor(options: FloorOptions): Promise<FloorResult> {
   const brokers = [0, 1, 2].map((i) =>
     start(['broker', JSON.stringify({ dir: path.join(dir, String(i)), partitions })]),
   );
+  const clear = (): void => rmSync(dir, { recursive: true, force: true });
+  // An interrupted run ends without coming back here.
+  process.once('exit', clear);
   let client: ChildProcess | undefined;
   try {
     const started = await Promise.all(brokers.map((b) => answer<{ port: number }>(b)));
@@ -109,7 +112,8 @@ export async function runFloor(options: FloorOptions): Promise<FloorResult> {
     };
   } finally {
     for (const child of [...brokers, client]) child?.kill('SIGKILL');
-    rmSync(dir, { recursive: true, force: true });
+    process.off('exit', clear);
+    clear();
   }
 }
 

@@ -1,8 +1,9 @@
 /**
  * `npm run bench -- suite [--only S1,S5] [--runs 5] [--seconds N] [--value-file FILE]... [--log-gb N]
- *   [--short] [--json]`: the scenarios S1 to S11, one table, each with the goal that it has; the floor
- *   (the same stack with nothing of Millrace in it) is measured in the same call. What is compared is
- *   measured in turn. Progress goes to standard error.
+ *   [--peers kafka,nats] [--short] [--json]`: the scenarios S1 to S11, one table, each with the goal that
+ *   it has; the floor (the same stack with nothing of Millrace in it) is measured in the same call. What is
+ *   compared is measured in turn. Progress goes to standard error. With peers also S12, against each of them
+ *   that `scripts/bench/peers/install-*.sh` has installed; `npm run bench -- --peers kafka,nats` is S12 alone.
  *
  * `npm run bench -- produce|fetch|latency [--record-bytes N] [--batch-bytes N] [--partitions N]
  *   [--compression C] [--value-file FILE] [--retention-bytes N] [--seconds N] [--rate N]
@@ -18,7 +19,9 @@ import { parseArgs } from 'node:util';
 
 import type { Compression } from '../../src/client/index.js';
 import { COMPRESSION_CODES } from '../../src/model/record-batch.js';
-import { sizesOf, type Sizes } from './scenarios/scenario.js';
+import { PEERS } from './peers/peers.js';
+import { peersScenario } from './scenarios/peers.js';
+import { type Scenario, sizesOf, type Sizes } from './scenarios/scenario.js';
 import {
   printSingle,
   runSingle,
@@ -50,6 +53,7 @@ const { values: args, positionals } = parseArgs({
     'floor-share-min': { type: 'string', default: '0' },
     'no-floor': { type: 'boolean', default: false },
     only: { type: 'string' },
+    peers: { type: 'string' },
     runs: { type: 'string' },
     'log-gb': { type: 'string' },
     short: { type: 'boolean', default: false },
@@ -86,7 +90,11 @@ switch (kind) {
     await benchStart(args.json);
     break;
   case 'suite':
-    await suite();
+    await suite([...SCENARIOS, ...peerScenarios()]);
+    break;
+  case '':
+    if (args.peers === undefined) usage('which benchmark?');
+    await suite(peerScenarios());
     break;
   case 'produce':
   case 'fetch':
@@ -94,7 +102,7 @@ switch (kind) {
     await single(kind);
     break;
   default:
-    usage(kind === '' ? 'which benchmark?' : `unknown benchmark ${kind}`);
+    usage(`unknown benchmark ${kind}`);
 }
 
 function sizes(): Sizes {
@@ -110,13 +118,22 @@ function sizes(): Sizes {
   }
 }
 
-async function suite(): Promise<void> {
+function peerScenarios(): Scenario[] {
+  if (args.peers === undefined) return [];
+  const found = args.peers.split(',').map((name) => {
+    const find = Object.hasOwn(PEERS, name) ? PEERS[name] : undefined;
+    return find?.() ?? usage(`unknown peer ${name}: there are ${Object.keys(PEERS).join(', ')}`);
+  });
+  return [peersScenario(found)];
+}
+
+async function suite(available: readonly Scenario[]): Promise<void> {
   const wanted = args.only?.split(',').map((id) => id.trim().toUpperCase());
-  const unknown = wanted?.filter((id) => !SCENARIOS.some((scenario) => scenario.id === id)) ?? [];
+  const unknown = wanted?.filter((id) => !available.some((scenario) => scenario.id === id)) ?? [];
   if (unknown.length > 0) usage(`unknown scenario ${unknown.join(', ')}`);
   const report = await runSuite({
     ...{ sizes: sizes(), valueFiles: args['value-file'], stoppables },
-    scenarios: SCENARIOS.filter(({ id }) => wanted?.includes(id) ?? true),
+    scenarios: available.filter(({ id }) => wanted?.includes(id) ?? true),
     say: (text) => process.stderr.write(`${text}\n`),
   });
   process.stdout.write(`${args.json ? JSON.stringify(suiteJson(report)) : suiteText(report)}\n`);
