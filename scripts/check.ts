@@ -38,7 +38,12 @@ const STEPS: readonly Step[] = [
   // Safety only: how long writes stop is no matter for a machine that may be busy.
   {
     name: 'chaos smoke',
-    command: ['tsx', 'scripts/chaos/main.ts', '--faults', '2', '--limit-ms', '60000'],
+    command: [
+      'tsx',
+      'scripts/chaos/main.ts',
+      ...['--random', '7', '--seconds', '60', '--records-per-second', '300'],
+      ...['--limit-ms', '60000'],
+    ],
   },
   {
     name: 'bench smoke',
