@@ -76,7 +76,7 @@ class Progress {
     const rate = ran / elapsedSeconds;
     const leftMinutes = Math.ceil((this.total - rows.length) / rate / 60);
     const left = leftMinutes > 90 ? `${(leftMinutes / 60).toFixed(1)} h` : `${leftMinutes} min`;
-    const text = `${rows.length} of ${this.total} seeds, ${rate.toFixed(1)} a second, ${bad} failed, ${left} left`;
+    const text = `${rows.length} of ${this.total} seeds, ${rate.toFixed(rate < 1 ? 2 : 1)} a second, ${bad} failed, ${left} left`;
     process.stderr.write(this.hasTerminal ? `\r\u001b[K${text}` : `${text}\n`);
   }
 }

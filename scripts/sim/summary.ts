@@ -18,6 +18,13 @@ function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? 0;
 }
 
+/** Of the seeds, those in which a kind of fault really struck. */
+function shares(rows: readonly LedgerRow[], kinds: readonly string[]): Record<string, number> {
+  const share = (kind: string): number =>
+    rows.filter((row) => (row.faults[kind] ?? 0) > 0).length / Math.max(1, rows.length);
+  return Object.fromEntries(kinds.map((kind) => [kind, Number(share(kind).toFixed(3))]));
+}
+
 /** What a sweep, or a ledger of many, came to. */
 export function summarize(
   rows: readonly LedgerRow[],
@@ -63,11 +70,11 @@ export function summarize(
       raft: share((row) => row.level === 'raft'),
       broker: share((row) => row.level === 'broker'),
     },
-    seedsWithFault: Object.fromEntries(
-      [...FAULT_KINDS, ...MEMBER_FAULTS].map((kind) => [
-        kind,
-        share((row) => (row.faults[kind] ?? 0) > 0),
-      ]),
+    seedsWithFault: shares(rows, FAULT_KINDS),
+    // Only whole brokers have consumer groups.
+    brokerSeedsWithFault: shares(
+      rows.filter((row) => row.level === 'broker'),
+      MEMBER_FAULTS,
     ),
     sources: Object.fromEntries(sources),
     failures: bad.map((row) => ({

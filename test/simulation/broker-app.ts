@@ -91,7 +91,7 @@ export class BrokerApp implements App {
       settings: {
         ...DEFAULT_BROKER_SETTINGS,
         metadataLogEntriesMax: swarm.truncatePeriod === undefined ? 10_000 : 25,
-        retentionCheckMs: 1_000,
+        retentionCheckMs: 1_000 * Math.min(swarm.pace, 5),
         drainMs: 1_000,
       },
     });

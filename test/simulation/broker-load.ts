@@ -10,7 +10,6 @@ import { SimProducer, SimReader, type LoadContext } from './load.js';
 import { OffsetClient, TopicClient, Trimmer } from './side-load.js';
 import type { SwarmOptions } from './swarm.js';
 import { TableReader, TableWriter } from './table-load.js';
-import { must } from './violation.js';
 import { ms, type Micros, type Scheduler } from './world.js';
 
 const TOPIC = 'events';
@@ -228,11 +227,21 @@ export class BrokerLoad {
     const counted = oracles.highWatermarkOf(`${COUNTER_TOPIC}/0`);
     this.counter.end(scheduler.now, scheduler.now + 1, counted);
     this.counter.check();
-    const groups = oracles.groups.model.groups;
-    for (const name of this.members?.groups ?? []) {
-      const size = groups.get(name)?.members.size ?? 0;
-      must(size === 0, 'P6', 'members that left are still in their group', { name, size });
-    }
+  }
+
+  /** Members that have not left, and groups that still have some; also of those who died. */
+  stillThere(): string[] {
+    const { members } = this;
+    if (members === undefined) return [];
+    const groups = this.world.oracles.groups.model.groups;
+    const sizes = members.groups.map((name) => ({
+      name,
+      size: groups.get(name)?.members.size ?? 0,
+    }));
+    return [
+      ...(members.areAllClosed ? [] : ['a member has not left']),
+      ...sizes.flatMap(({ name, size }) => (size === 0 ? [] : [`${name} has ${size} members`])),
+    ];
   }
 
   private compaction(): ReadonlyMap<string, string> {

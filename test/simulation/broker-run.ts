@@ -207,10 +207,12 @@ export class BrokerRun implements AppFaults {
     load.stopTrimmed();
     load.members?.closeAll();
     await this.answersToCome();
-    const isLeft = await scheduler.run(scheduler.now + LIVENESS, () => {
-      return load.members?.areAllClosed !== false;
+    const haveLeft = (): boolean => load.stillThere().length === 0;
+    const isLeft = await scheduler.run(scheduler.now + LIVENESS, haveLeft, LOOK_EVERY);
+    must(isLeft, 'P6', 'a member never leaves', {
+      ...this.stuck(core),
+      members: load.stillThere(),
     });
-    must(isLeft, 'P6', 'a member never leaves', this.stuck(core));
     this.history.phase('end');
     load.check();
     const verdict = checkHistory(this.lines, { okSendsPerSecondMin: 0 });

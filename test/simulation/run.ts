@@ -46,7 +46,7 @@ export interface RunOptions {
 }
 
 /** Whole brokers take several times as long to run: most seeds have Raft groups alone. */
-const RAFT_SHARE = 0.8;
+const RAFT_SHARE = 0.85;
 
 /** What a seed draws where nobody asks for a level. */
 export function levelOf(seed: number): Level {
@@ -66,7 +66,9 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   const drawn = drawLevel(prng);
   const level = options.level ?? drawn;
   const faults = new FaultList(scheduler, options.without);
-  const swarm = withoutFaults(drawSwarm(prng.fork()), (kind) => faults.lacks(kind));
+  const swarm = withoutFaults(drawSwarm(prng.fork(), level === 'broker'), (kind) =>
+    faults.lacks(kind),
+  );
   const chronicle = new Chronicle(() => scheduler.now);
   if (options.hasChronicle === true) scheduler.chronicle = chronicle;
   const run =

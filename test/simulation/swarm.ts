@@ -125,14 +125,14 @@ export function withoutFaults(
   };
 }
 
-export function drawSwarm(prng: Prng): SwarmOptions {
+export function drawSwarm(prng: Prng, hasWholeBrokers: boolean): SwarmOptions {
   const faults = new Set<FaultKind>(FAULT_KINDS.filter(() => prng.chance(0.45)));
   // A damaged replica and a membership in motion may leave a group without a quorum for good.
   if (faults.has('damage') && faults.has('membership')) {
     faults.delete(prng.chance(0.5) ? 'membership' : 'damage');
   }
   const brokers = prng.chance(0.7) ? 3 : 5;
-  const tempo = drawTempo(prng);
+  const tempo = drawTempo(prng, hasWholeBrokers);
   const drawn = {
     ...tempo,
     brokers,
@@ -151,11 +151,11 @@ export function drawSwarm(prng: Prng): SwarmOptions {
 }
 
 /**
- * Most runs are long and calm: faults have time to work themselves out, and others strike what is left
+ * Most runs are calm, and most of these long: faults have time to work themselves out, and others strike what is left
  * of the earlier ones. The rest is short and dense, where everything meets everything at once.
  */
-function drawTempo(prng: Prng): Tempo {
-  if (prng.chance(0.35)) {
+function drawTempo(prng: Prng, hasWholeBrokers: boolean): Tempo {
+  if (prng.chance(0.3)) {
     return {
       groups: 1 + prng.int(4),
       pace: 1,
@@ -168,12 +168,14 @@ function drawTempo(prng: Prng): Tempo {
     };
   }
   const tickMs = prng.pick([100, 200, 300]);
+  // A minute of whole brokers takes as long as ten of Raft groups: fewer of their runs are that long.
+  const isShortened = hasWholeBrokers && prng.chance(0.75);
   return {
     groups: 1 + prng.int(2),
     pace: prng.pick([5, 10, 20]),
     tickMs,
-    safety: seconds(60) + prng.int(seconds(30)),
-    faultPeriod: ms(prng.pick([2_000, 5_000, 10_000])),
+    safety: isShortened ? seconds(12) + prng.int(seconds(15)) : seconds(60) + prng.int(seconds(30)),
+    faultPeriod: ms(prng.pick(isShortened ? [1_000, 2_000, 4_000] : [2_000, 5_000, 10_000])),
     mendMax: ms(prng.pick([1_000, 4_000, 12_000])),
     requestPeriod: ms(prng.pick([150, 400, 1_000])),
     truncatePeriod: prng.chance(0.6) ? ms(prng.pick([2_000, 8_000])) : undefined,

@@ -109,7 +109,7 @@ export class TableReader {
     const until = isLast ? Infinity : context.scheduler.now + prng.int(4_000_000) * context.pace;
     const isOver = (): boolean =>
       !this.isOn || this.isLast !== isLast || context.scheduler.now > until;
-    const ending = world.timers.every(100, () => {
+    const ending = world.timers.every(100 * Math.min(context.pace, 5), () => {
       if (isOver()) void consumer.close();
     });
     for await (const batch of consumer.batches()) {
