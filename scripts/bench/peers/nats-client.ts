@@ -24,7 +24,12 @@ export interface StreamMessage {
   readonly data: Uint8Array;
 }
 export interface StreamConsumer {
-  consume(options: { readonly callback: (message: StreamMessage) => void }): Promise<unknown>;
+  consume(options: {
+    readonly callback: (message: StreamMessage) => void;
+    /** In ms. */
+    readonly expires: number;
+    readonly idle_heartbeat: number;
+  }): Promise<unknown>;
 }
 export interface JetStream {
   publish(subject: string, payload: Uint8Array): Promise<unknown>;

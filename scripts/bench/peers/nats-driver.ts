@@ -4,7 +4,7 @@
  */
 import { randomFillSync } from 'node:crypto';
 import process from 'node:process';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 
 import type { EndToEndJob, JobResult, LatencyJob, ProduceJob, Target } from '../driver/job.js';
 import { Latencies } from '../driver/latencies.js';
@@ -21,7 +21,13 @@ type Order =
 
 /** What NATS's Go client lets be in flight by default. */
 const IN_FLIGHT_MAX = 4_000;
+const RECORDS_PER_TURN = 256;
 const DUE_BYTES = 8;
+/** Instead of a record's number, in the message that shows that a stream is read. */
+const FIRST = -1;
+const FOLLOW_MS_MAX = 30_000;
+/** So that the client notices soon when a consumer is dead. */
+const WATCHED = { expires: 5_000, idle_heartbeat: 1_000 } as const;
 /** What is offered and not read so long after the end counts with the time that it has taken so far. */
 const DRAIN_MS_MAX = 10_000;
 const NOTHING: JobResult = {
@@ -47,6 +53,12 @@ async function drop({ manager }: Connected, topic: string): Promise<JobResult> {
     const isGone = await manager.streams.delete(streamOf(topic, i)).catch(() => false);
     if (!isGone) return NOTHING;
   }
+}
+
+function first(): Buffer {
+  const message = Buffer.alloc(DUE_BYTES);
+  message.writeDoubleBE(FIRST, 0);
+  return message;
 }
 
 /** As many messages in flight as allowed; waits for room, and at the end for all. */
@@ -152,8 +164,13 @@ async function endToEnd(
   const unread = new Uint8Array(count).fill(1);
   let startedAt = 0;
   let read = 0;
+  let following = 0;
   const take = ({ data }: { readonly data: Uint8Array }): void => {
     const index = new DataView(data.buffer, data.byteOffset, DUE_BYTES).getFloat64(0);
+    if (index === FIRST) {
+      following += 1;
+      return;
+    }
     if (unread[index] !== 1) failed(new Error(`message ${index} is unknown or came twice`));
     unread[index] = 0;
     read += 1;
@@ -161,8 +178,13 @@ async function endToEnd(
   };
   for (let i = 0; i < job.partitions; i += 1) {
     const consumer = await stream.consumers.get(streamOf(job.topic, i));
-    await consumer.consume({ callback: take });
+    await consumer.consume({ callback: take, ...WATCHED });
+    await stream.publish(subjectOf(job.topic, i), first());
   }
+  // A consumer that was made while its stream settled may have to be made anew, by the client itself.
+  const followBy = performance.now() + FOLLOW_MS_MAX;
+  while (following < job.partitions && performance.now() < followBy) await sleep(10);
+  if (following < job.partitions) throw new Error(`only ${following} streams are followed`);
   const window = new Window(failed);
   const value = randomFillSync(Buffer.alloc(job.recordBytes));
   startedAt = performance.now();
@@ -171,6 +193,8 @@ async function endToEnd(
     const dueAt = startedAt + i * everyMs;
     if (i === warmup) context.begins();
     while (performance.now() < dueAt) await sleep(Math.max(1, dueAt - performance.now()));
+    // Also when it is late, what comes is read meanwhile.
+    if (i % RECORDS_PER_TURN === 0) await turn();
     await window.below(IN_FLIGHT_MAX);
     const own = Buffer.from(value);
     own.writeDoubleBE(i, 0);
