@@ -16,7 +16,8 @@ import type {
 import type { Logger } from '../ports/telemetry.js';
 import { bootMarkOf, readBootMark } from './boot-mark.js';
 import { loadIdentity, storeIdentity } from './broker-identity.js';
-import { syncDirectory } from './durable-files.js';
+import { isDamage } from './damage.js';
+import { namesIn, syncDirectory } from './durable-files.js';
 import { replicaDirectory } from './generation.js';
 import { isLockedError, LevelDb } from './level-db.js';
 import { LevelLogStore } from './level-log-store.js';
@@ -193,10 +194,10 @@ export class LevelBrokerStore implements BrokerStore {
     );
     this.openings.add(opening);
     try {
-      const { db, map, loaded } = await opening;
-      const store = new LevelLogStore(this.context, record, { db, map, share }, onClosed);
+      const opened = await opening;
+      const store = new LevelLogStore(this.context, record, { ...opened, share }, onClosed);
       this.open.set(groupId, store);
-      return { store, loaded };
+      return { store, loaded: opened.loaded };
     } catch (error) {
       onClosed();
       throw error;
@@ -271,18 +272,29 @@ export class LevelBrokerStore implements BrokerStore {
   }
 }
 
-/** Takes the directory for this process; the system gives it back at the process's death. */
+/**
+ * Takes the directory for this process; the system gives it back at the process's death. Nothing is
+ * stored there, so that a damaged one is made anew; what locks, the file LOCK, stays.
+ */
 export async function lockDirectory(directory: string): Promise<LevelDb> {
+  const folder = path.join(directory, 'lock');
   try {
-    return await LevelDb.open(path.join(directory, 'lock'), {
-      createIfMissing: true,
-      writeBufferBytes: 64 * 1024,
-      cacheBytes: 0,
+    return await openLock(folder).catch(async (error: unknown) => {
+      if (!isDamage(error)) throw error;
+      for (const name of await namesIn(folder)) {
+        if (name !== 'LOCK') await rm(path.join(folder, name), { recursive: true, force: true });
+      }
+      return await openLock(folder);
     });
   } catch (error) {
     if (!isLockedError(error)) throw error;
     throw new DataDirectoryInUseError(`${directory} is in use by another broker`, { cause: error });
   }
+}
+
+function openLock(folder: string): Promise<LevelDb> {
+  const sizes = { writeBufferBytes: 64 * 1024, cacheBytes: 0 };
+  return LevelDb.open(folder, { createIfMissing: true, ...sizes });
 }
 
 /** Unlikely ever to come twice, and never 0. */

@@ -28,10 +28,11 @@ import type { MemoryShare } from './memory-budget.js';
 import { PrefixCleaner } from './prefix-cleaner.js';
 import { Readers } from './readers.js';
 import { RecordKeeper } from './record-keeper.js';
-import { scrub, type ScrubPace } from './scrub.js';
+import { restAfter, scrub, type ScrubPace } from './scrub.js';
 import { SideFiles } from './side-files.js';
 import type { ReplicaRecord } from './state-file.js';
 import type { StoreContext } from './store-context.js';
+import { checkTables } from './table-check.js';
 import { WriteFrontier } from './write-frontier.js';
 import { WriteQueue, type WriteJob } from './write-queue.js';
 
@@ -75,14 +76,19 @@ export class LevelLogStore implements LogStore {
   constructor(
     context: StoreContext,
     record: ReplicaRecord,
-    opened: { readonly db: LevelDb; readonly map: LogMap; readonly share: MemoryShare },
+    opened: {
+      readonly db: LevelDb;
+      readonly map: LogMap;
+      readonly share: MemoryShare;
+      readonly wasVerifiedWhole: boolean;
+    },
     onClosed: () => void,
   ) {
     this.context = context;
     this.record = record;
     this.keeper = new RecordKeeper(context.stateFile, record);
     this.files = new SideFiles(context, record);
-    this.fencing = new Fence(context, record);
+    this.fencing = new Fence(context, record, opened.wasVerifiedWhole);
     this.lazySync = lazySyncOf(context, record, {
       database: () => this.files.database,
       fence: (error) => this.fence(error),
@@ -203,12 +209,26 @@ export class LevelLogStore implements LogStore {
   async verifyAll(pace: ScrubPace): Promise<number> {
     this.assertUsable();
     await this.settled();
-    const verified = await scrub(this.map.tail.last.index, pace, {
+    const { last } = this.map.tail;
+    await this.checkTables(pace);
+    const verified = await scrub(last.index, pace, {
       first: () => this.map.first,
-      read: (from, last, bytesMax) => this.readSettled(from, last, bytesMax),
+      read: (from, upTo, bytesMax) => this.readSettled(from, upTo, bytesMax),
     });
     await this.snapshot();
+    await this.guarded(this.keeper.noteVerified());
     return verified;
+  }
+
+  /** Before LevelDB reads them: it may end the process over what is wrong with them. */
+  private async checkTables(pace: ScrubPace): Promise<void> {
+    const rest = (bytes: number): Promise<void> => restAfter(bytes, pace);
+    try {
+      await checkTables(this.files.database, this.context.crc32c, { rest });
+    } catch (error) {
+      if (error instanceof StoreDamagedError) this.fence(error);
+      throw error;
+    }
   }
 
   /** What is there once everything given so far is written, and is not about to be replaced. */

@@ -47,7 +47,7 @@ export interface ReplicaFacts {
   /** Openings begun since one last ended well. */
   readonly openingAttempts: number;
   readonly isCleanlyClosed: boolean;
-  /** A read found damage: the next opening verifies the whole log. */
+  /** A read found damage, or the disk failed: the next opening verifies the whole log. */
   readonly isSuspect: boolean;
   /**
    * Entries may have been written without a sync while the machine ran under this mark
@@ -58,9 +58,19 @@ export interface ReplicaFacts {
   readonly isTailLost: boolean;
   /** Entries were once written without a sync. */
   readonly wasUnsynced: boolean;
-  /** The group went on without what this log held as committed: to be set aside. */
+  /**
+   * The group went on without what this log held as committed, or its bytes were wrong again after the
+   * whole of it was verified: to be set aside.
+   */
   readonly isGivenUp: boolean;
+  /**
+   * Openings after an unclean end since the whole log was verified last, at most
+   * {@link UNVERIFIED_LIVES_MAX}: a log that ends its broker whenever it is read is found by it.
+   */
+  readonly unverifiedLives: number;
 }
+
+export const UNVERIFIED_LIVES_MAX = 3;
 
 /** What changes of a replica's facts when its need of repair does, or not. One that needs none has lost nothing. */
 export function repairFacts(
@@ -95,6 +105,7 @@ export const FREE_FACTS: ReplicaFacts = {
   isTailLost: false,
   wasUnsynced: false,
   isGivenUp: false,
+  unverifiedLives: 0,
 };
 
 /** The last entry known to be durable in one generation of a log. */
@@ -116,7 +127,7 @@ export interface Sequenced<T> {
  * if none), topic (string), bootstrap membership (bytes), incarnation u64, generation u64,
  * term u64, vote u64, lost.term u64, lost.index u64, snapshot.term u64, snapshot.index u64,
  * snapshot.chain u64, openingAttempts u32, unsyncedBoot u64, more flags u8 (bit 0 tail lost, 1 given
- * up, 2 was unsynced), zeros up to the CRC. What was added at the end reads as zeros in older files.
+ * up, 2 was unsynced, 3-4 unverified lives), zeros up to the CRC. What was added at the end reads as zeros in older files.
  */
 export function encodeFacts(facts: Sequenced<ReplicaFacts>, crc32c: Crc32c): Uint8Array {
   const { value } = facts;
@@ -135,7 +146,13 @@ export function encodeFacts(facts: Sequenced<ReplicaFacts>, crc32c: Crc32c): Uin
   w.u64(lost.term).u64(lost.index);
   w.u64(snapshot.last.term).u64(snapshot.last.index).u64(snapshot.chain);
   w.u32(value.openingAttempts).u64(value.unsyncedBoot);
-  w.u8((value.isTailLost ? 1 : 0) | (value.isGivenUp ? 2 : 0) | (value.wasUnsynced ? 4 : 0));
+  const lives = Math.min(value.unverifiedLives, UNVERIFIED_LIVES_MAX);
+  w.u8(
+    (value.isTailLost ? 1 : 0) |
+      (value.isGivenUp ? 2 : 0) |
+      (value.wasUnsynced ? 4 : 0) |
+      (lives << 3),
+  );
   return sealSlot(FACTS_MAGIC, w, crc32c);
 }
 
@@ -184,6 +201,7 @@ export function decodeFacts(slot: Uint8Array, crc32c: Crc32c): Sequenced<Replica
       isTailLost: (more & 1) !== 0,
       isGivenUp: (more & 2) !== 0,
       wasUnsynced: (more & 4) !== 0,
+      unverifiedLives: (more >> 3) & UNVERIFIED_LIVES_MAX,
     };
   });
 }

@@ -72,6 +72,12 @@ export class RecordKeeper {
     return this.stateFile.update(this.record, { isGivenUp: true });
   }
 
+  /** All of the log was read, and is whole. */
+  async noteVerified(): Promise<void> {
+    if (this.record.facts.unverifiedLives === 0) return;
+    await this.stateFile.update(this.record, { unverifiedLives: 0 });
+  }
+
   noteCleanClose(): Promise<void> {
     return this.stateFile.update(this.record, { isCleanlyClosed: true });
   }

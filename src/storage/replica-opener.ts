@@ -10,7 +10,8 @@ import {
   type Snapshot,
 } from '../ports/log-store.js';
 import { mayHaveLostUnsynced } from './boot-mark.js';
-import { errorCode, namesIn } from './durable-files.js';
+import { isDamage } from './damage.js';
+import { namesIn } from './durable-files.js';
 import { scanEntries } from './entry-scan.js';
 import {
   createGeneration,
@@ -21,7 +22,7 @@ import {
   replicaDirectory,
   snapshotFile,
 } from './generation.js';
-import { isLockedError, isResourceError, type LevelDb } from './level-db.js';
+import { isLockedError, type LevelDb } from './level-db.js';
 import { LogMap } from './log-map.js';
 import type { MemoryShare } from './memory-budget.js';
 import { isSetAside } from './room.js';
@@ -31,10 +32,15 @@ import type { ReplicaRecord } from './state-file.js';
 import type { StoreContext } from './store-context.js';
 import { continueAs } from './torn-tail.js';
 
+/** The first unclean end is anybody's; the next one, before all was verified, may be the log's doing. */
+const UNVERIFIED_LIVES_BELIEVED = 1;
+
 export interface OpenedReplica {
   readonly db: LevelDb;
   readonly map: LogMap;
   readonly loaded: LoadedReplica;
+  /** All of it was read, and passed. */
+  readonly wasVerifiedWhole: boolean;
 }
 
 /**
@@ -54,13 +60,24 @@ export async function openReplica(
   const attempts = record.facts.openingAttempts;
   const verifyWhole = attempts > 0 || record.facts.isSuspect;
   const wasCleanlyClosed = record.facts.isCleanlyClosed;
+  const unverifiedLives = wasCleanlyClosed ? 0 : record.facts.unverifiedLives + 1;
+  const checkAllTables = verifyWhole || unverifiedLives > UNVERIFIED_LIVES_BELIEVED;
   const isInDoubt = mayHaveLostUnsynced(record.facts.unsyncedBoot, context.bootMark);
-  await stateFile.update(record, { openingAttempts: attempts + 1, isCleanlyClosed: false });
+  await stateFile.update(record, {
+    openingAttempts: attempts + 1,
+    isCleanlyClosed: false,
+    unverifiedLives: checkAllTables ? 0 : unverifiedLives,
+  });
   try {
     if (attempts >= 2) throw new StoreDamagedError('the broker died twice while opening it');
-    if (record.facts.isGivenUp) throw new StoreDamagedError('its group went on without it');
+    if (record.facts.isGivenUp) throw new StoreDamagedError('it was given up');
     const { share } = options;
-    const sound = await openSoundLog(context, record, { share, verifyWhole, isInDoubt });
+    const sound = await openSoundLog(context, record, {
+      share,
+      verifyWhole,
+      checkAllTables,
+      isInDoubt,
+    });
     if (isInDoubt) await goOnAfterLoss(context, record, sound, options.newIncarnation);
     const { hardState } = record.facts;
     await stateFile.update(record, {
@@ -75,7 +92,7 @@ export async function openReplica(
           ? { ...hardState, term: sound.map.tail.last.term, votedFor: undefined }
           : hardState,
     });
-    const opened = await loadedFrom(context, record, sound);
+    const opened = { ...(await loadedFrom(context, record, sound)), wasVerifiedWhole: verifyWhole };
     const { loaded } = opened;
     if (!isInDoubt) return { ...opened, loaded: { ...loaded, wasCleanlyClosed } };
     const reason = `the machine went down while entries were not synced; it ends at ${loaded.raft.last.index}`;
@@ -108,6 +125,7 @@ async function openFirst(
     db,
     map,
     loaded: loadedOf(record, map, { verdict: { kind: 'empty' }, memberships: [] }),
+    wasVerifiedWhole: false,
   };
 }
 
@@ -152,7 +170,7 @@ async function loadedFrom(
   context: StoreContext,
   record: ReplicaRecord,
   sound: SoundLog,
-): Promise<OpenedReplica> {
+): Promise<Omit<OpenedReplica, 'wasVerifiedWhole'>> {
   const { db, map } = sound;
   try {
     const memberships = [];
@@ -241,6 +259,7 @@ async function startOver(
       unsyncedBoot: 0,
       isTailLost: false,
       isGivenUp: false,
+      unverifiedLives: 0,
     });
     await setAside(context, old);
   } catch (error) {
@@ -249,7 +268,7 @@ async function startOver(
   }
   const map = new LogMap(meta);
   const loaded = loadedOf(record, map, { verdict: { kind: 'damaged', reason }, memberships: [] });
-  return { db, map, loaded };
+  return { db, map, loaded, wasVerifiedWhole: false };
 }
 
 /** Generations and snapshots that a crash left half made, or not yet deleted. */
@@ -277,13 +296,6 @@ function lastHeld(record: ReplicaRecord): EntryId {
 /** Of two logs' ends, the one that a candidate must cover to cover both. */
 function later(a: EntryId, b: EntryId): EntryId {
   return a.term > b.term || (a.term === b.term && a.index > b.index) ? a : b;
-}
-
-/** What the machine lacks, or another process holds, says nothing about the stored bytes. */
-function isDamage(error: unknown): boolean {
-  if (error instanceof StoreDamagedError) return true;
-  if (isLockedError(error) || isResourceError(error)) return false;
-  return errorCode(error)?.startsWith('LEVEL_') ?? false;
 }
 
 function reasonOf(error: unknown): string {

@@ -47,6 +47,12 @@ export async function scrub(upTo: LogIndex, pace: ScrubPace, log: ScrubbedLog): 
   }
 }
 
+/** Whoever reads this much in one go lets others read for as long as the pace demands. */
+export async function restAfter(bytes: number, pace: ScrubPace): Promise<void> {
+  await pause((bytes / pace.bytesPerSecondMax) * 1000, pace.signal);
+  pace.signal?.throwIfAborted();
+}
+
 /** Undefined: these entries were truncated from the front meanwhile. */
 async function sliceAt(
   at: LogIndex,

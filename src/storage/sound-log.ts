@@ -19,6 +19,7 @@ import type { MemoryShare } from './memory-budget.js';
 import type { ReplicaRecord } from './state-file.js';
 import { decodeCheckpoint, decodeSnapshot } from './state-files.js';
 import type { StoreContext } from './store-context.js';
+import { checkTables } from './table-check.js';
 import { dropAbove, soundEnd } from './torn-tail.js';
 
 /** Beyond what LevelDB's write-ahead log holds. */
@@ -37,7 +38,7 @@ export interface SoundLog {
 /**
  * Opens a replica's log if it is sound. LevelDB opens without an error after losing records and serves
  * flipped bits, so everything is held against what stands outside it, the state file's identity,
- * snapshot and watermark, and the log's end is read, or all of it. A log in doubt, whose unsynced end a
+ * snapshot and watermark, tables against their own checksums, and the log's end is read, or all of it. A log in doubt, whose unsynced end a
  * power cut may have torn, is cut off below the first fault instead.
  *
  * Invariants: throws StoreDamagedError where it is not sound, and has nothing open then; the state file
@@ -49,6 +50,7 @@ export async function openSoundLog(
   options: {
     readonly share: MemoryShare;
     readonly verifyWhole: boolean;
+    readonly checkAllTables: boolean;
     readonly isInDoubt: boolean;
   },
 ): Promise<SoundLog> {
@@ -67,9 +69,11 @@ export async function openSoundLog(
     const { isInDoubt } = options;
     // What was not synced may be torn: LevelDB says so, and the log ends before it.
     if (!isInDoubt) await checkTextLog(database);
+    const bytes = options.verifyWhole ? Infinity : unsettledBytes + TAIL_VERIFY_SLACK_BYTES;
+    // Only now: what was half written when the process ended, LevelDB has deleted.
+    await checkTables(database, crc32c, { bytesMin: options.checkAllTables ? Infinity : bytes });
     await checkIdentity(context, record, db);
     const meta = snapshot?.meta ?? emptyMeta(record);
-    const bytes = options.verifyWhole ? Infinity : unsettledBytes + TAIL_VERIFY_SLACK_BYTES;
     if (isInDoubt) await dropAbove(db, await soundEnd(db, meta, { crc32c, bytesMin: bytes }));
     const map = await loadMap(db, meta, crc32c);
     await checkWatermark(context, record, db, { map, isInDoubt });

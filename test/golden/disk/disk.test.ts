@@ -67,6 +67,7 @@ const FACTS: ReplicaFacts = {
   isTailLost: false,
   wasUnsynced: false,
   isGivenUp: false,
+      unverifiedLives: 0,
 };
 const META = {
   last: id(7, 900),
