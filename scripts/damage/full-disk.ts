@@ -1,5 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -8,6 +7,7 @@ import { Prng } from '../../src/base/prng.js';
 import type { BrokerLog } from './broker-log.js';
 import type { ReadVerdict } from './ledger.js';
 import type { RoundResult } from './round.js';
+import { SmallVolume } from './small-volume.js';
 import { BROKERS, DamageStage, METADATA_GROUP, until } from './stage.js';
 
 export const DISK_FULL = 'disk-full';
@@ -20,37 +20,6 @@ const FULL_FOR_MS = 6_000;
 const NO_SPACE = /no space left/i;
 /** More a second is a flood: a disk may stay full for days. */
 const LINES_PER_SECOND_MAX = 20;
-
-/** One broker's data directory on a volume of its own. */
-class SmallVolume {
-  private readonly directory: string;
-
-  private constructor(directory: string) {
-    this.directory = directory;
-  }
-
-  /** A sentence if the machine does not let us. */
-  static mount(directory: string): SmallVolume | string {
-    mkdirSync(directory, { recursive: true });
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${SMALL_BYTES}`, 'tmpfs', directory], {
-        stdio: 'pipe',
-      });
-      return new SmallVolume(directory);
-    } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      return `no right to mount a tmpfs (${text.split('\n').at(1)?.trim() ?? text})`;
-    }
-  }
-
-  grow(): void {
-    execFileSync('mount', ['-o', `remount,size=${LARGE_BYTES}`, this.directory]);
-  }
-
-  unmount(): void {
-    execFileSync('umount', [this.directory]);
-  }
-}
 
 /**
  * Fills the disk of one broker under load. Its replicas must be fenced and nothing else happen: its
@@ -71,7 +40,7 @@ export async function fullDiskRound(options: {
   const prng = new Prng(options.seed);
   const victim = prng.pick(BROKERS);
   const dir = mkdtempSync(path.join(os.tmpdir(), 'millrace-damage-'));
-  const volume = SmallVolume.mount(path.join(dir, `data-${victim}`));
+  const volume = SmallVolume.mount(path.join(dir, `data-${victim}`), SMALL_BYTES);
   if (typeof volume === 'string') {
     rmSync(dir, { recursive: true });
     return volume;
@@ -115,7 +84,7 @@ async function fillAndHeal(
       broker.start();
       problems.push(...(await refusing(stage, victim)));
     }
-    volume.grow();
+    volume.resize(LARGE_BYTES);
     healedAt = performance.now();
     // What a supervisor does; one that runs must get well by itself.
     if (!broker.isRunning) broker.start();

@@ -14,6 +14,7 @@ import { rowsOf, type Row } from './rows.js';
 import { sourceIn, type Source } from './source.js';
 import { Stand } from './stand.js';
 import { isSound, matrixTable, type MatrixRow } from './table.js';
+import { diskFullRow, syncErrorRow } from './writes.js';
 
 const SHARED_MEMORY = '/dev/shm';
 /** Not every case can be repaired: some harms have no effect. */
@@ -28,6 +29,9 @@ const { values: args } = parseArgs({
     minutes: { type: 'string' },
     ledger: { type: 'string' },
     repairs: { type: 'string', default: '5' },
+    'full-points': { type: 'string', default: '500' },
+    'sync-points': { type: 'string', default: '100' },
+    'write-minutes': { type: 'string', default: '10' },
     workers: { type: 'string', default: String(os.cpus().length * 2) },
     seed: { type: 'string' },
     json: { type: 'boolean', default: false },
@@ -50,21 +54,41 @@ class Matrix {
     this.source = source;
     this.scratch = scratch;
     const stand = new Stand(source, source.victim);
-    const wanted = (row: Row): boolean => args.row === undefined || args.row.includes(row.name);
-    this.rows = rowsOf(source, stand, ledger.seed).filter(wanted);
+    this.rows = rowsOf(source, stand, ledger.seed).filter(({ name }) => isWanted(name));
     this.overAt = performance.now() + Number(args.minutes ?? Infinity) * 60_000;
   }
 
   async run(): Promise<MatrixRow[]> {
-    await this.openAll();
+    // First what is few: a run that is ended early has seen some of it.
     for (const row of this.rows) await this.repairSome(row);
-    return this.rows.map((row) => ({
+    await this.openAll();
+    const files = this.rows.map((row) => ({
       row: row.name,
       of: row.cases,
       tally: this.tallyOf(row.name),
       ackedAfterError: 0,
       skipped: undefined,
     }));
+    return [...files, ...(await this.writeAll())];
+  }
+
+  private async writeAll(): Promise<MatrixRow[]> {
+    const { seed } = this.ledger;
+    const options = { seed, scratch: this.scratch, isOver: () => this.isOver(), say };
+    const rows: MatrixRow[] = [];
+    if (isWanted('disk-full')) {
+      const writeMinutes = Number(args['write-minutes']);
+      const points = Number(args['full-points']);
+      rows.push(await diskFullRow({ ...options, points, writeMinutes }));
+    }
+    if (isWanted('sync-error')) {
+      rows.push(await syncErrorRow({ ...options, points: Number(args['sync-points']) }));
+    }
+    return rows;
+  }
+
+  private isOver(): boolean {
+    return performance.now() > this.overAt;
   }
 
   private async openAll(): Promise<void> {
@@ -107,7 +131,7 @@ class Matrix {
       start: { source: this.source, seed: this.ledger.seed },
       scratch: this.scratch,
       workers: Number(args.workers),
-      isOver: () => isEnough() || performance.now() > this.overAt,
+      isOver: () => isEnough() || this.isOver(),
       finished: (task, tally) => {
         this.ledger.note(task, tally);
         finished(task);
@@ -118,6 +142,10 @@ class Matrix {
   private tallyOf(row: string): Tally {
     return this.ledger.of(row).reduce(sumOf, NO_TALLY);
   }
+}
+
+function isWanted(row: string): boolean {
+  return args.row?.includes(row) ?? true;
 }
 
 function isUsable(directory: string): boolean {
