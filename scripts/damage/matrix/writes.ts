@@ -102,6 +102,7 @@ async function cases(
     const verdict = await writer.run({ kind: 'case', directory, seed }, () => disk.calm());
     const isLast = at + 1 === options.points;
     if (!isLast) rmSync(directory, { recursive: true, force: true });
+    if (!verdict.hasFailed && verdict.outcome === 'intact') continue;
     ackedAfterError += verdict.ackedAfterError;
     tally = sumOf(tally, tallyOf(at, verdict, performance.now() - began));
   }
