@@ -39,7 +39,7 @@ export interface Tally {
   readonly ms: number;
   readonly remarks: readonly Remark[];
   /** Why logs were found damaged, without numbers, and how often. */
-  readonly reasons: Readonly<Record<string, number>>;
+  readonly reasons: Readonly<Partial<Record<string, number>>>;
 }
 
 export type FromWorker =
@@ -79,8 +79,8 @@ export function sumOf(a: Tally, b: Tally): Tally {
 function added<K extends string>(
   a: Readonly<Partial<Record<K, number>>>,
   b: Readonly<Partial<Record<K, number>>>,
-): Record<K, number> {
-  const sum = { ...a } as Record<K, number>;
+): Partial<Record<K, number>> {
+  const sum: Partial<Record<K, number>> = { ...a };
   for (const [key, count] of Object.entries(b) as [K, number][]) sum[key] = (sum[key] ?? 0) + count;
   return sum;
 }

@@ -26,7 +26,6 @@ import { readTruth, type Truth } from './truth.js';
 
 /** What tells one finding from another; the rest is where. */
 const WHERE = /\/\S+|\d+/g;
-const SLOW_MS = 10_000;
 
 class Worker {
   private readonly start: WorkerStart;
@@ -69,12 +68,10 @@ class Worker {
     const directory = path.join(this.start.scratch, String(at));
     const harm = row.harm(at);
     if (task.deaths === 0) this.stand.layOut(directory, harm);
-    const began = performance.now();
     const verdict = await judge(directory, this.truth, this.crc32c);
-    const tookMs = performance.now() - began;
     rmSync(directory, { recursive: true });
     const text = `${harm.what}: ${verdict.detail} ${verdict.votes.join(', ')}`;
-    const isRemarkable = isOdd(verdict) || task.deaths > 0 || tookMs > SLOW_MS;
+    const isRemarkable = isOdd(verdict) || task.deaths > 0;
     return {
       ...NO_TALLY,
       cases: 1,
