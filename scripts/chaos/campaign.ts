@@ -58,12 +58,13 @@ async function inOwnProcess(
   options: ChaosOptions,
   signal: AbortSignal,
 ): Promise<Outcome | undefined> {
-  const { seconds, slack, limitMs, seed, shareLimitMs, faultsMax } = options;
+  const { seconds, slack, limitMs, seed, shareLimitMs, faultsMax, acksMin } = options;
   const limit = limitMs === undefined ? [] : ['--limit-ms', String(limitMs)];
   const faults = Number.isFinite(faultsMax) ? ['--faults', String(faultsMax)] : [];
   const args = [
     ...['--import', 'tsx', MAIN, '--scenario', scenario.id, '--json'],
     ...['--seconds', String(seconds), '--slack', String(slack), '--seed', String(seed)],
+    ...['--acks-min', String(acksMin)],
     ...['--share-limit-ms', String(shareLimitMs), ...limit, ...faults],
     ...(options.keep ? ['--keep'] : []),
   ];

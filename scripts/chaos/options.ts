@@ -5,6 +5,7 @@ import type { Needs } from './scenario.js';
 const SECONDS_DEFAULT = 60;
 const MINUTES_OF_ALL = 10;
 const SHARE_MS_MAX = 1_000;
+const ACKS_MIN = 100;
 
 /** What to run, as the command line says. */
 export interface ChaosOptions {
@@ -16,6 +17,8 @@ export interface ChaosOptions {
   readonly limitMs: number | undefined;
   readonly slack: number;
   readonly shareLimitMs: number;
+  /** Acknowledgements a second before the faults, below which a run proves nothing. */
+  readonly acksMin: number;
   readonly needs: Needs;
   readonly history: string | undefined;
   readonly outcomes: string | undefined;
@@ -43,6 +46,7 @@ export function chaosOptions(argv: readonly string[]): ChaosOptions {
       'limit-ms': { type: 'string' },
       slack: { type: 'string' },
       'share-limit-ms': { type: 'string' },
+      'acks-min': { type: 'string' },
       history: { type: 'string' },
       outcomes: { type: 'string' },
       'skip-done': { type: 'boolean', default: false },
@@ -68,6 +72,7 @@ export function chaosOptions(argv: readonly string[]): ChaosOptions {
       values['limit-ms'] === undefined ? undefined : positive('limit-ms', values['limit-ms'], 0),
     slack: positive('slack', values.slack, 1),
     shareLimitMs: positive('share-limit-ms', values['share-limit-ms'], SHARE_MS_MAX),
+    acksMin: positive('acks-min', values['acks-min'], ACKS_MIN),
     needs: {
       ...given('brokers', values.brokers),
       ...given('partitions', values.partitions),
