@@ -40,8 +40,8 @@ export class ChaosCluster {
         ...(needs.clientLinks === true
           ? { clientsThrough: (port, id) => links.open('clients', id, port) }
           : {}),
-        run: async (id, ports) => {
-          const env = needs.env?.(id) ?? {};
+        run: async (id, ports, dataDir) => {
+          const env = needs.env?.(id, dataDir) ?? {};
           return needs.peerLinks === true ? await troubled(links, id, ports, env) : { env };
         },
       });

@@ -25,7 +25,7 @@ export interface Needs {
   /** Settings of the brokers that differ from the defaults. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** In the environment of every broker's process. */
-  readonly env?: (id: number) => Readonly<Record<string, string>>;
+  readonly env?: (id: number, dataDir: string) => Readonly<Record<string, string>>;
   /** Of the two groups: how many members each; 3 unless told. */
   readonly groupMembers?: number;
   /** One group, whose members come and go all the time, and a probe of how soon one has its share. */

@@ -8,6 +8,7 @@ import { BrokerProcess, type BrokerRun, freePorts, type Ports } from './broker-p
 /** Real broker processes on 127.0.0.1 with data in a temporary folder, for chaos and benchmarks. */
 export class ScriptCluster {
   readonly dir: string;
+  /** In the order of their ids, which begin with 1. */
   readonly brokers: readonly BrokerProcess[];
 
   /** What clients connect to. */
@@ -39,8 +40,8 @@ export class ScriptCluster {
     readonly config?: Readonly<Record<string, unknown>>;
     readonly dir?: string;
     readonly nodeArgs?: readonly string[];
-    /** How the process of each broker differs; told all their ports. */
-    readonly run?: (id: number, ports: readonly Ports[]) => Promise<BrokerRun>;
+    /** How the process of each broker differs; told all their ports and where its data will be. */
+    readonly run?: (id: number, ports: readonly Ports[], dataDir: string) => Promise<BrokerRun>;
   }): Promise<ScriptCluster> {
     const dir = options.dir ?? mkdtempSync(path.join(os.tmpdir(), 'millrace-cluster-'));
     mkdirSync(dir, { recursive: true });
@@ -59,7 +60,10 @@ export class ScriptCluster {
       })),
     );
     const founders = advertised.map((p, i) => ({ id: i + 1, host: '127.0.0.1', peerPort: p.peer }));
-    const runs = await Promise.all(ports.map(async (_, i) => await options.run?.(i + 1, ports)));
+    const dataDirOf = (id: number): string => path.join(dir, `data-${id}`);
+    const runs = await Promise.all(
+      ports.map(async (_, i) => await options.run?.(i + 1, ports, dataDirOf(i + 1))),
+    );
     const brokers = ports.map(
       (p, i) =>
         new BrokerProcess({
@@ -72,7 +76,7 @@ export class ScriptCluster {
           },
           config: {
             brokerId: i + 1,
-            dataDir: path.join(dir, `data-${i + 1}`),
+            dataDir: dataDirOf(i + 1),
             host: '127.0.0.1',
             clientPort: p.client,
             peerPort: p.peer,
@@ -99,6 +103,35 @@ export class ScriptCluster {
   broker(id: number): BrokerProcess {
     const broker = this.brokers[id - 1];
     if (broker === undefined) throw new Error(`no broker ${id}`);
+    return broker;
+  }
+
+  /** Starts one more broker, which joins the others with a disk of its own; resolves once it serves. */
+  async add(options: {
+    readonly config?: Readonly<Record<string, unknown>>;
+    readonly run?: BrokerRun;
+  }): Promise<BrokerProcess> {
+    const [client = 0, peer = 0, http = 0] = await freePorts(3);
+    const id = this.brokers.length + 1;
+    const broker = new BrokerProcess({
+      id,
+      ports: { client, peer, http },
+      dir: this.dir,
+      ...(options.run === undefined ? {} : { run: options.run }),
+      config: {
+        brokerId: id,
+        dataDir: path.join(this.dir, `data-${id}`),
+        host: '127.0.0.1',
+        clientPort: client,
+        peerPort: peer,
+        httpPort: http,
+        seeds: this.brokers.map((b) => ({ id: b.id, host: '127.0.0.1', peerPort: b.ports.peer })),
+        ...options.config,
+      },
+    });
+    (this.brokers as BrokerProcess[]).push(broker);
+    broker.start();
+    await broker.ready();
     return broker;
   }
 

@@ -23,6 +23,7 @@ export interface HostMetrics {
   readonly snapshotsInstalled: Counter;
   readonly checkpointsSaved: Counter;
   readonly ticksLate: Counter;
+  readonly verifications: Counter;
 }
 
 export function hostMetrics(metrics: Metrics): HostMetrics {
@@ -68,6 +69,10 @@ export function hostMetrics(metrics: Metrics): HostMetrics {
     snapshotsSent: metrics.counter('raft_snapshots_sent_total', 'Snapshots sent to peers.'),
     snapshotsInstalled: metrics.counter('raft_snapshots_installed_total', 'Snapshots installed.'),
     checkpointsSaved: metrics.counter('raft_checkpoints_saved_total', 'Checkpoints saved.'),
+    verifications: metrics.counter(
+      'raft_log_verifications_total',
+      'Logs of replicas read and verified as a whole.',
+    ),
     ticksLate: metrics.counter('raft_ticks_late_total', 'Ticks that came far too late.'),
   };
 }

@@ -22,8 +22,10 @@ export interface HostTuning {
   readonly snapshotsInFlightMax: number;
   /** A failed snapshot is reported, and so tried again, after this long. */
   readonly snapshotRetryMs: number;
-  /** 0 leaves out the verification that follows an unclean open. */
+  /** Of reading whole logs, after an unclean open and now and then; 0 leaves it out. */
   readonly verifyBytesPerSecondMax: number;
+  /** From the end of one reading of a whole log to the next: with the first, every entry within a week. */
+  readonly scrubEveryMs: number;
   readonly reopenDelayMinMs: number;
   readonly reopenDelayMaxMs: number;
   /** A replica that ran this long without an error starts anew with the shortest delay. */
@@ -45,6 +47,7 @@ export const DEFAULT_HOST_TUNING: HostTuning = {
   snapshotsInFlightMax: 2,
   snapshotRetryMs: 500,
   verifyBytesPerSecondMax: 32 * 1024 * 1024,
+  scrubEveryMs: 6 * 24 * 3_600_000,
   reopenDelayMinMs: 100,
   reopenDelayMaxMs: 10_000,
   reopenForgiveMs: 60_000,

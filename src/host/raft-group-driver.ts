@@ -108,7 +108,10 @@ export class RaftGroupDriver {
     const fail = (error: unknown): void => this.fail(error);
     this.#reader = new LogReader(start.node, start.store, start.snapshot, fail);
     const { node, store, log, memberships } = start;
-    this.upkeep = new LogUpkeep({ store, log, reader: this.#reader, failed: fail });
+    this.upkeep = new LogUpkeep({
+      ...{ store, log, reader: this.#reader, failed: fail },
+      verifications: host.metrics.verifications,
+    });
     this.#entries = new CommittedEntries({
       node: start.node,
       store: start.store,

@@ -21,6 +21,11 @@ import type { ProposalObserver, ProposeOutcome, RaftGroup, RaftGroupOwner } from
 
 const UNAVAILABLE: ProposeOutcome = { accepted: false, reason: 'unavailable', leader: undefined };
 
+/** Multiples of it leave no two groups close together: the golden section. */
+const SPREAD = 0.618_033_988_749_895;
+/** The first of the readings of a log comes within this part of the time between them. */
+const SCRUBS_FIRST_SHARE = 12;
+
 /** What a replica needs of the host it lives in. */
 export interface ReplicaHost extends DriverHost<RaftGroupDriver> {
   readonly store: BrokerStore;
@@ -246,14 +251,23 @@ export class RaftReplica implements RaftGroup {
     }
   }
 
+  /**
+   * At once what did not come to a clean end. All others some time within half a day, each at its own
+   * moment: a broker that is restarted every day gets round to it, too.
+   */
   #verifyLater(driver: RaftGroupDriver, loaded: LoadedReplica): void {
-    const { verifyBytesPerSecondMax } = this.#host.tuning;
+    const { verifyBytesPerSecondMax, scrubEveryMs } = this.#host.tuning;
+    if (verifyBytesPerSecondMax === 0) return;
     const { kind } = loaded.verdict;
-    if (verifyBytesPerSecondMax === 0 || (kind !== 'sound' && kind !== 'tailLost')) return;
-    if (loaded.wasCleanlyClosed === true) return;
-    this.#host.verifySlots
-      .run(() => driver.upkeep.verify(verifyBytesPerSecondMax))
-      .catch((error: unknown) => driver.fail(error));
+    const isUnclean = (kind === 'sound' || kind === 'tailLost') && loaded.wasCleanlyClosed !== true;
+    const place = ((this.id + 1) * SPREAD) % 1;
+    driver.upkeep.scrub({
+      timers: this.#host.world.timers,
+      slots: this.#host.verifySlots,
+      bytesPerSecondMax: verifyBytesPerSecondMax,
+      firstInMs: isUnclean ? 0 : place * (scrubEveryMs / SCRUBS_FIRST_SHARE),
+      everyMs: scrubEveryMs,
+    });
   }
 
   #driverFailed(driver: RaftGroupDriver, store: LogStore, error: unknown, isBug: boolean): void {

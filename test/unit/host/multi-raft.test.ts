@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 
+import { DEFAULT_HOST_TUNING } from '../../../src/host/host-options.js';
 import { brokerId, logIndex, raftGroupId } from '../../../src/model/ids.js';
 import { DEFAULT_RAFT_CONFIG } from '../../../src/raft/config.js';
 import { membershipOf, NO_MEMBERS } from '../../../src/model/membership.js';
@@ -526,6 +527,32 @@ describe('the life of a replica', () => {
     await cluster.world.until(() => victim!.group(1).status()?.needsRepair === true);
     await cluster.agree(1, 2);
     await cluster.world.until(() => victim!.group(1).status()?.needsRepair === false);
+  });
+
+  it('is read again and again while it runs, and rebuilt when its disk rots', async () => {
+    const cluster = new TestCluster(3, { scrubEveryMs: 2_400 });
+    await cluster.open(1);
+    const leader = await cluster.leader(1);
+    await cluster.commit(leader, 1, 'a', 'b');
+    await cluster.agree(1, 2);
+    const [victim] = cluster.followers(leader);
+    await cluster.world.until(() => victim!.disk(1).verified === 3);
+    expect(victim!.metrics.get('raft_log_verifications_total')).to.be.at.least(2);
+    expect(victim!.owner(1).fencings).to.deep.equal([]);
+    victim!.disk(1).isDamaged = true;
+    await cluster.world.until(() => victim!.owner(1).fencings.length > 0);
+    await cluster.world.until(() => victim!.group(1).status()?.needsRepair === true);
+    await cluster.agree(1, 2);
+    await cluster.world.until(() => victim!.group(1).status()?.needsRepair === false);
+    await cluster.finished(victim!.host.stop());
+    const { verified } = victim!.disk(1);
+    await cluster.world.run(30_000);
+    expect(victim!.disk(1).verified).to.equal(verified);
+  });
+
+  it('reads every log within a week', () => {
+    const { scrubEveryMs } = DEFAULT_HOST_TUNING;
+    expect(scrubEveryMs + scrubEveryMs / 12).to.be.lessThan(7 * 24 * 3_600_000);
   });
 
   it('stops for good on a bug of ours, and harms no other', async () => {

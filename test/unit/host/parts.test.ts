@@ -290,6 +290,7 @@ describe('the upkeep of a log', () => {
       store,
       reader: { fencing: (work) => work },
       log: testTelemetry([], new Map()).log,
+      verifications: { add: () => undefined },
       failed: (error) => failures.push(error),
     });
     const verified = upkeep.verify(1);
