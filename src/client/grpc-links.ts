@@ -3,6 +3,7 @@ import type { BrokerConnection } from '../rpc/channel.js';
 import type { FetchResponse__Output } from '../rpc/gen/millrace/broker/v1/FetchResponse.js';
 import type { ParticipateResponse__Output } from '../rpc/gen/millrace/broker/v1/ParticipateResponse.js';
 import type { ProduceResponse__Output } from '../rpc/gen/millrace/broker/v1/ProduceResponse.js';
+import { openBatchStream, type BatchStream } from '../rpc/produce-stream.js';
 import type {
   FetchCall,
   FetchHandlers,
@@ -23,7 +24,7 @@ import { maybeError, safe } from './wire.js';
 const ACKS = { quorum: 'ACKS_QUORUM', leader: 'ACKS_LEADER', none: 'ACKS_NONE' } as const;
 
 type Streams = BrokerConnection['records'] & BrokerConnection['groups'];
-type ProduceStream = ReturnType<Streams['produceStream']>;
+type ProduceStream = BatchStream;
 type FetchStream = ReturnType<Streams['fetchStream']>;
 type MembershipStream = ReturnType<Streams['participate']>;
 
@@ -122,7 +123,7 @@ export class GrpcProduceLink
   }
 
   protected begin({ records }: BrokerConnection): ProduceStream {
-    return records.produceStream();
+    return openBatchStream(records);
   }
 
   protected opened(stream: ProduceStream): void {

@@ -16,6 +16,7 @@ import { ENTRY_KIND_CODES, entryKindOf, type EntryId, type LogEntry } from '../m
 import { decodeMembership, encodeMembership } from '../model/membership.js';
 import { isWholeBatch } from '../model/record-batch.js';
 import type { PeerMessage, SnapshotHeader } from '../ports/transport.js';
+import { GatheringWriter, type GatheredBytes } from './gathered-bytes.js';
 import type {
   AppendRequest,
   AppendResponse,
@@ -80,19 +81,16 @@ export function isBulkMessage(message: Message): boolean {
   return message.kind === 'appendRequest' && message.entries.length > 0;
 }
 
-/** The envelope, behind `headroomBytes` zeros that the caller fills in. */
-export function encodeMessages(messages: readonly PeerMessage[], headroomBytes = 0): Uint8Array {
-  let bound = headroomBytes + 16;
-  for (const { message } of messages) bound += messageBytesBound(message);
-  const w = new ByteWriter(bound);
-  for (let i = 0; i < headroomBytes; i += 1) w.u8(0);
+/** The envelope. Payloads lie where they were until gRPC copies them: nobody may change them meanwhile. */
+export function encodeMessages(messages: readonly PeerMessage[]): GatheredBytes {
+  const w = new GatheringWriter();
   w.u8(MESSAGE_CODEC_VERSION).uvarint(messages.length);
   for (const { group, message } of messages) {
     w.u8(KIND[message.kind]).uvarint(group);
     w.uvarint(message.term).uvarint(message.incarnation);
     encodeBody(w, message);
   }
-  return w.release();
+  return w.gathered();
 }
 
 /** The two ends of the stream the bytes came over. */

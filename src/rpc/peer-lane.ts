@@ -10,6 +10,7 @@ import { LIMITS } from '../model/limits.js';
 import type { Counter, Logger } from '../ports/telemetry.js';
 import type { PeerAddress, PeerMessage } from '../ports/transport.js';
 import { channelOptions, formatAddress, type ChannelTuning } from './channel.js';
+import { serializeGathered, type GatheredBytes } from './gathered-bytes.js';
 import { encodeMessages, messageBytesBound } from './message-codec.js';
 import { callMetadata, type PeerIdentity } from './peer-metadata.js';
 import { protoTypes } from './proto.js';
@@ -30,8 +31,10 @@ export const PEER_TUNING: ChannelTuning = {
   reconnectBackoffMs: { first: REDIAL_FIRST_MS, max: REDIAL_MAX_MS },
 };
 
-/** An Envelope's one field, with its length in five bytes so that it can be filled in afterwards. */
-const ENVELOPE_HEADROOM_BYTES = 6;
+/** Number of an Envelope's one field. */
+const ENVELOPE_FIELD = 1;
+/** Its tag and length, at most. */
+const ENVELOPE_OVERHEAD_BYTES = 6;
 
 export interface LaneCounters {
   readonly sentBytes: Counter;
@@ -53,7 +56,7 @@ export interface LaneOptions {
   broke(wasOpen: boolean): void;
 }
 
-type Call = ClientDuplexStream<Uint8Array, unknown>;
+type Call = ClientDuplexStream<GatheredBytes, unknown>;
 
 /**
  * One long-lived stream to one peer, on a connection of its own, reopened whenever it breaks.
@@ -97,7 +100,7 @@ export class PeerLane {
     const bytes = messageBytesBound(message.message);
     const fits =
       this.queuedBytes + bytes <= this.options.queueBytesMax &&
-      bytes + ENVELOPE_HEADROOM_BYTES <= LIMITS.peerMessageBytesMax;
+      bytes + ENVELOPE_OVERHEAD_BYTES <= LIMITS.peerMessageBytesMax;
     if (!this.isOpen || !fits) {
       this.options.counters.droppedMessages.add(1);
       return false;
@@ -114,7 +117,7 @@ export class PeerLane {
       this.queue.length > 0 &&
       this.inflightBytes < this.options.inflightBytesMax
     ) {
-      this.write(encodeEnvelope(this.takeEnvelope()));
+      this.write(encodeMessages(this.takeEnvelope()).asField(ENVELOPE_FIELD));
     }
   }
 
@@ -142,7 +145,7 @@ export class PeerLane {
     return all;
   }
 
-  private write(envelope: Buffer): void {
+  private write(envelope: GatheredBytes): void {
     const call = this.call;
     if (call === undefined) return;
     this.inflightBytes += envelope.length;
@@ -164,10 +167,9 @@ export class PeerLane {
     const channel = new Channel(address, insecure, options);
     const client = new Client(address, insecure, { ...options, channelOverride: channel });
     const definition = protoTypes().Peer.service[kind];
-    const call: Call = client.makeBidiStreamRequest<Uint8Array, unknown>(
+    const call: Call = client.makeBidiStreamRequest<GatheredBytes, unknown>(
       definition.path,
-      // What is written is an encoded Envelope already.
-      (envelope) => envelope as Buffer,
+      serializeGathered,
       (bytes) => definition.responseDeserialize(bytes),
       callMetadata(identity, peer.id),
       {},
@@ -226,16 +228,4 @@ export class PeerLane {
     call?.cancel();
     channel?.close();
   }
-}
-
-/** The bytes of a protobuf Envelope, built without copying the messages again. */
-function encodeEnvelope(messages: readonly PeerMessage[]): Buffer {
-  const bytes = encodeMessages(messages, ENVELOPE_HEADROOM_BYTES);
-  const length = bytes.length - ENVELOPE_HEADROOM_BYTES;
-  bytes[0] = 0x0a;
-  for (let i = 0; i < 5; i += 1) {
-    const more = i < 4 ? 0x80 : 0;
-    bytes[1 + i] = (Math.floor(length / 0x80 ** i) & 0x7f) | more;
-  }
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

@@ -197,7 +197,7 @@ export class SimNetwork {
       return;
     }
     const ends = { from: from.brokerId as BrokerId, to };
-    const bytes = this.options.encodes ? encodeMessages(load) : undefined;
+    const bytes = this.options.encodes ? encodeMessages(load).joined() : undefined;
     let copies = 1;
     if (this.prng.chance(this.options.duplicateChance)) {
       copies = 2;

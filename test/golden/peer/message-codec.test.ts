@@ -113,7 +113,7 @@ describe('peer codec, version 1', () => {
   for (const [bytes, message] of GOLDEN) {
     const peerMessage = { group: raftGroupId(5), message };
     it(`keeps the bytes of ${message.kind}: ${bytes}`, () => {
-      expect(Buffer.from(encodeMessages([peerMessage])).toString('hex')).to.equal(hex(bytes));
+      expect(Buffer.from(encodeMessages([peerMessage]).joined()).toString('hex')).to.equal(hex(bytes));
       const back = decodeMessages(Uint8Array.from(Buffer.from(hex(bytes), 'hex')), ENDS);
       expect(back).to.deep.equal([peerMessage]);
     });

@@ -133,7 +133,7 @@ describe('rpc/message-codec', () => {
   it('gives back every envelope it was given', () => {
     fc.assert(
       fc.property(fc.array(anyPeerMessage, { maxLength: 10 }), (messages) => {
-        expect(decodeMessages(encodeMessages(messages), ENDS)).to.deep.equal(messages);
+        expect(decodeMessages(encodeMessages(messages).joined(), ENDS)).to.deep.equal(messages);
       }),
       { numRuns: 300 },
     );
@@ -152,7 +152,7 @@ describe('rpc/message-codec', () => {
       ...{ entries: [entry], commit: logIndex(0), repairTarget: undefined },
     };
     const messages = [{ group: raftGroupId(1), message }];
-    const bytes = encodeMessages(messages);
+    const bytes = encodeMessages(messages).joined();
     expect(decodeMessages(bytes, ENDS)).to.deep.equal(messages);
     const payloadAt = bytes.length - payload.length;
     // Base offset lies outside the batch's checksum; everything from the epoch on is checked.
@@ -163,7 +163,7 @@ describe('rpc/message-codec', () => {
       expect(() => decodeMessages(flipped, ENDS), `bit ${bit}`).to.throw(MalformedBytesError);
     }
     const huge = { ...entry, original: { length: 2 ** 31, crc: 1 } };
-    const wrong = encodeMessages([{ ...messages[0]!, message: { ...message, entries: [huge] } }]);
+    const wrong = encodeMessages([{ ...messages[0]!, message: { ...message, entries: [huge] } }]).joined();
     expect(() => decodeMessages(wrong, ENDS)).to.throw(MalformedBytesError);
   });
 
@@ -196,7 +196,7 @@ describe('rpc/message-codec', () => {
       payload,
     };
     const message: Message = { ...append!, entries: [entry] };
-    const bytes = encodeMessages([{ group: raftGroupId(1), message }]);
+    const bytes = encodeMessages([{ group: raftGroupId(1), message }]).joined();
     const [decoded] = decodeMessages(bytes, ENDS);
     const got = decoded!.message;
     expect(got.kind === 'appendRequest' && got.entries[0]!.payload.buffer).to.equal(bytes.buffer);
@@ -206,7 +206,7 @@ describe('rpc/message-codec', () => {
     fc.assert(
       fc.property(anyPeerMessage, (message) => {
         const ends = { from: brokerId(7), to: brokerId(8) };
-        const [back] = decodeMessages(encodeMessages([message]), ends);
+        const [back] = decodeMessages(encodeMessages([message]).joined(), ends);
         expect([back!.message.from, back!.message.to]).to.deep.equal([7, 8]);
       }),
       { numRuns: 20 },
@@ -233,7 +233,7 @@ describe('rpc/message-codec', () => {
     });
     fc.assert(
       fc.property(anyChange, ({ messages, at, to, cut }) => {
-        const bytes = encodeMessages(messages).slice();
+        const bytes = encodeMessages(messages).joined();
         bytes[at % bytes.length] = to;
         mustNotCrash(() => decodeMessages(bytes, ENDS));
         mustNotCrash(() => decodeMessages(bytes.subarray(0, bytes.length - cut), ENDS));
@@ -249,7 +249,7 @@ describe('rpc/message-codec', () => {
       term: term(2 ** 31),
       incarnation: incarnation(1),
     };
-    const bytes = encodeMessages([{ group: raftGroupId(1), message }]);
+    const bytes = encodeMessages([{ group: raftGroupId(1), message }]).joined();
     expect(() => decodeMessages(bytes, ENDS)).to.throw(MalformedBytesError, 'implausible term');
     bytes[0] = 2;
     expect(() => decodeMessages(bytes, ENDS)).to.throw(MalformedBytesError, 'version 2');
