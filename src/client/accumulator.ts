@@ -116,6 +116,9 @@ export class ProducerBatch {
   }
 }
 
+/** One that is being written, and one that is written next. */
+const BUSY_BATCHES = 2;
+
 export interface QueueOptions {
   readonly topic: string;
   readonly partition: number;
@@ -161,6 +164,11 @@ export class PartitionQueue {
 
   get isEmpty(): boolean {
     return this.batches.length === 0 && this.open === undefined;
+  }
+
+  /** Enough is on its way to keep the leader at work: what comes next may wait for more. */
+  get isBusy(): boolean {
+    return this.batches.length >= BUSY_BATCHES;
   }
 
   /** How many of the first closed batches may be on their way. */

@@ -7,13 +7,22 @@ import type { Serializers } from './record-coding.js';
 import type { RecordData } from './records.js';
 import type { Acks } from './types.js';
 
+const BATCH_BYTES = 256 * 1024;
+const BATCH_BYTES_BUSY = 1024 * 1024;
+/** Small buffers must hold more than a few large batches, or leaders wait for each other's. */
+const BUSY_BUFFER_SHARE = 1 / 32;
+
 /** How a producer batches, waits and tries again. Times in ms. */
 export interface ProducerOptions<K = RecordData, V = RecordData> extends Serializers<K, V> {
   /** When a record counts as delivered. Default: quorum. */
   readonly acks?: Acks | undefined;
   /** Every record once and in order, whatever is retried. Default: true with acks quorum. */
   readonly idempotent?: boolean | undefined;
-  /** A batch is sent when it has this many bytes. Default: 256 KiB. */
+  /**
+   * A batch is sent when it has this many bytes, before compression. Default: 256 KiB, and up to 1 MiB
+   * while others of its partition are on their way: the busier the brokers, the fewer and larger the
+   * batches. Where they are compressed, 1 MiB at once.
+   */
   readonly batchBytes?: number | undefined;
   /** ... or when its first record has waited this long; less than deliveryTimeoutMs. Default: 5. */
   readonly lingerMs?: number | undefined;
@@ -46,6 +55,8 @@ export interface ProducerSettings {
   /** Batches of a partition on their way at a time. */
   readonly window: number;
   readonly batchBytes: number;
+  /** The same for a partition that has batches on their way. At least batchBytes. */
+  readonly batchBytesBusy: number;
   readonly lingerMs: number;
   readonly compression: Compression;
   readonly bufferBytesMax: number;
@@ -60,14 +71,19 @@ export function settingsOf<K, V>(options: ProducerOptions<K, V>): ProducerSettin
   const acks = options.acks ?? 'quorum';
   const isIdempotent = options.idempotent ?? acks === 'quorum';
   const delivery = options.deliveryTimeoutMs ?? 120_000;
+  const bufferBytesMax = options.bufferBytesMax ?? 32 * 1024 * 1024;
+  const share = Math.floor(bufferBytesMax * BUSY_BUFFER_SHARE);
+  const larger = Math.max(BATCH_BYTES, Math.min(BATCH_BYTES_BUSY, share));
+  const isCompressed = options.compression !== undefined && options.compression !== 'none';
   const settings: ProducerSettings = {
     acks,
     isIdempotent,
     window: options.inflightBatchesMax ?? (isIdempotent ? 5 : 1),
-    batchBytes: options.batchBytes ?? 256 * 1024,
+    batchBytes: options.batchBytes ?? (isCompressed ? larger : BATCH_BYTES),
+    batchBytesBusy: options.batchBytes ?? larger,
     lingerMs: options.lingerMs ?? Math.min(5, delivery / 2),
     compression: options.compression ?? 'none',
-    bufferBytesMax: options.bufferBytesMax ?? 32 * 1024 * 1024,
+    bufferBytesMax,
     deliveryTimeoutMs: delivery,
     topicTimeoutMs: Math.min(options.topicTimeoutMs ?? delivery, delivery),
     requestTimeoutMs: options.requestTimeoutMs ?? 10_000,

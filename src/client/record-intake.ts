@@ -40,6 +40,7 @@ export interface TopicState {
   unfollow: Cancel | undefined;
   /** A batch is full at this size ... */
   batchBytes: number;
+  batchBytesBusy: number;
   /** ... but a single record may be as large as the topic allows. */
   batchBytesMax: number;
   /** It takes no compressed batches: its brokers look at keys. */
@@ -268,8 +269,9 @@ export class RecordIntake {
       const batch = queue.open;
       if (batch === undefined) return this.openBatch(queue, state, bytes, sinceMs);
       const { builder } = batch;
+      const bytesMax = queue.isBusy ? state.batchBytesBusy : state.batchBytes;
       const hasRoom =
-        builder.bytes + bytes <= state.batchBytes && builder.count < LIMITS.recordsPerBatchMax;
+        builder.bytes + bytes <= bytesMax && builder.count < LIMITS.recordsPerBatchMax;
       if (hasRoom) return batch;
       // Records without a key then go to another partition, whose batch may be full too.
       this.closeBatch(queue, state);
@@ -357,7 +359,8 @@ export class RecordIntake {
   ): ProducerBatch {
     const { world } = this.deps;
     const { lingerMs } = this.settings;
-    const initial = Math.min(state.batchBytes, queue.lastBatchBytes + 256);
+    const bytesMax = queue.isBusy ? state.batchBytesBusy : state.batchBytes;
+    const initial = Math.min(bytesMax, queue.lastBatchBytes + 256);
     const size = Math.max(initial, bytes + BATCH_HEADER_BYTES);
     const batch = new ProducerBatch(sinceMs, size);
     batch.isPlain = state.isPlain;
@@ -411,6 +414,7 @@ export class RecordIntake {
         }),
         unfollow: undefined,
         batchBytes: this.settings.batchBytes,
+        batchBytesBusy: this.settings.batchBytesBusy,
         batchBytesMax: LIMITS.batchBytesDefault,
         isPlain: false,
       };
@@ -445,6 +449,7 @@ export class RecordIntake {
     state.batchBytesMax = topicBatchBytesMax(info);
     state.isPlain = info.config[COMPARE_BY_KEY] === 'true';
     state.batchBytes = Math.min(this.settings.batchBytes, state.batchBytesMax);
+    state.batchBytesBusy = Math.min(this.settings.batchBytesBusy, state.batchBytesMax);
   }
 }
 
