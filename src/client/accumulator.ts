@@ -5,6 +5,7 @@ import { SEQUENCE_LIMIT, type Compression } from '../model/record-batch.js';
 import {
   NO_PRODUCER,
   RecordBatchBuilder,
+  type BuilderMemory,
   stampProducer,
   type ProducerStamp,
 } from '../model/record-batch-builder.js';
@@ -94,9 +95,9 @@ export class ProducerBatch {
   maybeAppended = false;
   lastError: BrokerError | undefined;
 
-  constructor(createdMs: number, initialBytes: number) {
+  constructor(createdMs: number, initialBytes: number, memory?: BuilderMemory) {
     this.createdMs = createdMs;
-    this.builder = new RecordBatchBuilder(initialBytes);
+    this.builder = new RecordBatchBuilder(initialBytes, memory);
   }
 
   get isConditional(): boolean {
@@ -105,6 +106,13 @@ export class ProducerBatch {
 
   get count(): number {
     return this.builder.count;
+  }
+
+  /** Delivered by its only attempt, and known to nobody else any more: its memory may serve another. */
+  recycle(): void {
+    invariant(this.attempts === 1, 'another attempt may still read it');
+    this.bytes = undefined;
+    this.builder.recycle();
   }
 
   /** The next record is one of the group's. Runs of one group are the rule: they share an item. */

@@ -110,6 +110,8 @@ export interface MembershipLink {
  * tests and the simulator a double.
  */
 export interface ClientTransport {
+  /** Once a batch is answered, nothing of its bytes is read any more. */
+  readonly copiesBatches?: boolean;
   openProduce(to: BrokerAddress, handlers: ProduceHandlers): ProduceLink;
   openFetch(to: BrokerAddress, call: FetchCall, handlers: FetchHandlers): FetchLink;
   openMembership(to: BrokerAddress, handlers: MembershipHandlers): MembershipLink;

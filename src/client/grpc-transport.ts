@@ -31,6 +31,8 @@ const DEADLINE_SLACK_MS = 250;
  * is decided by the callers, not by gRPC.
  */
 export class GrpcTransport implements ClientTransport {
+  /** A broker answers what it has received, and what it has received left this process as a copy. */
+  readonly copiesBatches = true;
   private readonly connections = new Map<string, BrokerConnection>();
   private readonly calls = new Set<Cancellable>();
   private isClosed = false;

@@ -7,6 +7,7 @@ import type { RecordFields } from '../model/record.js';
 import type { Cancel, World } from '../ports/world.js';
 import { PartitionQueue, ProducerBatch, type Settler } from './accumulator.js';
 import { checkArgument } from './check-argument.js';
+import { BatchMemory } from './batch-memory.js';
 import type { ClusterView } from './cluster-view.js';
 import { StickyPartitioner, partitionForKey } from './partitioner.js';
 import type { ProducerSettings } from './producer-options.js';
@@ -80,6 +81,7 @@ export class RecordIntake {
   readonly active = new Set<PartitionQueue>();
   private readonly settings: ProducerSettings;
   private readonly deps: IntakeDeps;
+  private readonly memory = new BatchMemory();
   private readonly topics = new Map<string, TopicState>();
   private bufferedBytes = 0;
   private waitingBytes = 0;
@@ -362,7 +364,7 @@ export class RecordIntake {
     const bytesMax = queue.isBusy ? state.batchBytesBusy : state.batchBytes;
     const initial = Math.min(bytesMax, queue.lastBatchBytes + 256);
     const size = Math.max(initial, bytes + BATCH_HEADER_BYTES);
-    const batch = new ProducerBatch(sinceMs, size);
+    const batch = new ProducerBatch(sinceMs, size, this.memory);
     batch.isPlain = state.isPlain;
     queue.open = batch;
     this.active.add(queue);

@@ -271,6 +271,7 @@ export class Sender {
       settler.resolve(metadataOf(queue, batch, answer, index));
     }
     this.settle(queue, batch, answer, undefined);
+    if (batch.attempts === 1 && this.deps.transport.copiesBatches === true) batch.recycle();
   }
 
   /** The batch ends here. What it is told: not appended only if no attempt may have been. */

@@ -17,6 +17,7 @@ export const NO_PRODUCER: ProducerStamp = { producerId: -1, producerEpoch: -1, b
 /** Varints of a record's own fields: length, timestamp, offset, key, value, header count. */
 const RECORD_OVERHEAD_MAX = 5 + 1 + 8 + 5 + 5 + 5 + 5;
 const SMALL_COPY = 48;
+const NOTHING = new Uint8Array(0);
 
 /** An upper bound of what a record adds to a batch, before compression. */
 export function recordBytesMax(record: RecordFields): number {
@@ -28,6 +29,19 @@ export function recordBytesMax(record: RecordFields): number {
   return bytes;
 }
 
+/** Where builders get their buffers. */
+export interface BuilderMemory {
+  /** At least so many bytes, whatever they hold. */
+  take(bytes: number): Uint8Array;
+  /** One that was taken here, and that nobody reads or writes any more. */
+  giveBack(buffer: Uint8Array): void;
+}
+
+const FRESH_MEMORY: BuilderMemory = {
+  take: (bytes) => new Uint8Array(bytes),
+  giveBack: () => undefined,
+};
+
 /**
  * Writes records straight into one growing buffer, behind room for the batch header, so that
  * finishing an uncompressed batch copies nothing. Single use: `finish` hands the buffer out.
@@ -35,14 +49,16 @@ export function recordBytesMax(record: RecordFields): number {
  * Invariant: `at` is where the next record starts; offset deltas are dense from 0.
  */
 export class RecordBatchBuilder {
+  private readonly memory: BuilderMemory;
   private buffer: Uint8Array;
   private at = BATCH_HEADER_BYTES;
   private recordsCount = 0;
   private baseTimestamp = 0;
   private maxTimestamp = 0;
 
-  constructor(initialBytes = 4096) {
-    this.buffer = new Uint8Array(Math.max(initialBytes, BATCH_HEADER_BYTES));
+  constructor(initialBytes = 4096, memory = FRESH_MEMORY) {
+    this.memory = memory;
+    this.buffer = memory.take(Math.max(initialBytes, BATCH_HEADER_BYTES));
   }
 
   get count(): number {
@@ -95,6 +111,12 @@ export class RecordBatchBuilder {
     this.buffer[this.at] = 0;
     this.at += 1;
     this.recordsCount += 1;
+  }
+
+  /** Gives the memory back: neither the builder nor what it has finished may be used afterwards. */
+  recycle(): void {
+    this.memory.giveBack(this.buffer);
+    this.buffer = NOTHING;
   }
 
   /** The records section, uncompressed: what a codec is given. */
@@ -182,8 +204,9 @@ export class RecordBatchBuilder {
   }
 
   private grow(need: number): void {
-    const grown = new Uint8Array(Math.max(need, this.buffer.length * 2));
+    const grown = this.memory.take(Math.max(need, this.buffer.length * 2));
     grown.set(this.buffer.subarray(0, this.at));
+    this.memory.giveBack(this.buffer);
     this.buffer = grown;
   }
 

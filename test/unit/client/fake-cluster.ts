@@ -102,6 +102,7 @@ export class FakeCluster implements ClientTransport, MembershipHost {
   readonly produced: ProduceCall[] = [];
   readonly fetches: FetchCall[] = [];
   readonly openFetches = new Set<FakeFetchLink>();
+  readonly copiesBatches: boolean = true;
   fate: (call: ProduceCall, broker: number) => Fate = () => ({ kind: 'serve' });
   /** What the next reads of a partition are answered, one each. */
   readonly readRefusals: BrokerError[] = [];

@@ -316,6 +316,64 @@ describe('producer', () => {
     expect(reports.reduce((sum, r) => sum + r.records, 0)).to.equal(100);
   });
 
+  describe('and the memory of its batches', () => {
+    /** The buffers of all attempts, as a transport sees them that copies or does not. */
+    async function buffersOf(copies: boolean, fates: readonly Fate[]): Promise<ArrayBufferLike[]> {
+      const s = setup({ lingerMs: 1 });
+      const seen: ArrayBufferLike[] = [];
+      const { openProduce } = s.cluster;
+      Object.assign(s.cluster, {
+        copiesBatches: copies,
+        openProduce: (...[to, handlers]: Parameters<typeof openProduce>) => {
+          const link = openProduce.call(s.cluster, to, handlers);
+          const send = link.send.bind(link);
+          link.send = (call) => {
+            seen.push(call.batch.buffer);
+            return send(call);
+          };
+          return link;
+        },
+      });
+      script(s.cluster, fates);
+      const values = ['a', 'b', 'c', 'd'];
+      for (const value of values) await sendEach(s, [value]);
+      expect(s.cluster.partition(0).values()).to.deep.equal(values);
+      return seen;
+    }
+
+    it('uses it again once a batch is delivered', async () => {
+      // The first is planned larger, as nothing is known of the partition yet.
+      const [, second, third, fourth] = await buffersOf(true, []);
+      expect(third).to.equal(second);
+      expect(fourth).to.equal(second);
+    });
+
+    it('never uses that of a batch again that was sent twice', async () => {
+      const [, second, again, third, fourth] = await buffersOf(true, [
+        SERVE,
+        { kind: 'break', afterAppend: true },
+      ]);
+      expect(again).to.equal(second);
+      expect(third).not.to.equal(second);
+      expect(fourth).to.equal(third);
+    });
+
+    it('never uses any again that the transport may still read', async () => {
+      const seen = await buffersOf(false, []);
+      expect(new Set(seen).size).to.equal(4);
+    });
+  });
+
+  it('lets batches grow while others of their partition are on their way', async () => {
+    const sizes: number[] = [];
+    const s = setup({ onBatch: (r) => sizes.push(r.bytes) });
+    const value = 'x'.repeat(10_000);
+    const records = Array.from({ length: 400 }, () => ({ value }));
+    await s.world.until(s.producer.sendMany('events', records));
+    expect(sizes.slice(0, 2).every((bytes) => bytes <= 256 * 1024)).to.equal(true);
+    expect(Math.max(...sizes)).to.be.within(1000 * 1024, 1024 * 1024);
+  });
+
   it('refuses what can never be sent, before it is sent', async () => {
     const s = setup();
     const fail = async (record: Parameters<Producer['send']>[0]): Promise<unknown> =>

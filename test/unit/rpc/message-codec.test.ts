@@ -163,7 +163,9 @@ describe('rpc/message-codec', () => {
       expect(() => decodeMessages(flipped, ENDS), `bit ${bit}`).to.throw(MalformedBytesError);
     }
     const huge = { ...entry, original: { length: 2 ** 31, crc: 1 } };
-    const wrong = encodeMessages([{ ...messages[0]!, message: { ...message, entries: [huge] } }]).joined();
+    const wrong = encodeMessages([
+      { ...messages[0]!, message: { ...message, entries: [huge] } },
+    ]).joined();
     expect(() => decodeMessages(wrong, ENDS)).to.throw(MalformedBytesError);
   });
 
