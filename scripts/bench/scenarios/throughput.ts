@@ -20,8 +20,8 @@ export type Load = Pick<
 
 const KIB = 1024;
 const PARTITIONS = 12;
-/** The client's own default is for those who care for latency too. */
-const BULK = { batchBytes: 256 * KIB, lingerMs: 20 } as const;
+/** Batches are as large as the client itself makes them. */
+const BULK = { lingerMs: 20 } as const;
 
 export const LOG_RECORD_BYTES = 100;
 
@@ -68,6 +68,10 @@ export async function produceRun(
   return measured;
 }
 
+function batchesOf({ batchBytes }: Load): string {
+  return batchBytes === undefined ? "of the client's choice" : `of ${batchBytes / KIB} KiB`;
+}
+
 async function besideFloor(
   bench: Bench,
   id: string,
@@ -92,7 +96,7 @@ async function besideFloor(
       const ratios = measured.map((m, i) => mebibytesPerSecond(m) / (floors[i] ?? Number.NaN));
       return {
         conditions:
-          `values of ${load.values.bytes} bytes, batches of ${(load.batchBytes ?? 0) / KIB} KiB, ` +
+          `values of ${load.values.bytes} bytes, batches ${batchesOf(load)}, ` +
           `${load.partitions} partitions; the bare pipeline with batches of ${floor.batchBytes / KIB} KiB`,
         figures: [
           {

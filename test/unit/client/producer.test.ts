@@ -321,11 +321,11 @@ describe('producer', () => {
     async function buffersOf(copies: boolean, fates: readonly Fate[]): Promise<ArrayBufferLike[]> {
       const s = setup({ lingerMs: 1 });
       const seen: ArrayBufferLike[] = [];
-      const { openProduce } = s.cluster;
+      const openProduce = s.cluster.openProduce.bind(s.cluster);
       Object.assign(s.cluster, {
         copiesBatches: copies,
         openProduce: (...[to, handlers]: Parameters<typeof openProduce>) => {
-          const link = openProduce.call(s.cluster, to, handlers);
+          const link = openProduce(to, handlers);
           const send = link.send.bind(link);
           link.send = (call) => {
             seen.push(call.batch.buffer);
