@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { ByteReader, ByteWriter } from '../../../src/base/bytes.js';
 import { offset, term } from '../../../src/model/ids.js';
 import { logIndex } from '../../../src/model/ids.js';
 import { EpochCache } from '../../../src/partition/epoch-cache.js';
@@ -40,6 +41,30 @@ describe('EpochCache', () => {
     epochs.trimBefore(offset(20));
     expect(epochs.epochOf(offset(19))).to.equal(undefined);
     expect(epochs.epochOf(offset(20))).to.equal(9);
+  });
+
+  it('knows nothing of a log without records', () => {
+    const epochs = new EpochCache();
+    epochs.trimBefore(offset(5));
+    expect([epochs.last, epochs.epochOf(offset(0))]).to.deep.equal([undefined, undefined]);
+    expect(epochs.endOffsetOf(3, offset(7))).to.equal(7);
+    expect(cache().last).to.equal(9);
+  });
+
+  it('remembers the newest 4096 epochs, here and after a restart', () => {
+    const epochs = new EpochCache();
+    for (let epoch = 1; epoch <= 4_096; epoch += 1) epochs.assign(term(epoch), offset(epoch * 10));
+    expect(epochs.epochOf(offset(10))).to.equal(1);
+    const full = new ByteWriter();
+    epochs.encode(full);
+    expect(EpochCache.decode(new ByteReader(full.finish())).epochOf(offset(19))).to.equal(1);
+
+    epochs.assign(term(4_097), offset(40_970));
+    expect(epochs.epochOf(offset(19))).to.equal(undefined);
+    expect(epochs.epochOf(offset(20))).to.equal(2);
+    expect(epochs.last).to.equal(4_097);
+    const tooMany = new ByteWriter().uvarint(4_097);
+    expect(() => EpochCache.decode(new ByteReader(tooMany.finish()))).to.throw(/4097/);
   });
 
   it('refuses an epoch that falls', () => {

@@ -80,6 +80,24 @@ describe('last offsets of keys', () => {
     expect([table.keys, table.bytes]).to.eql([0, 0]);
   });
 
+  it('have room for exactly as much as they may hold', () => {
+    const exact = new LastOffsets({ keysMax: 10, bytesMax: 2 * 66 });
+    expect(exact.note(bytes('k0'), offset(0), false)).to.equal(true);
+    expect(exact.note(bytes('k1'), offset(1), true)).to.equal(true);
+    expect([exact.keys, exact.bytes]).to.eql([2, 132]);
+    expect(exact.note(bytes('k2'), offset(2), false)).to.equal(false);
+    exact.prune(bounds(0, 2));
+    expect([exact.keys, exact.bytes]).to.eql([1, 66]);
+    expect(exact.lastOf(bytes('k0'), bounds(0)), 'not a tombstone').to.equal(0);
+  });
+
+  it('know the tombstone at offset 0 for one', () => {
+    const table = new LastOffsets(PLENTY);
+    table.note(bytes('a'), offset(0), true);
+    expect(table.lastOf(bytes('a'), bounds(0))).to.equal(0);
+    expect(table.lastOf(bytes('a'), bounds(0, 1))).to.equal(ABSENT);
+  });
+
   it('tell keys apart by every byte', () => {
     const table = new LastOffsets(PLENTY);
     const long = new Uint8Array(10_000).fill(0xff);
@@ -90,6 +108,17 @@ describe('last offsets of keys', () => {
     expect(table.lastOf(other, bounds(0))).to.equal(ABSENT);
     expect(table.lastOf(Uint8Array.of(0xe4), bounds(0))).to.equal(ABSENT);
     expect(table.lastOf(long, bounds(0))).to.equal(1);
+    // Around the lengths at which a key is taken in one piece, in two, in three.
+    for (const length of [4_095, 4_096, 4_097, 8_192, 8_193]) {
+      const key = new Uint8Array(length).fill(0x61);
+      table.note(key, offset(length), false);
+      const last = key.slice();
+      last[length - 1] = 0x62;
+      expect(table.lastOf(last, bounds(0))).to.equal(ABSENT);
+    }
+    for (const length of [4_095, 4_096, 4_097, 8_192, 8_193]) {
+      expect(table.lastOf(new Uint8Array(length).fill(0x61), bounds(0))).to.equal(length);
+    }
   });
 });
 

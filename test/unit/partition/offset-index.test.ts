@@ -134,4 +134,96 @@ describe('OffsetIndex', () => {
       }),
     );
   });
+
+  describe('over spans of 100 bytes and ten records', () => {
+    const even = (count: number, limits = LIMITS): OffsetIndex => {
+      const index = new OffsetIndex(limits);
+      for (let i = 0; i < count; i += 1) {
+        const [at, endOffset] = [i * 10, i * 10 + 10];
+        add(index, {
+          offset: at,
+          endOffset,
+          index: i + 1,
+          bytes: 100,
+          maxTimestamp: i,
+          timeMs: i,
+        });
+      }
+      return index;
+    };
+
+    it('counts bytes below an offset, in proportion within a span', () => {
+      const below = [0, 4, 9, 10, 25, 40, 99].map((at) => even(4).bytesBelow(offset(at)));
+      expect(below).to.deep.equal([0, 40, 90, 100, 250, 400, 400]);
+    });
+
+    it('counts what was before the oldest span as below all that is left', () => {
+      const index = even(4);
+      index.trimBefore(offset(20));
+      expect(index.bytesBelow(offset(5))).to.equal(200);
+      expect(index.bytesBelow(offset(25))).to.equal(250);
+      index.trimBefore(offset(40));
+      expect(index.length).to.equal(0);
+      expect(index.bytesBelow(offset(5))).to.equal(400);
+      expect(index.bytesTotal).to.equal(400);
+    });
+
+    it('keeps the span that the log start lies in', () => {
+      const index = even(4);
+      index.trimBefore(offset(9));
+      expect(index.length).to.equal(4);
+      index.trimBefore(offset(10));
+      expect(index.length).to.equal(3);
+      index.trimBefore(offset(39));
+      expect([...index.spans()].map((span) => span.offset)).to.deep.equal([30]);
+    });
+
+    it('has as many items as it may before it thins them', () => {
+      expect(even(8).length).to.equal(8);
+      const index = even(9);
+      expect([...index.spans()].map((span) => span.endOffset - span.offset)).to.deep.equal([
+        20, 20, 20, 20, 10,
+      ]);
+      for (const at of [90, 100]) {
+        const [i, bytes] = [at / 10, 100];
+        add(index, {
+          offset: at,
+          endOffset: at + 10,
+          index: i + 1,
+          bytes,
+          maxTimestamp: i,
+          timeMs: i,
+        });
+      }
+      expect(index.length, 'with twice the stride').to.equal(6);
+    });
+
+    it('finds no span of a time later than all, or below the log start only', () => {
+      const index = even(4);
+      expect(index.spanOfTime(3, offset(0))?.offset).to.equal(30);
+      expect(index.spanOfTime(4, offset(0))).to.equal(undefined);
+      expect(index.spanOfTime(1, offset(19))?.offset).to.equal(10);
+      expect(index.spanOfTime(1, offset(20))?.offset).to.equal(20);
+      expect(index.spanOfTime(0, offset(40))).to.equal(undefined);
+    });
+
+    it('is not restored with more items than it may have', () => {
+      const w = new ByteWriter();
+      even(8).encode(w);
+      const bytes = w.finish();
+      expect(OffsetIndex.decode(new ByteReader(bytes), LIMITS).length).to.equal(8);
+      const fewer = { ...LIMITS, itemsMax: 7 };
+      expect(() => OffsetIndex.decode(new ByteReader(bytes), fewer)).to.throw(/8 index items/);
+    });
+
+    it('has an item for every 256 KiB unless told otherwise', () => {
+      const index = new OffsetIndex();
+      const spans = [256 * 1024 - 1, 1, 1, 256 * 1024].map((bytes, i) => {
+        const rest = { index: i + 1, bytes, maxTimestamp: 0, timeMs: 0 };
+        add(index, { offset: i, endOffset: i + 1, ...rest });
+        return index.length;
+      });
+      expect(spans).to.deep.equal([1, 1, 2, 2]);
+    });
+  });
 });

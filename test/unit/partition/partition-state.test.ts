@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { logIndex, term } from '../../../src/model/ids.js';
+import { logIndex, offset, term } from '../../../src/model/ids.js';
 import type { LogEntry } from '../../../src/model/log-entry.js';
 import { PartitionState, type PartitionLimits } from '../../../src/partition/partition-state.js';
 import { LogWriter } from './log-fixture.js';
@@ -162,6 +162,69 @@ describe('PartitionState', () => {
     expect(state.logStartOffset).to.equal(10);
   });
 
+  it('forgets epochs and spans that end below the log start', () => {
+    const log = new LogWriter();
+    const state = applied([log.batch({ records: 4, valueBytes: 200 })]);
+    log.term = term(3);
+    state.apply(log.batch({ records: 4, valueBytes: 200 }));
+    state.apply(log.moveLogStart(4));
+    expect(state.epochs.epochOf(offset(3))).to.equal(undefined);
+    expect(state.epochs.epochOf(offset(4))).to.equal(3);
+    expect(state.index.length).to.equal(1);
+    expect(state.index.spanOf(offset(4))?.offset).to.equal(4);
+  });
+
+  it('takes nothing from a leader whose time falls', () => {
+    const log = new LogWriter();
+    const state = applied([log.batch(), log.batch()]);
+    expect(state.timeMs).to.equal(1_000);
+    log.timeMs = 999;
+    const late = log.batch();
+    expect(() => state.apply(late)).to.throw(/time never falls/);
+  });
+
+  it('takes no batch with more records than offsets', () => {
+    const entry = new LogWriter().batch({ records: 3 });
+    const payload = entry.payload.slice();
+    new DataView(payload.buffer).setInt32(23, 1);
+    expect(() => applied([{ ...entry, payload }])).to.throw(/no more records than offsets/);
+    new DataView(payload.buffer).setInt32(23, -1);
+    expect(() => applied([{ ...entry, payload }])).to.throw(/has offsets/);
+  });
+
+  it('counts what was written since the log was compacted', () => {
+    const log = new LogWriter();
+    const first = log.batch({ records: 2, valueBytes: 300 });
+    const state = applied([first, log.batch({ valueBytes: 300 })]);
+    const all = state.index.bytesTotal;
+    expect(state.bytesSinceCompaction).to.equal(all);
+    state.apply(log.compact(2, 0, 1));
+    expect(state.bytesSinceCompaction).to.equal(all - first.payload.length);
+    expect(state.settled).to.deep.equal({ below: 1, sinceMs: 1_000 });
+    log.timeMs = 2_000;
+    expect(state.apply(log.compact(1, 1, 1))).to.deep.equal({
+      kind: 'compacting',
+      to: 2,
+      tombstonesBelow: 1,
+    });
+    expect(state.bytesSinceCompaction).to.equal(all - first.payload.length);
+    expect(state.settled, 'it was known').to.deep.equal({ below: 1, sinceMs: 1_000 });
+    expect(state.apply(log.compact(4, 0, 0))?.kind, 'beyond the end').to.equal('rejected');
+  });
+
+  it('starts from nothing again where there is no state', () => {
+    const log = new LogWriter();
+    const producer = { producerId: 3, producerEpoch: 0, baseSequence: 0 };
+    const state = applied([log.batch({ records: 5, producer }), log.batch({ records: 5 })]);
+    for (const entry of [log.moveLogStart(6), log.compact(8, 7, 7)]) state.apply(entry);
+    state.restore(undefined, logIndex(2));
+    expect(state.appliedIndex).to.equal(2);
+    expect(state.encode()).to.deep.equal(new PartitionState(SMALL).encode());
+    expect([state.highWatermark, state.logStartOffset, state.timeMs]).to.deep.equal([0, 0, 0]);
+    expect(state.settled).to.deep.equal({ below: 0, sinceMs: 0 });
+    expect(state.bytesSinceCompaction).to.equal(0);
+  });
+
   it('refuses a state that it did not write', () => {
     const bytes = applied([new LogWriter().batch()]).encode();
     const state = new PartitionState(SMALL);
@@ -169,7 +232,14 @@ describe('PartitionState', () => {
     expect(() => state.restore(Uint8Array.of(9, ...bytes.subarray(1)), logIndex(1))).to.throw(
       /version 9/,
     );
+    expect(() => state.restore(Uint8Array.of(0, ...bytes.subarray(1)), logIndex(1))).to.throw(
+      /version 0/,
+    );
     expect(() => state.restore(Uint8Array.of(...bytes, 0), logIndex(1))).to.throw(/too many/);
+    // Version, next offset 1, log start: 2 is beyond it.
+    const beyond = bytes.slice();
+    beyond[2] = 2;
+    expect(() => state.restore(beyond, logIndex(1))).to.throw(/within the log/);
   });
 
   it('refuses a command that it does not know instead of skipping it', () => {

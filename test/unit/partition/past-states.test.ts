@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { offset } from '../../../src/model/ids.js';
+import { logIndex, offset } from '../../../src/model/ids.js';
 import { PartitionState } from '../../../src/partition/partition-state.js';
 import { PastStates } from '../../../src/partition/past-states.js';
 import { LogWriter } from './log-fixture.js';
@@ -76,6 +76,56 @@ describe('PastStates', () => {
     past.dropUpTo(state.appliedIndex);
     append(past, 60);
     expect(past.length).to.be.within(4, 8);
+  });
+
+  it('keeps one for every stride, exactly', () => {
+    const bytes = (): number => state.index.bytesTotal;
+    state.apply(writer.batch({ valueBytes: 500 }));
+    const stride = bytes();
+    const past = new PastStates({ ...LIMITS, strideBytes: stride });
+    past.note(state);
+    expect(past.length).to.equal(1);
+    const half = new PastStates({ ...LIMITS, strideBytes: stride + 1 });
+    half.note(state);
+    expect(half.length).to.equal(0);
+    state.apply(writer.batch({ valueBytes: 500 }));
+    half.note(state);
+    expect(half.length).to.equal(1);
+  });
+
+  it('has as many as it may, and as many bytes', () => {
+    const strideBytes = 1;
+    const encoded: number[] = [];
+    const past = new PastStates({ ...LIMITS, strideBytes, statesMax: 3 });
+    for (let i = 0; i < 3; i += 1) {
+      append(past, 1);
+      encoded.push(state.encode().length);
+    }
+    expect(past.length).to.equal(3);
+    append(past, 1);
+    expect(past.length, 'every other one').to.equal(2);
+
+    const again = new LogWriter();
+    const sum = encoded.reduce((a, b) => a + b);
+    const inBytes = new PastStates({ strideBytes, statesMax: 9, stateBytesMax: sum });
+    const short = new PastStates({ strideBytes, statesMax: 9, stateBytesMax: sum - 1 });
+    state = new PartitionState();
+    for (let i = 0; i < 3; i += 1) {
+      state.apply(again.batch({ records: 2, valueBytes: 500 }));
+      inBytes.note(state);
+      short.note(state);
+    }
+    expect(inBytes.length).to.equal(3);
+    expect(short.length).to.equal(1);
+  });
+
+  it('drops those that the truncation reaches, and no more', () => {
+    const past = new PastStates({ ...LIMITS, strideBytes: 1 });
+    append(past, 4);
+    past.dropUpTo(logIndex(2));
+    expect(past.length).to.equal(2);
+    expect(past.newestBelow(offset(4))).to.equal(undefined);
+    expect(past.newestBelow(offset(6))?.index).to.equal(3);
   });
 
   it('begins anew after another past', () => {

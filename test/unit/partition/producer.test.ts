@@ -311,6 +311,26 @@ describe('idempotent producers', () => {
     expect(restored.get(3)?.batches[0]?.lastSequence).to.equal(0);
   });
 
+  it('is not restored from bytes that no table writes', () => {
+    const decode = (...values: number[]): unknown => {
+      const w = new ByteWriter();
+      for (const value of values) w.uvarint(value);
+      return ProducerTable.decode(new ByteReader(w.finish()), LIMITS);
+    };
+    const batch = [0, 0, 5, 6];
+    const five = [batch, batch, batch, batch, batch].flat();
+    expect(() => decode(1, 7, 0, 5, ...five)).to.not.throw();
+    expect(() => decode(1, 7, 0, 6, ...five, ...batch)).to.throw(/6 batches/);
+    expect(() => decode(1, 7, 0, 0)).to.throw(/0 batches/);
+    expect(() => decode(2, 7, 0, 1, ...batch, 7, 0, 1, ...batch)).to.throw(/producer 7 twice/);
+  });
+
+  it('remembers five batches of a producer and no more', () => {
+    const table = tableOf([0, 1, 2, 3, 4, 5].map((n) => stamp(7, n)));
+    expect(table.get(7)?.batches.map((b) => b.baseOffset)).to.deep.equal([10, 20, 30, 40, 50]);
+    expect([table.has(7), table.has(8), table.producersMax]).to.deep.equal([true, false, 3]);
+  });
+
   it('computes the last sequence across the wrap', () => {
     expect(lastSequenceOf(stamp(1, LAST, 1))).to.equal(LAST);
     expect(lastSequenceOf(stamp(1, LAST, 2))).to.equal(0);
