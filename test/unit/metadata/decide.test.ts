@@ -7,10 +7,11 @@ import {
   decideCreateTopic,
   decideMoveReplicas,
   decideRegister,
+  findPartition,
   type Decision,
 } from '../../../src/metadata/decide.js';
 import type { Command } from '../../../src/metadata/command.js';
-import { brokerId } from '../../../src/model/ids.js';
+import { brokerId, logIndex } from '../../../src/model/ids.js';
 import { createTopic, ids, Log, OTHER_TOPIC, registration, TOPIC } from './support.js';
 
 const NEW = {
@@ -80,6 +81,146 @@ describe('deciding on metadata requests', () => {
     const rack = 'r'.repeat(256);
     expect(verdict(decideRegister(log.state, { ...registration(3), rack }))).to.equal(
       'INVALID_ARGUMENT',
+    );
+  });
+
+  it('registers only what can be a broker', () => {
+    const { state } = new Log();
+    const one = registration(7);
+    const good = [
+      { ...one, id: brokerId(1) },
+      { ...one, id: brokerId(0x7fff_ffff) },
+      { ...one, directoryId: 'd'.repeat(64) },
+      { ...one, rack: '' },
+      { ...one, rack: 'r'.repeat(255) },
+      { ...one, address: { ...one.address, host: 'h'.repeat(255) } },
+    ];
+    for (const wanted of good) expect(verdict(decideRegister(state, wanted))).to.equal('propose');
+    const bad = [
+      { ...one, id: 0x8000_0000 as typeof one.id },
+      { ...one, directoryId: '' },
+      { ...one, directoryId: 'd'.repeat(65) },
+      { ...one, address: { ...one.address, host: '' } },
+      { ...one, address: { ...one.address, host: 'h'.repeat(256) } },
+      { ...one, address: { ...one.address, peerHost: '' } },
+      { ...one, address: { ...one.address, peerHost: 'h'.repeat(256) } },
+    ];
+    for (const wanted of bad) {
+      expect(verdict(decideRegister(state, wanted))).to.equal('INVALID_ARGUMENT');
+    }
+  });
+
+  it('takes any change of a registration for news', () => {
+    const { state } = new Log(1);
+    const one = registration(1);
+    const { address } = one;
+    const changed = [
+      { ...one, directoryId: 'another' },
+      { ...one, address: { ...address, host: 'h' } },
+      { ...one, address: { ...address, port: 1 } },
+      { ...one, address: { ...address, peerHost: 'h' } },
+      { ...one, address: { ...address, peerPort: 1 } },
+      { ...one, address: { ...address, httpPort: 1 } },
+    ];
+    for (const wanted of changed) {
+      expect(verdict(decideRegister(state, wanted))).to.equal('propose');
+    }
+  });
+
+  it('refuses more brokers than a cluster may have, but none that it knows', () => {
+    const log = new Log(...Array.from({ length: 999 }, (_, i) => i + 1));
+    expect(verdict(decideRegister(log.state, registration(1_000)))).to.equal('propose');
+    log.apply({ kind: 'registerBroker', registration: registration(1_000) });
+    expect(verdict(decideRegister(log.state, registration(1_001)))).to.equal('INVALID_ARGUMENT');
+    expect(log.refusal({ kind: 'registerBroker', registration: registration(1_001) })).to.equal(
+      'INVALID_ARGUMENT',
+    );
+    const moved = { ...registration(5), rack: 'elsewhere' };
+    expect(verdict(decideRegister(log.state, moved))).to.equal('propose');
+    expect(log.refusal({ kind: 'registerBroker', registration: moved })).to.equal(undefined);
+  });
+
+  it('bounds partitions and replicas of a new topic', () => {
+    const log = new Log(1, 2, 3, 4, 5, 6, 7, 8);
+    const create = (partitions: number, replicationFactor: number, known = 8): string =>
+      verdict(decideCreateTopic(log.state, { ...NEW, partitions, replicationFactor }, known, 1));
+    expect([create(1, 1), create(3, 7)]).to.eql(['propose', 'propose']);
+    for (const count of [0, 1.5, 10_001]) {
+      expect(create(count, 1), String(count)).to.equal('INVALID_PARTITIONS');
+    }
+    for (const factor of [0, 1.5, 8]) {
+      expect(create(1, factor), String(factor)).to.equal('INVALID_REPLICATION_FACTOR');
+    }
+    expect(create(1, 3, 3)).to.equal('propose');
+    expect(create(1, 3, 2)).to.equal('INVALID_REPLICATION_FACTOR');
+    const bad = { ...NEW, topic: 'a b' };
+    expect(verdict(decideCreateTopic(log.state, bad, 8, 1))).to.equal('INVALID_TOPIC_NAME');
+  });
+
+  it('gives a topic fewer replicas than three only where there are fewer brokers', () => {
+    const factor = (known: number): number | undefined =>
+      mustPropose(decideCreateTopic(new Log(1, 2, 3, 4).state, NEW, known, 1), 'createTopic')
+        .assignment[0]?.length;
+    expect([1, 2, 3, 4].map(factor)).to.eql([1, 2, 3, 3]);
+  });
+
+  it('finds a partition, or says what is unknown about it', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1], [1]]));
+    const find = (topic: string, partition: number): string =>
+      verdict(findPartition(log.state, { topic, partition }));
+    expect([find('logs', 0), find('logs', 1)]).to.eql(['found', 'found']);
+    expect([find('logs', 2), find('logs', -1)]).to.eql(['UNKNOWN_PARTITION', 'UNKNOWN_PARTITION']);
+    expect(find('nope', 0)).to.equal('UNKNOWN_TOPIC');
+    const alter = decideAlterTopic(log.state, { topic: 'nope', set: new Map(), unset: [] });
+    expect(verdict(alter)).to.equal('UNKNOWN_TOPIC');
+    const move = (topic: string, ...replicas: number[]): string =>
+      verdict(decideMoveReplicas(log.state, { topic, partition: 0, replicas: ids(...replicas) }));
+    expect([move('nope', 1), move('logs', 9), move('logs', 1)]).to.eql([
+      'UNKNOWN_TOPIC',
+      'INVALID_ARGUMENT',
+      'propose',
+    ]);
+  });
+
+  it('commits positions of partitions that are, under names that may be', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    const commit = (group: string, wanted: object): unknown => {
+      const all = { topic: 'logs', partition: 0, offset: 0, metadata: '', ...wanted };
+      return verdict(decideCommit(log.state, group, all));
+    };
+    expect(commit('g', {})).to.equal('commit');
+    expect(commit('g', { offset: Number.MAX_SAFE_INTEGER })).to.equal('commit');
+    for (const offset of [-1, 0.5, Number.MAX_SAFE_INTEGER + 1]) {
+      expect(commit('g', { offset })).to.equal('INVALID_ARGUMENT');
+    }
+    expect(commit('', {})).to.equal('INVALID_ARGUMENT');
+    expect(commit('g', { topic: 'nope' })).to.equal('UNKNOWN_TOPIC');
+    expect(commit('g', { partition: 1 })).to.equal('UNKNOWN_PARTITION');
+    const made = decideCommit(log.state, 'g', {
+      ...{ topic: 'logs', partition: 0, offset: 3, metadata: 'm' },
+    });
+    expect(made).to.eql({
+      kind: 'commit',
+      groupId: log.partition().groupId,
+      item: { group: 'g', topicId: TOPIC, partition: 0, offset: 3, metadata: 'm' },
+    });
+  });
+
+  it('carries the version that a change of settings expects', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    const wanted = { topic: 'logs', set: new Map(), unset: ['retention.ms'] };
+    const expectedVersion = logIndex(4);
+    const command = mustPropose(
+      decideAlterTopic(log.state, { ...wanted, expectedVersion }),
+      'alterTopic',
+    );
+    expect(command).to.deep.include({ topicId: TOPIC, unset: ['retention.ms'], expectedVersion });
+    const set = new Map([['retention.ms', 'soon']]);
+    expect(verdict(decideAlterTopic(log.state, { ...wanted, set, unset: [] }))).to.equal(
+      'INVALID_CONFIG',
     );
   });
 

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 
-import { groupNameProblem, topicNameProblem } from '../../../src/metadata/names.js';
+import { groupNameProblem, isTopicId, topicNameProblem } from '../../../src/metadata/names.js';
 import {
   effectiveTopicConfig,
   parseTopicConfig,
+  TOPIC_CONFIG_KEYS,
   topicSettings,
 } from '../../../src/metadata/topic-config.js';
 
@@ -23,6 +24,28 @@ describe('names', () => {
   it('of topics may not start with what is reserved for the system', () => {
     for (const name of ['__', '__proto__', '__consumer_offsets']) {
       expect(topicNameProblem(name)).to.match(/starts with __, which is reserved/);
+    }
+  });
+  it('that are refused are told apart by what is wrong with them', () => {
+    const problems: [string, RegExp][] = [
+      ['', /^topic name is empty$/],
+      ['x'.repeat(250), /^topic name has 250 characters, more than 249$/],
+      ['..', /^topic name must not be "\.\."$/],
+      ['a b', /^topic name "a b" has characters other than a-z/],
+    ];
+    for (const [name, problem] of problems) expect(topicNameProblem(name)).to.match(problem);
+    expect(groupNameProblem('')).to.match(/^group name is empty$/);
+    expect(groupNameProblem('x'.repeat(250))).to.match(/has 250 characters, more than 249$/);
+    expect(groupNameProblem('x'.repeat(249))).to.equal(undefined);
+    for (const name of ['\u0007a', 'a\u0007', '\u0007']) {
+      expect(groupNameProblem(name)).to.match(/has control characters$/);
+    }
+  });
+  it('of topics are not their ids: those are 32 digits in lower-case hex', () => {
+    const id = '00112233445566778899aabbccddeeff';
+    expect(isTopicId(id)).to.equal(true);
+    for (const text of ['', id.slice(1), `${id}0`, `x${id}`, id.toUpperCase(), `${id}\n`]) {
+      expect(isTopicId(text), text).to.equal(false);
     }
   });
   it('of groups may be any text without control characters', () => {
@@ -48,7 +71,23 @@ describe('topic settings', () => {
     ['durability', 'fsync', 'fsync'],
     ['durability', 'unsafe-quorum-memory', 'unsafe-quorum-memory'],
     ['unsafe.flush.ms', '010', '10'],
+    ['unsafe.flush.ms', '10000', '10000'],
+    ['unsafe.flush.bytes', '65536', '65536'],
     ['unsafe.flush.bytes', '268435456', '268435456'],
+    ['max.batch.bytes', '8388608', '8388608'],
+    ['cleanup.policy', 'delete', 'delete'],
+    ['cleanup.policy', 'compact', 'compact'],
+    ['compare.by.key', 'true', 'true'],
+    ['compare.by.key', 'false', 'false'],
+    ['timestamp.type', 'create', 'create'],
+    ['min.compaction.lag.ms', '0', '0'],
+    ['max.compaction.lag.ms', '1', '1'],
+    ['max.compaction.lag.ms', '-1', '-1'],
+    ['delete.retention.ms', '0', '0'],
+    ['min.cleanable.dirty.ratio', '0', '0'],
+    ['min.cleanable.dirty.ratio', '1', '1'],
+    ['min.cleanable.dirty.ratio', '1.0000', '1'],
+    ['min.cleanable.dirty.ratio', '0.1234', '0.1234'],
   ];
   for (const [key, text, value] of accepted) {
     it(`take ${key}=${text}`, () => {
@@ -64,6 +103,21 @@ describe('topic settings', () => {
     ['retention.records', '-2', /retention\.records .* or -1 for no limit; got "-2"/],
     ['retention.records', 'many', /retention\.records/],
     ['retention.ms', '1.5', /whole number of milliseconds/],
+    ['retention.ms', '1 ', /whole number of milliseconds/],
+    ['retention.ms', 'x1', /whole number of milliseconds/],
+    ['retention.ms', '', /whole number of milliseconds/],
+    ['retention.ms', '--1', /whole number of milliseconds/],
+    ['max.batch.bytes', '1023', /whole number of bytes from 1024/],
+    ['compare.by.key', 'yes', /must be one of false, true; got "yes"/],
+    ['delete.retention.ms', '-1', /milliseconds from 0 to 9007199254740991;/],
+    ['unsafe.flush.bytes', '268435457', /bytes from 65536 to 268435456/],
+    ['min.cleanable.dirty.ratio', '0.12345', /with at most four decimals/],
+    ['min.cleanable.dirty.ratio', '1.00000', /with at most four decimals/],
+    ['min.cleanable.dirty.ratio', '00.5', /a number from 0 to 1/],
+    ['min.cleanable.dirty.ratio', '0.5x', /a number from 0 to 1/],
+    ['min.cleanable.dirty.ratio', '0.', /a number from 0 to 1/],
+    ['min.cleanable.dirty.ratio', '1.', /a number from 0 to 1/],
+    ['min.cleanable.dirty.ratio', '1.5', /a number from 0 to 1/],
     ['retention.bytes', '9007199254740993', /retention\.bytes/],
     ['max.batch.bytes', '8388609', /from 1024 to 8388608/],
     ['max.batch.bytes', '-1', /max\.batch\.bytes/],
@@ -105,7 +159,51 @@ describe('topic settings', () => {
       durability: { kind: 'fsync' },
       timestampType: 'create',
     });
-    expect(effectiveTopicConfig(new Map()).get('retention.bytes')).to.equal('-1');
+    expect(Object.fromEntries(effectiveTopicConfig(new Map()))).to.eql({
+      'cleanup.policy': 'delete',
+      'compare.by.key': 'false',
+      'delete.retention.ms': '86400000',
+      durability: 'fsync',
+      'max.batch.bytes': '1048576',
+      'max.compaction.lag.ms': '-1',
+      'min.cleanable.dirty.ratio': '0.5',
+      'min.compaction.lag.ms': '0',
+      'retention.bytes': '-1',
+      'retention.ms': '604800000',
+      'retention.records': '-1',
+      'timestamp.type': 'create',
+      'unsafe.flush.bytes': '8388608',
+      'unsafe.flush.ms': '200',
+    });
+    expect([...TOPIC_CONFIG_KEYS].sort()).to.eql(TOPIC_CONFIG_KEYS);
+  });
+
+  it('take the place of the defaults', () => {
+    const config = new Map([
+      ['cleanup.policy', 'compact'],
+      ['compare.by.key', 'true'],
+      ['delete.retention.ms', '5'],
+      ['max.batch.bytes', '2048'],
+      ['max.compaction.lag.ms', '4'],
+      ['min.cleanable.dirty.ratio', '0.25'],
+      ['min.compaction.lag.ms', '3'],
+      ['retention.bytes', '2'],
+      ['retention.ms', '1'],
+      ['retention.records', '6'],
+      ['timestamp.type', 'append'],
+    ]);
+    expect(topicSettings(config)).to.eql({
+      retentionMs: 1,
+      retentionBytes: 2,
+      retentionRecords: 6,
+      deletes: false,
+      compaction: { minLagMs: 3, maxLagMs: 4, minDirtyRatio: 0.25, deleteRetentionMs: 5 },
+      comparesByKey: true,
+      maxBatchBytes: 2_048,
+      durability: { kind: 'fsync' },
+      timestampType: 'append',
+    });
+    expect(effectiveTopicConfig(config).get('retention.records')).to.equal('6');
   });
 
   it('say what compaction means for a topic', () => {
