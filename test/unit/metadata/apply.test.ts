@@ -7,6 +7,7 @@ import { MetadataState } from '../../../src/metadata/metadata-state.js';
 import { OffsetLedger } from '../../../src/metadata/offset-ledger.js';
 import { encodeSnapshot } from '../../../src/metadata/snapshot-codec.js';
 import { logIndex, raftGroupId, term, topicId } from '../../../src/model/ids.js';
+import { LIMITS } from '../../../src/model/limits.js';
 import {
   addPartitions,
   createTopic,
@@ -299,6 +300,102 @@ describe('applying metadata commands', () => {
       metadata: '',
       timeMs: TIME_MS,
     });
+  });
+
+  it('fences a broker, which is a change only once', () => {
+    const log = new Log(1);
+    log.state.takeDelta();
+    const fence = (isFenced: boolean) =>
+      log.apply({ kind: 'setBrokerFenced', brokerId: ids(1)[0]!, isFenced });
+    expect(fence(false)).to.eql({ kind: 'done' });
+    expect(log.state.takeDelta()).to.equal(undefined);
+    fence(true);
+    expect(log.state.takeDelta()?.brokers).to.eql([1]);
+  });
+
+  it('takes a move to where the replicas are for done, and says so again when it is', () => {
+    const log = new Log(1, 2, 3);
+    log.apply(createTopic('logs', [[1, 2]]));
+    log.state.takeDelta();
+    const move = { kind: 'moveReplicas', groupId: group(1), replicas: ids(1, 2) } as const;
+    const complete = { ...move, kind: 'completeMove' } as const;
+    expect([log.apply(move), log.apply(complete)]).to.eql([{ kind: 'done' }, { kind: 'done' }]);
+    expect(log.state.takeDelta(), 'nothing changed').to.equal(undefined);
+    log.apply({ ...move, replicas: ids(1, 2, 3) });
+    log.apply({ ...complete, replicas: ids(1, 2, 3) });
+    expect(log.partition()).to.deep.include({ replicas: [1, 2, 3], movingFrom: [] });
+    expect(log.state.tombstones.size, 'nobody left').to.equal(0);
+  });
+
+  it('takes the order of replicas during a move for part of it', () => {
+    const log = new Log(1, 2, 3);
+    log.apply(createTopic('logs', [[1, 2]]));
+    log.apply({ kind: 'moveReplicas', groupId: group(1), replicas: ids(2, 3) });
+    log.apply({ kind: 'moveReplicas', groupId: group(1), replicas: ids(3, 2) });
+    expect(log.partition()).to.deep.include({ replicas: [3, 2], movingFrom: [1, 2, 3] });
+  });
+
+  it('hands out producer ids one block after another, none twice', () => {
+    const log = new Log();
+    const allocate = (count: number) => log.apply({ kind: 'allocateProducers', count });
+    expect(allocate(1)).to.eql({ kind: 'producersAllocated', first: 0, count: 1 });
+    const block = LIMITS.producerIdBlock;
+    expect(allocate(block)).to.eql({ kind: 'producersAllocated', first: 1, count: block });
+    expect(allocate(block + 1)).to.deep.include({ kind: 'rejected' });
+    expect(allocate(2)).to.eql({ kind: 'producersAllocated', first: block + 1, count: 2 });
+    log.state.nextProducerId = Number.MAX_SAFE_INTEGER - 1;
+    expect(allocate(1)).to.deep.include({ kind: 'producersAllocated' });
+    expect(allocate(1)).to.deep.include({ kind: 'rejected', code: 'INVALID_ARGUMENT' });
+  });
+
+  it('ages groups by time that has passed, towards a limit', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    const age = (elapsedMs: number, limitMs: number) =>
+      log.apply({ kind: 'ageGroups', elapsedMs, limitMs });
+    for (const [elapsed, limit] of [
+      [0, 5],
+      [5, 0],
+    ] as const) {
+      expect(age(elapsed, limit)).to.deep.include({ kind: 'rejected', code: 'INVALID_ARGUMENT' });
+    }
+    const commit = { group: 'g', topicId: TOPIC, partition: 0, offset: 1, metadata: '' };
+    log.apply({ kind: 'commitOffsets', commits: [commit] });
+    expect(age(1, 3)).to.eql({ kind: 'groupsAged', expired: [] });
+    expect(age(1, 3), 'active until aged').to.eql({ kind: 'groupsAged', expired: [] });
+    expect(age(1, 3)).to.eql({ kind: 'groupsAged', expired: ['g'] });
+    expect(log.state.ledger.has('g')).to.equal(false);
+    expect(age(1, 1)).to.eql({ kind: 'groupsAged', expired: [] });
+  });
+
+  it('creates a topic with the settings that it is given, canonical ones only', () => {
+    const log = new Log(1);
+    const create = (value: string) => {
+      const config = new Map([['retention.ms', value]]);
+      return { ...createTopic('logs', [[1]]), config } as Command;
+    };
+    expect(log.refusal(create('-7'))).to.equal('INVALID_CONFIG');
+    expect(log.refusal(create('007'))).to.equal('INVALID_CONFIG');
+    log.apply(create('7'));
+    const topic = log.state.topicsByName.get('logs');
+    expect(topic?.settings.retentionMs).to.equal(7);
+    expect(topic).to.deep.include({ id: TOPIC, name: 'logs', configVersion: 0, configHistory: [] });
+  });
+
+  it('starts anew from nothing', () => {
+    const log = new Log(1, 2);
+    log.apply(createTopic('logs', [[1, 2]]));
+    log.apply({ kind: 'moveReplicas', groupId: group(1), replicas: ids(2) });
+    log.apply({ kind: 'allocateProducers', count: 5 });
+    log.apply(createTopic('gone', [[1]], OTHER_TOPIC));
+    log.apply({ kind: 'deleteTopic', topicId: OTHER_TOPIC });
+    const commit = { group: 'g', topicId: TOPIC, partition: 0, offset: 1, metadata: '' };
+    log.apply({ kind: 'commitOffsets', commits: [commit] });
+    log.machine.restore(undefined, logIndex(0));
+    expect(log.machine.encode()).to.eql(new MetadataMachine().encode());
+    const { state } = log;
+    expect([state.groups.size, state.moving.size, state.topicsByName.size]).to.eql([0, 0, 0]);
+    expect(state.partition(group(1))).to.equal(undefined);
   });
 
   it('tells what changed, once', () => {

@@ -399,6 +399,98 @@ describe('deciding on what members say', () => {
     expect(decideHeartbeat(m1, wrong, () => false)).to.include({ code: 'UNKNOWN_ASSIGNOR' });
   });
 
+  it('takes note of what changed while a member was away, and of nothing else', () => {
+    const log = new GroupLog({ a: 1 });
+    log.join('m1', { instanceId: 'i' });
+    log.settle();
+    const resume = (changes: Parameters<typeof profile>[0]) =>
+      decideJoin(
+        log.state,
+        {
+          ...{ group: GROUP, memberId: 'm1', memberEpoch: 1, owned: [slot('a0')] },
+          profile: profile(changes),
+        },
+        () => true,
+      );
+    expect(resume({ instanceId: 'i' })).to.eql({ kind: 'events', events: [] });
+    expect(resume({ instanceId: 'j' })).to.include({ code: 'INVALID_ARGUMENT' });
+    expect(resume({ instanceId: 'i', clientId: 'new' })).to.have.nested.property(
+      'events[0].isStart',
+      false,
+    );
+    log.event({ kind: 'away', group: GROUP, memberId: 'm1' });
+    expect(resume({ instanceId: 'i' })).to.have.nested.property('events[0].kind', 'member');
+  });
+
+  it('refuses to join what is no group, and to be what is no member', () => {
+    const log = new GroupLog({ a: 1 });
+    const join = (group: string, memberId: string, changes = {}) =>
+      decideJoin(
+        log.state,
+        { group, memberId, memberEpoch: 0, owned: [], profile: profile(changes) },
+        () => false,
+      );
+    expect(join('', 'm')).to.include({ code: 'INVALID_ARGUMENT' });
+    expect(join('g', '')).to.include({ code: 'INVALID_ARGUMENT' });
+    expect(join('g', 'm', { assignor: 'best' })).to.include({ code: 'UNKNOWN_ASSIGNOR' });
+    expect(join('g', 'm')).to.eql({
+      kind: 'events',
+      events: [
+        {
+          ...{ kind: 'member', group: 'g', memberId: 'm', isStart: true, replaces: '' },
+          profile: profile(),
+        },
+      ],
+    });
+  });
+
+  it('makes nothing of a heartbeat that tells nothing new', () => {
+    const log = twoMembers();
+    const m1 = log.member('m1');
+    const beat = (changes: object) =>
+      decideHeartbeat(
+        m1,
+        { group: GROUP, memberEpoch: 1, owned: undefined, profile: undefined, ...changes },
+        () => true,
+      );
+    const nothing = { kind: 'events', events: [] };
+    expect(beat({})).to.eql(nothing);
+    expect(beat({ profile: profile() })).to.eql(nothing);
+    expect(beat({ owned: ['a0', 'a1', 'a2', 'a3'].map(slot) })).to.eql(nothing);
+    expect(beat({ memberEpoch: 2 })).to.include({ code: 'FENCED_MEMBER_EPOCH' });
+    expect(beat({ memberEpoch: 0, owned: [slot('a0')] })).to.include({
+      code: 'FENCED_MEMBER_EPOCH',
+    });
+    expect(beat({ profile: profile({ topics: [] }) })).to.include({
+      code: 'INVALID_SUBSCRIPTION',
+    });
+    expect(beat({ profile: profile({ topics: ['b'] }) })).to.eql({
+      kind: 'events',
+      events: [
+        {
+          ...{ kind: 'member', group: GROUP, memberId: 'm1', replaces: '', isStart: false },
+          profile: profile({ topics: ['b'] }),
+        },
+      ],
+    });
+  });
+
+  it('tells by its phase what a group waits for', () => {
+    const log = new GroupLog({ a: 2 });
+    log.join('m1');
+    expect(phaseOf(log.group)).to.equal('assigning');
+    log.settle();
+    expect(phaseOf(log.group)).to.equal('stable');
+    log.join('m2');
+    log.plan();
+    expect(phaseOf(log.group), 'm1 is to release one').to.equal('reconciling');
+    log.release('m1');
+    expect(phaseOf(log.group)).to.equal('stable');
+    log.leave('m1');
+    log.leave('m2');
+    expect(phaseOf(log.group)).to.equal('empty');
+  });
+
   it('gives an instance id to a newcomer only if its holder is not connected', () => {
     const log = new GroupLog({ a: 1 });
     log.join('m1', { instanceId: 'i' });
