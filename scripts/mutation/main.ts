@@ -56,7 +56,9 @@ function runStryker(folder: string, tests: string[], choice: Choice): Promise<Mu
     checkerNodeArgs: ['--import=tsx'],
     coverageAnalysis: 'perTest',
     concurrency,
-    timeoutMS: 10_000,
+    // Of a machine that may be busy, as is the first run.
+    timeoutMS: 30_000,
+    dryRunTimeoutMinutes: 60,
     timeoutFactor: 3,
     incremental: true,
     incrementalFile: `${REPORTS}/${folder}.incremental.json`,
