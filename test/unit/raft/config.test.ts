@@ -1,9 +1,5 @@
 import { expect } from 'chai';
-import {
-  checkRaftConfig,
-  DEFAULT_RAFT_CONFIG,
-  type RaftConfig,
-} from '../../../src/raft/config.js';
+import { checkRaftConfig, DEFAULT_RAFT_CONFIG, type RaftConfig } from '../../../src/raft/config.js';
 
 describe('settings of Raft', () => {
   const refused: [string, Partial<RaftConfig>][] = [
@@ -15,7 +11,9 @@ describe('settings of Raft', () => {
   ];
   for (const [what, changes] of refused) {
     it(`may not be ${what}`, () => {
-      expect(() => checkRaftConfig({ ...DEFAULT_RAFT_CONFIG, ...changes })).throws(/at least 1|two/);
+      expect(() => checkRaftConfig({ ...DEFAULT_RAFT_CONFIG, ...changes })).throws(
+        /at least 1|two/,
+      );
     });
   }
 

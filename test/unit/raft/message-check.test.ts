@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { brokerId, logIndex, term, TERM_LIMIT } from '../../../src/model/ids.js';
 import { encodeMembership, membershipOf, type Membership } from '../../../src/model/membership.js';
 import type { LogEntry } from '../../../src/model/log-entry.js';
+import { isPlausible, isPlausibleSnapshot } from '../../../src/raft/message-check.js';
 import { isBulk, type Message, type PreVoteRequest } from '../../../src/raft/message.js';
 import {
   acked,
@@ -12,6 +13,7 @@ import {
   heartbeatAnswer,
   id,
   refused,
+  voteAnswer,
   voteRequest,
 } from '../../support/raft-messages.js';
 import { RaftNet } from '../../support/raft-net.js';
@@ -93,6 +95,54 @@ describe('messages no correct peer sends', () => {
       expect(net.node(1).inspect().implausibleMessages).equal(1);
     });
   }
+
+  const LAST_INDEX = 2 ** 52 - 1;
+  const good: [string, Message][] = [
+    ['the last term and the last index', append(base(2, 1, TERM_LIMIT - 1), `1/${LAST_INDEX}`, [])],
+    ['a commit index at the limit', heartbeat(base(2, 1, 1), LAST_INDEX)],
+    ['a log that ends in the term before', voteRequest(base(2, 1, 3), '2/9')],
+    ['an empty log', voteRequest(base(2, 1, 1), '0/0')],
+    ['entries of the sender’s own term', append(base(2, 1, 3), '3/4', [entry('3/5')])],
+    ['a refusal with a hint at 0', refused(base(2, 1, 1), 0, '0/0')],
+    ['an acknowledgement of nothing', acked(base(2, 1, 1), 0, 0)],
+    ['a target of repair', { ...heartbeat(base(2, 1, 1)), repairTarget: logIndex(7) }],
+    [
+      'a membership with a voter',
+      append(base(2, 1, 1), '0/0', [membershipEntry(membershipOf([1]))]),
+    ],
+    ['an answer to votes in term 0', voteAnswer('preVoteResponse', base(2, 1, 0), true)],
+  ];
+  for (const [what, message] of good) {
+    it(`takes ${what}`, () => {
+      expect(isPlausible(message)).equal(true);
+    });
+  }
+
+  const bad: [string, Message][] = [
+    ['the first term beyond the limit', voteAnswer('voteResponse', base(2, 1, TERM_LIMIT), true)],
+    ['the first index beyond the limit', heartbeat(base(2, 1, 1), LAST_INDEX + 1)],
+    ['a term below 0', heartbeat(base(2, 1, -1))],
+    ['a broken index to build on', append(base(2, 1, 1), '1/0.5', [])],
+    [
+      'an entry beyond the last index',
+      append(base(2, 1, 1), `1/${LAST_INDEX}`, [entry(`1/${LAST_INDEX + 1}`)]),
+    ],
+    ['entries that repeat an index', append(base(2, 1, 1), '1/1', [entry('1/2'), entry('1/2')])],
+    ['a target below the log', { ...heartbeat(base(2, 1, 1)), repairTarget: logIndex(-1) }],
+    ['something to build on from a later term', append(base(2, 1, 2), '3/1', [])],
+  ];
+  for (const [what, message] of bad) {
+    it(`does not take ${what}`, () => {
+      expect(isPlausible(message)).equal(false);
+    });
+  }
+
+  it('takes a snapshot that ends in its own term', () => {
+    const membership = membershipOf([1]);
+    const snapshot = { last: id('3/9'), chain: 0, timeMs: 0, membership };
+    expect(isPlausibleSnapshot(3, snapshot)).equal(true);
+    expect(isPlausibleSnapshot(2, snapshot)).equal(false);
+  });
 
   it('refuses an acknowledgement beyond the log', () => {
     const net = RaftNet.of(3);

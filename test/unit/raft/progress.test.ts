@@ -129,6 +129,80 @@ describe('progress of a peer', () => {
     });
   }
 
+  it('is full by bytes at its very limit, and by nothing while it is empty', () => {
+    const window = new Inflights(10, 100);
+    window.add(i(1), 99);
+    expect(window.isFull).equal(false);
+    window.add(i(2), 1);
+    expect(window.isFull).equal(true);
+    window.reset();
+    expect(window).include({ isFull: false, count: 0, bytes: 0 });
+    expect(new Inflights(10, 0).isFull).equal(false);
+  });
+
+  it('takes what is in flight in order only', () => {
+    const window = new Inflights(10, 100);
+    window.add(i(5), 1);
+    expect(() => window.add(i(5), 1)).throw(InvariantError);
+    expect(() => new Inflights(10, 100).add(i(0), 1)).throw(InvariantError);
+  });
+
+  it('goes on at what was acknowledged, unless a probe told more', () => {
+    const p = peer(9);
+    p.maybeAdvance(i(4));
+    p.becomeReplicate(true);
+    expect(p, 'no probe was out').include({ next: 5, state: 'replicate' });
+    expect(p.inflights.count).equal(0);
+    const stale = peer(5);
+    stale.sent(i(7), 10, 1);
+    stale.maybeAdvance(i(7));
+    stale.becomeReplicate(true);
+    expect(stale, 'the probe is durable').include({ next: 8 });
+    expect(stale.inflights.count).equal(0);
+    const other = peer(5);
+    other.sent(i(7), 10, 1);
+    other.maybeAdvance(i(4));
+    other.becomeReplicate(false);
+    expect(other, 'another message was answered').include({ next: 5 });
+  });
+
+  it('waits for an answer, a read or room before it sends more', () => {
+    const p = replicating(4);
+    p.pauseUntilAnswer();
+    expect(p).include({ mayNotSend: true, movedAtTick: -Infinity });
+    p.becomeProbe();
+    expect(p).include({ mayNotSend: false, next: 5 });
+    p.readFrom = i(5);
+    expect(p.mayNotSend).equal(true);
+    p.becomeSnapshot();
+    expect(p.readFrom).equal(undefined);
+    p.becomeProbe(i(9));
+    expect(p).include({ mayNotSend: false, next: 9, state: 'probe' });
+  });
+
+  it('notes when it was last sent something to while nothing was in flight', () => {
+    const p = replicating(4);
+    p.sent(i(5), 10, 7);
+    p.sent(i(6), 10, 9);
+    expect(p.movedAtTick).equal(7);
+    const probe = peer(5);
+    probe.sent(i(4), 0, 3);
+    expect(probe.movedAtTick).equal(3);
+    expect(() => replicating(4).sent(i(4), 1, 1)).throw(InvariantError);
+    expect(() => peer(0)).throw(InvariantError);
+  });
+
+  it('forgets everything of another life', () => {
+    const p = replicating(4);
+    p.sent(i(6), 10, 1);
+    p.readFrom = i(7);
+    p.readRound = 3;
+    p.sentCommit = i(4);
+    p.forget(incarnation(2), i(1));
+    expect(p).include({ readFrom: undefined, readRound: 0, sentCommit: 0, next: 1 });
+    expect(p.inflights.count).equal(0);
+  });
+
   it('sends nothing beside a snapshot, and ignores refusals meanwhile', () => {
     const p = replicating(4);
     p.becomeSnapshot();

@@ -4,7 +4,14 @@ import { Prng } from '../../../src/base/prng.js';
 import type { BrokerId } from '../../../src/model/ids.js';
 import { membershipOf, type Membership } from '../../../src/model/membership.js';
 import { describeMembership } from '../../../src/raft/debug.js';
-import { majorityOf, quorumValue, voteResult, type Vote } from '../../../src/raft/quorum.js';
+import {
+  isAfterLoss,
+  majorityOf,
+  quorumValue,
+  recoveryResult,
+  voteResult,
+  type Vote,
+} from '../../../src/raft/quorum.js';
 import { casesOf } from '../../support/cases.js';
 import { describeDataFiles, parseIds, type Command } from '../../support/data-driven.js';
 
@@ -123,6 +130,49 @@ describe('quorums', () => {
     }
     for (const [result, count] of Object.entries(results)) expect(count, result).above(CASES / 20);
   });
+
+  /** One letter a voter, of the old half after a bar: granted, refused, damaged, lost its tail, silent. */
+  function election(text: string): [Membership, (id: BrokerId) => Vote | undefined] {
+    const kinds: Record<string, Vote> = { ...VOTES, t: 'lostTail' };
+    const halves = text.split('|').map((half) => half.trim());
+    const letters = halves.join('');
+    const ids = [...letters].map((_, at) => at + 1);
+    const first = halves[0]?.length ?? 0;
+    const { voters } = membershipOf(ids.slice(0, first));
+    const votersOutgoing = membershipOf(ids.slice(first)).voters;
+    const m = { ...membershipOf([]), voters, votersOutgoing };
+    return [m, (id) => kinds[letters[id - 1] ?? '']];
+  }
+
+  const recoveries: [string, string, string][] = [
+    ['everybody grants, whatever became of their logs', 'ydt', 'won'],
+    ['one has not answered', 'yy.', 'pending'],
+    ['one refuses', 'yyn', 'lost'],
+    ['one refuses while another is silent', 'n.y', 'lost'],
+    ['one of the old half has not answered', 'yyy | yy.', 'pending'],
+    ['one of the old half refuses', 'yyy | yyn', 'lost'],
+    ['both halves grant', 'yyy | yyt', 'won'],
+  ];
+  for (const [what, votes, expected] of recoveries) {
+    it(`need everybody after a loss: ${what}: ${expected}`, () => {
+      expect(recoveryResult(...election(votes))).equal(expected);
+    });
+  }
+
+  const losses: [string, string, boolean][] = [
+    ['a majority is intact', 'yyt', false],
+    ['nobody lost anything', 'ydd', false],
+    ['a majority is not', 'ytt', true],
+    ['damaged logs are as little help', 'ydt', true],
+    ['one half of two is without a majority', 'yyt | ytt', true],
+    ['both have theirs', 'yyt | yyt', false],
+    ['only the old half is without', 'yyy | ytt', true],
+  ];
+  for (const [what, votes, expected] of losses) {
+    it(`${expected ? 'may have lost' : 'lost nothing'} where ${what}`, () => {
+      expect(isAfterLoss(...election(votes))).equal(expected);
+    });
+  }
 
   it('needs two majorities to overlap', () => {
     for (let count = 1; count <= 9; count++) expect(majorityOf(count) * 2).greaterThan(count);
