@@ -136,7 +136,7 @@ describe('quorums', () => {
     const kinds: Record<string, Vote> = { ...VOTES, t: 'lostTail' };
     const halves = text.split('|').map((half) => half.trim());
     const letters = halves.join('');
-    const ids = [...letters].map((_, at) => at + 1);
+    const ids = Array.from(letters, (_, at) => at + 1);
     const first = halves[0]?.length ?? 0;
     const { voters } = membershipOf(ids.slice(0, first));
     const votersOutgoing = membershipOf(ids.slice(first)).voters;
