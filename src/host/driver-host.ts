@@ -3,7 +3,7 @@ import type { LogStore } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { World } from '../ports/world.js';
 import type { RaftConfig } from '../raft/config.js';
-import type { SnapshotMeta } from '../raft/io.js';
+import type { Asleep, SnapshotMeta } from '../raft/io.js';
 import type { RaftNode } from '../raft/raft-node.js';
 import type { HostMetrics } from './host-metrics.js';
 import type { HostTuning } from './host-options.js';
@@ -20,6 +20,8 @@ export interface DriverHost<Driver> {
   mayLead(id: BrokerId): boolean;
   /** There may be something to collect or to apply: take it in the coming turn. */
   markDirty(driver: Driver): void;
+  /** The group fell asleep, or woke. */
+  sleepChanged(driver: Driver, asleep: Asleep | undefined): void;
   sendSnapshot(driver: Driver, peer: BrokerId, repairTarget: LogIndex | undefined): void;
 }
 

@@ -4,6 +4,7 @@ import type { Counter, Gauge, Metrics } from '../ports/telemetry.js';
 export interface HostMetrics {
   readonly groups: Gauge;
   readonly leaders: Gauge;
+  readonly asleep: Gauge;
   readonly fenced: Gauge;
   readonly applyLagEntries: Gauge;
   readonly proposalsPending: Gauge;
@@ -30,6 +31,7 @@ export function hostMetrics(metrics: Metrics): HostMetrics {
   return {
     groups: metrics.gauge('raft_groups', 'Raft groups open on this broker.'),
     leaders: metrics.gauge('raft_leaders', 'Raft groups this broker leads.'),
+    asleep: metrics.gauge('raft_groups_asleep', 'Raft groups that sleep, as nothing happens in them.'),
     fenced: metrics.gauge('raft_replicas_fenced', 'Replicas that do not serve after an error.'),
     applyLagEntries: metrics.gauge(
       'raft_apply_lag_entries',

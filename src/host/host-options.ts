@@ -34,6 +34,8 @@ export interface HostTuning {
   readonly closeTimeoutMs: number;
   /** A leader whose disk finishes nothing for this long hands its leadership over. */
   readonly diskStallMs: number;
+  /** A group that had nothing to do for so many ticks falls asleep; 0: never. */
+  readonly quiesceAfterTicks: number;
   readonly warnPeriodMs: number;
 }
 
@@ -53,6 +55,7 @@ export const DEFAULT_HOST_TUNING: HostTuning = {
   reopenForgiveMs: 60_000,
   closeTimeoutMs: 10_000,
   diskStallMs: 2_000,
+  quiesceAfterTicks: 20,
   warnPeriodMs: 10_000,
 };
 

@@ -5,10 +5,11 @@ import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId } from '../model/ids.js';
 import type { BrokerStore, ReplicaSpec } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
-import type { PeerMessage, SnapshotHeader, Transport } from '../ports/transport.js';
+import type { PeerMessage, Pulse, SnapshotHeader, Transport } from '../ports/transport.js';
 import type { Cancel, World } from '../ports/world.js';
 import { checkRaftConfig, type RaftConfig } from '../raft/config.js';
-import type { PreVoteRequest } from '../raft/message.js';
+import type { Asleep } from '../raft/io.js';
+import type { Message, PreVoteRequest } from '../raft/message.js';
 import type { CreateRaftNode } from '../raft/raft-node.js';
 import { EarlyRequests } from './early-requests.js';
 import { hostMetrics, type HostMetrics } from './host-metrics.js';
@@ -20,6 +21,7 @@ import type { RaftGroupDriver } from './raft-group-driver.js';
 import { RaftReplica, type ReplicaHost } from './raft-replica.js';
 import { RateLimitedLog } from './rate-limited-log.js';
 import { RecentBudget } from './recent-budget.js';
+import { Sleepers } from './sleepers.js';
 import { SnapshotSender } from './snapshot-sender.js';
 
 /** More than one, so that a disk that hangs for one replica does not keep all others unverified. */
@@ -57,6 +59,10 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
   readonly #ending = new Map<RaftGroupId, Promise<void>>();
   readonly #outbox = new Outbox();
   readonly #early: EarlyRequests;
+  readonly #sleepers: Sleepers;
+  /** Came since the last turn: judged once all that came before them has been taken in. */
+  #pulses: Pulse[] = [];
+  #arePulsesDue = false;
   #dirty = new Set<RaftGroupDriver>();
   #isTurnScheduled = false;
   #state: 'new' | 'running' | 'stopped' = 'new';
@@ -83,6 +89,12 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     this.#recent = new RecentBudget(this.tuning.recentEntriesBytesMax);
     const patienceMs = options.config.electionTicks * options.tickMs;
     this.#early = new EarlyRequests(this.world.clock, patienceMs);
+    this.#sleepers = new Sleepers({
+      self: this.self,
+      boot: this.world.random.u32(),
+      electionTicks: this.config.electionTicks,
+      log: this.#log,
+    });
     const { world, tuning, metrics } = this;
     const { transport } = options;
     this.#snapshots = new SnapshotSender({ transport, world, tuning, metrics, log: this.#log });
@@ -227,26 +239,34 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
   #receive(from: BrokerId, messages: readonly PeerMessage[]): void {
     if (this.#state !== 'running') return;
     for (const { group, message } of messages) {
-      const replica = this.#replicas.get(group);
-      const driver = replica?.driver;
       if (message.from !== from || message.to !== this.self) {
         this.#warnings.warn({ raftGroup: group, from, message }, 'a message came the wrong way');
-        continue;
+      } else if (group === undefined) {
+        this.#pulses.push(message);
+        this.#scheduleTurn();
+      } else {
+        this.#receiveOne(group, message);
       }
-      if (driver === undefined) {
-        if (this.#early.keep(group, message)) continue;
-        this.metrics.messagesUnclaimed.add(1);
-        // A replica that is fenced or opening is known and will be back.
-        if (replica === undefined) {
-          this.#warnings.warn({ raftGroup: group, from }, 'a message came for an unknown group');
-        }
-        continue;
+    }
+  }
+
+  #receiveOne(group: RaftGroupId, message: Message): void {
+    const replica = this.#replicas.get(group);
+    const driver = replica?.driver;
+    if (driver === undefined) {
+      if (this.#early.keep(group, message)) return;
+      this.metrics.messagesUnclaimed.add(1);
+      // A replica that is fenced or opening is known and will be back.
+      if (replica === undefined) {
+        const facts = { raftGroup: group, from: message.from };
+        this.#warnings.warn(facts, 'a message came for an unknown group');
       }
-      try {
-        driver.receive(message);
-      } catch (error) {
-        driver.fail(error, true);
-      }
+      return;
+    }
+    try {
+      driver.receive(message);
+    } catch (error) {
+      driver.fail(error, true);
     }
   }
 
@@ -297,8 +317,12 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
 
   #tickAll(): void {
     if (this.#state !== 'running') return;
+    if (this.#sleepers.tick()) {
+      this.#arePulsesDue = true;
+      this.#scheduleTurn();
+    }
     for (const { driver } of this.#replicas.values()) {
-      if (driver === undefined) continue;
+      if (driver === undefined || driver.isAsleep) continue;
       try {
         driver.tick();
       } catch (error) {
@@ -326,6 +350,7 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     }
     this.metrics.groups.set(this.#replicas.size);
     this.metrics.leaders.set(leaders);
+    this.metrics.asleep.set(this.#sleepers.count);
     this.metrics.fenced.set(fenced);
     this.metrics.applyLagEntries.set(applyLag);
     this.metrics.proposalsPending.set(proposals);
@@ -351,17 +376,34 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     const turn = this.#dirty;
     this.#dirty = new Set();
     for (const driver of turn) this.#guard(driver, () => driver.collect(this.#outbox));
+    this.#addPulses();
     this.#flush();
+    this.#takePulses();
     this.#applyInTurn(turn);
     for (const driver of turn) if (driver.isRunning) this.#recent.used(driver);
     this.#recent.enforce();
+  }
+
+  /** Behind all that was said of groups that fell asleep or woke. */
+  #addPulses(): void {
+    if (!this.#arePulsesDue) return;
+    this.#arePulsesDue = false;
+    for (const pulse of this.#sleepers.pulses()) {
+      this.#outbox.add(pulse.to, { group: undefined, message: pulse });
+    }
+  }
+
+  #takePulses(): void {
+    const pulses = this.#pulses;
+    this.#pulses = [];
+    for (const pulse of pulses) this.#sleepers.receive(pulse);
   }
 
   #flush(): void {
     const sent = this.#outbox.flush(this.#transport, (to, messages) => {
       this.metrics.messagesDropped.add(messages.length);
       for (const group of new Set(messages.map((m) => m.group))) {
-        const driver = this.#driverOf(group);
+        const driver = group === undefined ? undefined : this.#driverOf(group);
         if (driver !== undefined) this.#guard(driver, () => driver.peerUnreachable(to));
       }
     });
@@ -395,7 +437,12 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     return this.#early.take(group);
   }
 
+  sleepChanged(driver: RaftGroupDriver, asleep: Asleep | undefined): void {
+    this.#sleepers.changed(driver, asleep);
+  }
+
   driverEnded(driver: RaftGroupDriver): void {
+    this.#sleepers.forget(driver);
     this.#dirty.delete(driver);
     this.#recent.forget(driver);
   }

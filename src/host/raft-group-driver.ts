@@ -14,6 +14,7 @@ import type { LogStore } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { SnapshotHeader } from '../ports/transport.js';
 import type {
+  Asleep,
   Persist,
   ProposeResult,
   RaftStatus,
@@ -42,6 +43,8 @@ import { SnapshotIntake, type IncomingSnapshot } from './snapshot-intake.js';
 import { Waiters } from './waiters.js';
 
 const TICK = { kind: 'tick' } as const;
+const QUIESCE = { kind: 'quiesce' } as const;
+const WAKE = { kind: 'wake' } as const;
 
 /**
  * One life of one replica: feeds its core, carries out what the core wants, applies what is committed.
@@ -75,6 +78,9 @@ export class RaftGroupDriver {
   #role: Role = 'follower';
   #term: Term;
   #durability: Durability['kind'] = 'fsync';
+  #asleep: Asleep | undefined;
+  /** Ticks since the group last had something to do, or tried to fall asleep. */
+  #idleTicks = 0;
   /** The first entry that was applied of the last term of which one was, while that term lasted. */
   #ownTermFrom: EntryId | undefined;
 
@@ -150,6 +156,10 @@ export class RaftGroupDriver {
   get isLeaderReady(): boolean {
     return this.isLeader && this.#ownTermFrom?.term === this.#term;
   }
+  /** Needs no ticks. */
+  get isAsleep(): boolean {
+    return this.#asleep !== undefined;
+  }
   get term(): Term {
     return this.#term;
   }
@@ -193,8 +203,29 @@ export class RaftGroupDriver {
   tick(): void {
     this.#node.step(TICK);
     this.requests.checkTransfers();
-    if (this.isLeader) this.#disk.check();
+    if (this.isLeader) this.#lead();
     if (this.#node.hasReady()) this.#host.markDirty(this);
+  }
+
+  #lead(): void {
+    this.#disk.check();
+    const { quiesceAfterTicks } = this.#host.tuning;
+    this.#idleTicks += 1;
+    if (quiesceAfterTicks === 0 || this.#idleTicks < quiesceAfterTicks) return;
+    this.#idleTicks = 0;
+    this.#node.step(QUIESCE);
+    if (this.#node.asleep !== undefined) this.#host.markDirty(this);
+  }
+
+  wake(): void {
+    this.#guard(() => {
+      this.#node.step(WAKE);
+      this.#host.markDirty(this);
+    });
+  }
+
+  pulseLapsed(peer: BrokerId): void {
+    this.#guard(() => this.connectionLost(peer));
   }
 
   #heir(): BrokerId | undefined {
@@ -296,10 +327,21 @@ export class RaftGroupDriver {
   collect(outbox: Outbox): void {
     if (this.#phase !== 'running') return;
     if (this.#node.hasReady()) this.#carryOut(this.#node.ready(), outbox);
+    this.#noticeSleep();
     this.#incoming.dropUnlessStarted();
   }
 
+  /** In the turn in which the messages leave that say so: peers hear of it before the next pulse. */
+  #noticeSleep(): void {
+    const { asleep } = this.#node;
+    if (asleep === this.#asleep) return;
+    this.#asleep = asleep;
+    this.#idleTicks = 0;
+    this.#host.sleepChanged(this, asleep);
+  }
+
   #carryOut(ready: Ready, outbox: Outbox): void {
+    if (ready.persists.length > 0 || ready.barriersReached.length > 0) this.#idleTicks = 0;
     for (const write of ready.persists) this.#startPersist(write);
     for (const message of ready.messages) outbox.add(message.to, { group: this.id, message });
     if (ready.committed !== undefined) this.#entries.committed(ready.committed);

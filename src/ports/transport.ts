@@ -4,10 +4,41 @@ import type { Snapshot } from './log-store.js';
 import type { SnapshotMeta } from '../raft/io.js';
 
 /** A Raft message with the group it belongs to. */
-export interface PeerMessage {
+export interface GroupMessage {
   readonly group: RaftGroupId;
   readonly message: Message;
 }
+
+/**
+ * What a broker says at intervals to another with which groups sleep: that it lives, and which ones of
+ * those it leads sleep, as a digest. Instead of heartbeats of each of them.
+ */
+export interface Pulse {
+  readonly kind: 'pulse';
+  readonly from: BrokerId;
+  readonly to: BrokerId;
+  /** Drawn as the broker started: another number is another life. */
+  readonly boot: number;
+  /** Of the groups that the sender leads, and of which the receiver is a member. */
+  readonly asleep: SleepDigest;
+  /** The last pulses of the receiver did not say what is true here. */
+  readonly disagrees: boolean;
+}
+
+/** Of a set of groups, each in the term it fell asleep in. */
+export interface SleepDigest {
+  readonly count: number;
+  /** Of the hashes of (group, term), modulo 2^32. */
+  readonly sum: number;
+}
+
+/** A pulse speaks of all groups, and belongs to none. */
+export interface PulseMessage {
+  readonly group: undefined;
+  readonly message: Pulse;
+}
+
+export type PeerMessage = GroupMessage | PulseMessage;
 
 export interface SnapshotHeader {
   readonly group: RaftGroupId;

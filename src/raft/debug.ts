@@ -3,6 +3,7 @@ import type { EntryId, IndexRange, LogEntry, LogSlice } from '../model/log-entry
 import { decodeMembership, type Membership } from '../model/membership.js';
 import { isJoint } from './conf-change.js';
 import type {
+  Asleep,
   HardState,
   PeerStatus,
   Persist,
@@ -88,6 +89,9 @@ function describeContent(m: Message): string {
       return `${m.kind} commit=${m.commit}${round(m.readRound)}${target(m.repairTarget)}`;
     case 'heartbeatResponse':
       return `${m.kind}${round(m.readRound)}${flag(m.repairing, 'repairing')}`;
+    case 'quiesceRequest':
+      return `${m.kind} last=${describeId(m.last)}`;
+    case 'wakeRequest':
     case 'timeoutNow':
       return m.kind;
     default:
@@ -139,6 +143,8 @@ export function describeReady(ready: Ready): string {
 export function describeEvent(event: RaftEvent): string {
   switch (event.kind) {
     case 'tick':
+    case 'quiesce':
+    case 'wake':
       return event.kind;
     case 'message':
       return describeMessage(event.message);
@@ -211,6 +217,7 @@ export function checkInvariants(node: RaftNode, status?: RaftStatus): void {
   invariant(inside.membershipIndex <= s.last.index, 'the membership is in the log', facts);
   invariant(inside.uncommittedBytes >= 0, 'the tail has bytes', facts);
   checkRole(s);
+  checkSleep(s, node.asleep);
   for (const { count, bytes, id } of inside.inflights) {
     invariant(count <= inside.config.inflightMax, 'in-flight appends are bounded', { id, count });
     const most = inside.config.inflightBytesMax + bytesOfLargest(inside.config.appendBytesMax);
@@ -237,6 +244,19 @@ function checkRole(s: RaftStatus): void {
     invariant(match < next, 'match < next', peer);
     invariant(match <= s.last.index, 'match ≤ last', peer);
     invariant(next <= s.last.index + 1, 'next ≤ last + 1', peer);
+  }
+}
+
+function checkSleep(s: RaftStatus, asleep: Asleep | undefined): void {
+  if (asleep === undefined) return;
+  const facts = { self: s.self, term: s.term, role: s.role };
+  invariant(s.leader === asleep.leader, 'who sleeps knows its leader', facts);
+  invariant(s.term === asleep.term, 'who sleeps stays in its term', facts);
+  invariant(s.commit === s.last.index, 'nothing is under way in a group that sleeps', facts);
+  invariant(s.durable === s.last.index, 'who sleeps has everything on disk', facts);
+  invariant(!s.needsRepair, 'a damaged replica does not sleep', facts);
+  for (const { id, match } of s.peers) {
+    invariant(match === s.last.index, 'a leader sleeps when all have everything', { ...facts, id });
   }
 }
 

@@ -60,6 +60,11 @@ export class Election {
     this.timer.restart();
   }
 
+  /** Contact with the leader lasts as long as the sleep: no pre-vote of before waits for its end. */
+  fallAsleep(): void {
+    this.withheld = undefined;
+  }
+
   /** Whoever speaks is there: a leader that came back counts as a voter like any other. */
   heard(from: BrokerId): void {
     if (from === this.lostLeader) this.lostLeader = undefined;

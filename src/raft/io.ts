@@ -100,6 +100,14 @@ export type RaftEvent =
    */
   | { readonly kind: 'campaign'; readonly inTicks: number }
   | { readonly kind: 'readBarrier'; readonly token: number }
+  /**
+   * The host sees the brokers of all members alive, and will watch over them: a leader of a group in
+   * which nothing is under way, and whose followers have everything, falls asleep with them. Means
+   * nothing to anybody else.
+   */
+  | { readonly kind: 'quiesce' }
+  /** The host is no longer sure of a group that sleeps. Means nothing to one that is awake. */
+  | { readonly kind: 'wake' }
   | { readonly kind: 'transferLeadership'; readonly to: BrokerId }
   /** The local log's prefix up to and with snapshot.last was replaced. */
   | { readonly kind: 'prefixMoved'; readonly snapshot: SnapshotMeta }
@@ -131,6 +139,17 @@ export interface Persist {
   readonly append: LogSlice | undefined;
   /** Replace log and state by the snapshot received from this peer, then report persisted. */
   readonly install: SnapshotMeta | undefined;
+}
+
+/**
+ * A group that sleeps needs no ticks and sends nothing, until a proposal, a message, a lost connection
+ * or its host wakes it. It rests on the word of the host that the members' brokers are there.
+ */
+export interface Asleep {
+  readonly term: Term;
+  readonly leader: BrokerId;
+  /** Everybody else in the group. */
+  readonly others: readonly BrokerId[];
 }
 
 export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';

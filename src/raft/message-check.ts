@@ -29,8 +29,11 @@ export function isPlausible(m: Message): boolean {
       return isIndex(m.commit) && isTarget(m.repairTarget) && Number.isSafeInteger(m.readRound);
     case 'heartbeatResponse':
       return Number.isSafeInteger(m.readRound);
+    case 'quiesceRequest':
+      return m.term > 0 && isEntryId(m.last) && m.last.term <= m.term;
     case 'preVoteResponse':
     case 'voteResponse':
+    case 'wakeRequest':
     case 'timeoutNow':
       return true;
   }

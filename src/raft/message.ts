@@ -75,6 +75,21 @@ export interface HeartbeatResponse extends MessageBase {
   readonly repairing: boolean;
 }
 
+/**
+ * The leader's last word before it falls silent: nothing is under way, everything is committed. Whoever
+ * has exactly this log sleeps too and says nothing; anybody else answers with a wake request.
+ */
+export interface QuiesceRequest extends MessageBase {
+  readonly kind: 'quiesceRequest';
+  /** The last entry of the leader's log; committed, and acknowledged by the receiver. */
+  readonly last: EntryId;
+}
+
+/** To a leader that may be asleep: this follower is not, and wants to hear it. */
+export interface WakeRequest extends MessageBase {
+  readonly kind: 'wakeRequest';
+}
+
 /** The leader's order to campaign at once (thesis §3.10). */
 export interface TimeoutNow extends MessageBase {
   readonly kind: 'timeoutNow';
@@ -88,6 +103,8 @@ export type Message =
   | AppendResponse
   | HeartbeatRequest
   | HeartbeatResponse
+  | QuiesceRequest
+  | WakeRequest
   | TimeoutNow;
 
 /** Entries and nothing else travel in bulk; all other messages are control and must not wait. */

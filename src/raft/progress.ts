@@ -127,6 +127,13 @@ export class Progress {
     }
   }
 
+  /** Has everything up to `last`, whole, and nothing is on its way. */
+  isEven(last: LogIndex): boolean {
+    const isWhole = !this.isRepairing && this.incarnation !== undefined;
+    const isSettled = this.state === 'replicate' && !this.isPaused && this.readFrom === undefined;
+    return isWhole && isSettled && this.match === last && this.inflights.count === 0;
+  }
+
   becomeProbe(next: LogIndex = logIndex(this.match + 1)): void {
     invariant(next > this.match, 'match < next', { match: this.match, next });
     this.state = 'probe';

@@ -1,10 +1,12 @@
 import { invariant, unreachable } from '../base/assert.js';
 import type { BrokerId, LogIndex, Term } from '../model/ids.js';
 import type { IndexRange, LogEntry } from '../model/log-entry.js';
+import { membersOf } from '../model/membership.js';
 import { isMember, type MembershipTarget } from './conf-change.js';
 import { checkRaftConfig, type RaftConfig } from './config.js';
 import { Election } from './election.js';
 import type {
+  Asleep,
   Proposal,
   ProposeResult,
   RaftEvent,
@@ -33,6 +35,7 @@ export class RaftCore implements RaftNode {
   private readonly follower: Follower;
   private leader: Leader | undefined = undefined;
   private reported: RoleChange;
+  private sleep: Asleep | undefined = undefined;
 
   constructor(init: RaftInit, config: RaftConfig) {
     checkRaftConfig(config);
@@ -48,6 +51,7 @@ export class RaftCore implements RaftNode {
   step(event: RaftEvent): void {
     switch (event.kind) {
       case 'tick':
+        if (this.sleep !== undefined) return;
         this.election.tick();
         this.leader?.tick();
         return;
@@ -67,20 +71,28 @@ export class RaftCore implements RaftNode {
         this.replica.log.appliedTo(event.index);
         return;
       case 'peerUnreachable':
+        this.wakeLeader();
         this.leader?.peerUnreachable(event.peer);
         return;
       case 'connectionLost':
-        if (this.leader !== undefined) this.leader.connectionLost(event.peer);
-        else if (this.replica.leader === event.peer) this.election.leaderLost(event.peer);
+        this.connectionLost(event.peer);
         return;
       case 'campaign':
         this.election.campaignIn(event.inTicks);
         return;
       case 'readBarrier':
+        this.wakeLeader();
         if (this.leader !== undefined) this.leader.readBarrier(event.token);
         else this.replica.effects.barriersFailed.push(event.token);
         return;
+      case 'quiesce':
+        if (this.leader?.maybeQuiesce() === true) this.fallAsleep();
+        return;
+      case 'wake':
+        this.wake();
+        return;
       case 'transferLeadership':
+        this.wakeLeader();
         this.leader?.transfer(event.to);
         return;
       case 'prefixMoved':
@@ -98,11 +110,17 @@ export class RaftCore implements RaftNode {
   }
 
   propose(proposals: readonly Proposal[]): ProposeResult {
+    this.wakeLeader();
     return this.leader?.propose(proposals) ?? this.notLeader();
   }
 
   changeMembership(target: MembershipTarget, timeMs: number): ProposeResult {
+    this.wakeLeader();
     return this.leader?.changeMembership(target, timeMs) ?? this.notLeader();
+  }
+
+  get asleep(): Asleep | undefined {
+    return this.sleep;
   }
 
   hasReady(): boolean {
@@ -208,6 +226,8 @@ export class RaftCore implements RaftNode {
       return;
     }
     this.election.heard(m.from);
+    // Late answers tell a leader that sleeps nothing new; whatever else comes, somebody misses it.
+    if (!isAnswer(m)) this.wakeLeader();
     switch (m.kind) {
       case 'preVoteRequest':
         this.election.onPreVoteRequest(m);
@@ -221,6 +241,13 @@ export class RaftCore implements RaftNode {
       case 'heartbeatRequest':
         if (this.hearLeader(m)) this.follower.heartbeat(m);
         return;
+      case 'quiesceRequest':
+        if (this.hearLeader(m) && this.follower.mayQuiesce(m)) this.fallAsleep();
+        return;
+      case 'wakeRequest':
+        // Whoever leads is awake by now, and heartbeats come.
+        this.admitResponse(m);
+        return;
       case 'timeoutNow':
         if (m.term < replica.term) return;
         if (m.term > replica.term) this.becomeFollower(m.term, m.from);
@@ -232,9 +259,11 @@ export class RaftCore implements RaftNode {
         return;
       case 'appendResponse':
         if (this.admitResponse(m)) this.leader?.onAppendResponse(m);
+        if (this.leader?.wantsFlush === true) this.wakeLeader();
         return;
       case 'heartbeatResponse':
         if (this.admitResponse(m)) this.leader?.onHeartbeatResponse(m);
+        if (this.leader?.wantsFlush === true) this.wakeLeader();
         return;
       default:
         unreachable(m);
@@ -270,8 +299,44 @@ export class RaftCore implements RaftNode {
     });
     replica.role = 'follower';
     replica.leader = m.from;
+    this.sleep = undefined;
     this.election.heardLeader();
     return true;
+  }
+
+  private fallAsleep(): void {
+    const { term, leader, self, log } = this.replica;
+    invariant(leader !== undefined, 'who sleeps knows its leader', { term });
+    const others = membersOf(log.membership).filter((id) => id !== self);
+    this.sleep = { term, leader, others };
+    this.election.fallAsleep();
+  }
+
+  /** A leader says so to its followers; they sleep as long as it does. */
+  private wakeLeader(): void {
+    if (this.sleep === undefined || this.leader === undefined) return;
+    this.sleep = undefined;
+    this.leader.woke();
+  }
+
+  private wake(): void {
+    const { replica, sleep } = this;
+    this.wakeLeader();
+    if (this.leader !== undefined || sleep === undefined) return;
+    this.sleep = undefined;
+    this.election.heardLeader();
+    const { self, term, incarnation } = replica;
+    replica.send({ kind: 'wakeRequest', from: self, to: sleep.leader, term, incarnation });
+  }
+
+  private connectionLost(peer: BrokerId): void {
+    this.wakeLeader();
+    if (this.leader !== undefined) {
+      this.leader.connectionLost(peer);
+    } else if (this.replica.leader === peer) {
+      this.sleep = undefined;
+      this.election.leaderLost(peer);
+    }
   }
 
   /** Tells a leader of an older term that it is deposed, or it would never learn from a voter. */
@@ -308,6 +373,7 @@ export class RaftCore implements RaftNode {
   private becomeFollower(term: Term, leader: BrokerId | undefined): void {
     const { replica } = this;
     if (this.leader !== undefined) this.resign(this.leader);
+    this.sleep = undefined;
     if (term > replica.term) replica.enterTerm(term);
     replica.role = 'follower';
     replica.leader = leader;
@@ -344,6 +410,18 @@ export class RaftCore implements RaftNode {
     const { role, term, leader } = this.replica;
     const { reported } = this;
     return role !== reported.role || term !== reported.term || leader !== reported.leader;
+  }
+}
+
+function isAnswer({ kind }: Message): boolean {
+  switch (kind) {
+    case 'preVoteResponse':
+    case 'voteResponse':
+    case 'appendResponse':
+    case 'heartbeatResponse':
+      return true;
+    default:
+      return false;
   }
 }
 

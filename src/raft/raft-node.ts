@@ -3,6 +3,7 @@ import type { Membership } from '../model/membership.js';
 import type { BrokerId, LogIndex, Term } from '../model/ids.js';
 import type { RaftConfig } from './config.js';
 import type {
+  Asleep,
   Proposal,
   ProposeResult,
   RaftEvent,
@@ -29,6 +30,8 @@ export interface RaftNode {
   /** Takes what is to be done; the same effects are not given twice. */
   ready(): Ready;
   status(): RaftStatus;
+  /** Another object for every sleep; undefined while awake. */
+  readonly asleep: Asleep | undefined;
   /**
    * Entries from range.first on that are still in memory, up to range.next or bytesMax but at least
    * one; undefined if range.first is not in memory.

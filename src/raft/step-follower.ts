@@ -3,7 +3,12 @@ import { logIndex, term as toTerm, type BrokerId, type LogIndex, type Term } fro
 import { mustAgree } from './commit-conflict.js';
 import type { EntryId, LogEntry } from '../model/log-entry.js';
 import type { SnapshotMeta } from './io.js';
-import type { AppendRequest, AppendResponse, HeartbeatRequest } from './message.js';
+import type {
+  AppendRequest,
+  AppendResponse,
+  HeartbeatRequest,
+  QuiesceRequest,
+} from './message.js';
 import type { Replica } from './replica.js';
 
 /**
@@ -69,6 +74,25 @@ export class Follower {
       readRound: m.readRound,
       repairing: replica.needsRepair,
     });
+  }
+
+  /**
+   * The leader falls silent. Whether this replica may too: it has the leader's log to its end, and
+   * durably; then all of it is committed. Otherwise the leader has to go on speaking.
+   */
+  mayQuiesce(m: QuiesceRequest): boolean {
+    const { replica } = this;
+    const { log } = replica;
+    this.enterTerm();
+    const isSame = log.lastIndex === m.last.index && log.last.term === m.last.term;
+    const isWhole = Math.min(log.durable, this.verified) === m.last.index && !log.isInstalling;
+    if (isSame && isWhole && !replica.needsRepair && replica.isHardStateDurable) {
+      this.follow(m.last.index);
+      return true;
+    }
+    const { self, term, incarnation } = replica;
+    replica.send({ kind: 'wakeRequest', from: self, to: m.from, term, incarnation });
+    return false;
   }
 
   /** A whole snapshot of the leader is at hand: install it unless the log already covers it. */

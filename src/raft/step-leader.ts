@@ -118,6 +118,37 @@ export class Leader {
     if (this.heartbeatElapsed >= this.replica.config.heartbeatTicks) this.broadcastHeartbeat();
   }
 
+  /**
+   * Falls silent together with all followers, if nothing is under way and all have everything: what one
+   * lacks, nobody would bring. The messages leave at once, as term and vote have long been durable.
+   */
+  maybeQuiesce(): boolean {
+    const { replica } = this;
+    const { log } = replica;
+    const isSettled =
+      this.hasCommittedOwnTerm &&
+      Math.min(log.commit, log.durable) === log.lastIndex &&
+      replica.isHardStateDurable &&
+      !isJoint(log.membership) &&
+      isVoter(log.membership, replica.self);
+    const isIdle = !this.wantsFlush && this.barriers.count === 0 && this.transferee === undefined;
+    if (!isSettled || !isIdle) return false;
+    const peers = this.replicator.list();
+    if (!peers.every((peer) => peer.isEven(log.lastIndex) && this.isActive(peer))) return false;
+    const { self, term, incarnation } = replica;
+    for (const { id } of peers) {
+      const base = { from: self, to: id, term, incarnation };
+      replica.send({ kind: 'quiesceRequest', ...base, last: log.last });
+    }
+    return true;
+  }
+
+  /** Speaks to everybody again. Silence until now says nothing about who is there. */
+  woke(): void {
+    this.quorumElapsed = 0;
+    this.broadcastHeartbeat();
+  }
+
   onAppendResponse(m: AppendResponse): void {
     const peer = this.hear(m);
     if (peer === undefined) return;

@@ -15,7 +15,7 @@ import { LIMITS } from '../model/limits.js';
 import { ENTRY_KIND_CODES, entryKindOf, type EntryId, type LogEntry } from '../model/log-entry.js';
 import { decodeMembership, encodeMembership } from '../model/membership.js';
 import { isWholeBatch } from '../model/record-batch.js';
-import type { PeerMessage, SnapshotHeader } from '../ports/transport.js';
+import type { PeerMessage, Pulse, SnapshotHeader } from '../ports/transport.js';
 import { GatheringWriter, type GatheredBytes } from './gathered-bytes.js';
 import type {
   AppendRequest,
@@ -39,6 +39,9 @@ import type {
  *     7 heartbeatRequest    commit v, readRound v, repairTarget o
  *     8 heartbeatResponse   readRound v, repairing bool
  *     9 timeoutNow          nothing
+ *    10 quiesceRequest      lastTerm v, lastIndex v
+ *    11 wakeRequest         nothing
+ *   pulse      kind u8 = 12, boot v, count v, sum u32, disagrees bool: in place of a message
  *   entry      term v, kind u8 (model/log-entry.ts), timeMs v, length v, payload; its index follows
  *              from prevIndex. Kind 129 is a record batch that compaction has rewritten: between
  *              timeMs and length stand originalLength v, originalCrc u32
@@ -48,6 +51,8 @@ import type {
  * peer can only speak for itself.
  */
 export const MESSAGE_CODEC_VERSION = 1;
+
+type AnyMessage = PeerMessage['message'];
 
 const KIND = {
   preVoteRequest: 1,
@@ -59,7 +64,10 @@ const KIND = {
   heartbeatRequest: 7,
   heartbeatResponse: 8,
   timeoutNow: 9,
-} as const satisfies Record<Message['kind'], number>;
+  quiesceRequest: 10,
+  wakeRequest: 11,
+  pulse: 12,
+} as const satisfies Record<AnyMessage['kind'], number>;
 
 /** In place of an entry's kind. */
 const REWRITTEN_BATCH = 0x80 | ENTRY_KIND_CODES.batch;
@@ -69,7 +77,7 @@ const MESSAGE_OVERHEAD_BYTES = 96;
 const ENTRY_OVERHEAD_BYTES = 48;
 
 /** An upper bound for the bytes of one encoded message. */
-export function messageBytesBound(message: Message): number {
+export function messageBytesBound(message: AnyMessage): number {
   if (message.kind !== 'appendRequest') return MESSAGE_OVERHEAD_BYTES;
   let bytes = MESSAGE_OVERHEAD_BYTES;
   for (const entry of message.entries) bytes += entry.payload.length + ENTRY_OVERHEAD_BYTES;
@@ -77,7 +85,7 @@ export function messageBytesBound(message: Message): number {
 }
 
 /** As isBulk of raft/message.ts, of which this floor may use the types only. */
-export function isBulkMessage(message: Message): boolean {
+export function isBulkMessage(message: AnyMessage): boolean {
   return message.kind === 'appendRequest' && message.entries.length > 0;
 }
 
@@ -86,8 +94,12 @@ export function encodeMessages(messages: readonly PeerMessage[]): GatheredBytes 
   const w = new GatheringWriter();
   w.u8(MESSAGE_CODEC_VERSION).uvarint(messages.length);
   for (const { group, message } of messages) {
-    w.u8(KIND[message.kind]).uvarint(group);
-    w.uvarint(message.term).uvarint(message.incarnation);
+    w.u8(KIND[message.kind]);
+    if (group === undefined) {
+      encodePulse(w, message);
+      continue;
+    }
+    w.uvarint(group).uvarint(message.term).uvarint(message.incarnation);
     encodeBody(w, message);
   }
   return w.gathered();
@@ -113,6 +125,10 @@ export function decodeMessages(bytes: Uint8Array, ends: StreamEnds): PeerMessage
   const messages: PeerMessage[] = [];
   for (let i = 0; i < count; i += 1) {
     const kind = r.u8();
+    if (kind === KIND.pulse) {
+      messages.push({ group: undefined, message: decodePulse(r, ends) });
+      continue;
+    }
     const group = raftGroupId(r.uvarint());
     const base = {
       from: ends.from,
@@ -124,6 +140,16 @@ export function decodeMessages(bytes: Uint8Array, ends: StreamEnds): PeerMessage
   }
   r.end();
   return messages;
+}
+
+function encodePulse(w: ByteWriter, { boot, asleep, disagrees }: Pulse): void {
+  w.uvarint(boot).uvarint(asleep.count).u32(asleep.sum).bool(disagrees);
+}
+
+function decodePulse(r: ByteReader, { from, to }: StreamEnds): Pulse {
+  const boot = r.uvarint();
+  const asleep = { count: r.uvarint(), sum: r.u32() };
+  return { kind: 'pulse', from, to, boot, asleep, disagrees: r.bool() };
 }
 
 function encodeBody(w: ByteWriter, message: Message): void {
@@ -164,6 +190,10 @@ function encodeBody(w: ByteWriter, message: Message): void {
     case 'heartbeatResponse':
       w.uvarint(message.readRound).bool(message.repairing);
       return;
+    case 'quiesceRequest':
+      writeId(w, message.last);
+      return;
+    case 'wakeRequest':
     case 'timeoutNow':
       return;
     default:
@@ -194,6 +224,10 @@ function decodeBody(r: ByteReader, kind: number, base: MessageBase): Message {
       return { kind: 'heartbeatResponse', ...base, readRound: r.uvarint(), repairing: r.bool() };
     case KIND.timeoutNow:
       return { kind: 'timeoutNow', ...base };
+    case KIND.quiesceRequest:
+      return { kind: 'quiesceRequest', ...base, last: readId(r) };
+    case KIND.wakeRequest:
+      return { kind: 'wakeRequest', ...base };
     default:
       throw new MalformedBytesError(`message kind ${kind}`);
   }

@@ -4,6 +4,7 @@ import { BrokerError } from '../../src/model/errors.js';
 import type { BrokerId } from '../../src/model/ids.js';
 import type { Snapshot } from '../../src/ports/log-store.js';
 import type {
+  GroupMessage,
   PeerAddress,
   PeerCallHandler,
   PeerCaller,
@@ -13,8 +14,7 @@ import type {
   Transport,
   TransportHandlers,
 } from '../../src/ports/transport.js';
-import { isBulk, type Message } from '../../src/raft/message.js';
-import { decodeMessages, encodeMessages } from '../../src/rpc/message-codec.js';
+import { decodeMessages, encodeMessages, isBulkMessage } from '../../src/rpc/message-codec.js';
 import { ms, seconds, type Micros, type Scheduler, type SimProcess } from './world.js';
 
 /** How links behave; drawn once a seed, and made perfect for the liveness phase. */
@@ -57,13 +57,13 @@ export interface NetworkCounts {
 }
 
 /** Sees every message as it leaves its sender: the oracle checks what it claims. */
-export type MessageWatcher = (from: BrokerId, to: BrokerId, sent: PeerMessage) => void;
+export type MessageWatcher = (from: BrokerId, to: BrokerId, sent: GroupMessage) => void;
 
 /** After this long without an answer a snapshot's stream counts as broken. */
 const SNAPSHOT_PATIENCE = seconds(3);
 
 /** The code of a message kind in the trace. */
-const KIND_CODES: Readonly<Record<Message['kind'], number>> = {
+const KIND_CODES: Readonly<Record<PeerMessage['message']['kind'], number>> = {
   preVoteRequest: 1,
   preVoteResponse: 2,
   voteRequest: 3,
@@ -73,6 +73,9 @@ const KIND_CODES: Readonly<Record<Message['kind'], number>> = {
   heartbeatRequest: 7,
   heartbeatResponse: 8,
   timeoutNow: 9,
+  quiesceRequest: 10,
+  wakeRequest: 11,
+  pulse: 12,
 };
 
 /**
@@ -160,9 +163,9 @@ export class SimNetwork {
 
   deliver(from: SimProcess, to: BrokerId, messages: readonly PeerMessage[]): boolean {
     for (const sent of messages) {
-      const { message } = sent;
-      this.scheduler.hash.add(KIND_CODES[message.kind], from.brokerId, to, sent.group);
-      this.scheduler.hash.add(message.term);
+      this.scheduler.hash.add(KIND_CODES[sent.message.kind], from.brokerId, to, sent.group ?? 0);
+      if (sent.group === undefined) continue;
+      this.scheduler.hash.add(sent.message.term);
       this.watcher?.(from.brokerId as BrokerId, to, sent);
     }
     const target = this.endpoints.get(to);
@@ -177,8 +180,8 @@ export class SimNetwork {
       this.counts.dropped += messages.length;
       return this.isCut(from.brokerId, to) || this.options.crossesLives;
     }
-    const bulk = messages.filter((sent) => isBulk(sent.message));
-    const control = messages.filter((sent) => !isBulk(sent.message));
+    const bulk = messages.filter((sent) => isBulkMessage(sent.message));
+    const control = messages.filter((sent) => !isBulkMessage(sent.message));
     for (const load of [control, bulk]) {
       if (load.length > 0) this.dispatch(from, to, target.process.life, load);
     }

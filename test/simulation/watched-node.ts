@@ -3,7 +3,14 @@ import { CommitConflictError } from '../../src/raft/commit-conflict.js';
 import { checkInvariants, describeEvent, describeReady } from '../../src/raft/debug.js';
 import type { EntryId, IndexRange, LogEntry } from '../../src/model/log-entry.js';
 import { encodeMembership, type Membership } from '../../src/model/membership.js';
-import type { Proposal, ProposeResult, RaftEvent, RaftStatus, Ready } from '../../src/raft/io.js';
+import type {
+  Asleep,
+  Proposal,
+  ProposeResult,
+  RaftEvent,
+  RaftStatus,
+  Ready,
+} from '../../src/raft/io.js';
 import type { RaftInspection, RaftNode } from '../../src/raft/raft-node.js';
 import type { GroupOracle, Speaker } from './group-oracle.js';
 import type { ChainedEntry, LogImage } from './log-image.js';
@@ -105,6 +112,10 @@ export class WatchedNode implements RaftNode {
 
   status(): RaftStatus {
     return this.inner.status();
+  }
+
+  get asleep(): Asleep | undefined {
+    return this.inner.asleep;
   }
 
   recent(range: IndexRange, bytesMax: number): readonly LogEntry[] | undefined {
