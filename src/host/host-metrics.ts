@@ -31,7 +31,10 @@ export function hostMetrics(metrics: Metrics): HostMetrics {
   return {
     groups: metrics.gauge('raft_groups', 'Raft groups open on this broker.'),
     leaders: metrics.gauge('raft_leaders', 'Raft groups this broker leads.'),
-    asleep: metrics.gauge('raft_groups_asleep', 'Raft groups that sleep, as nothing happens in them.'),
+    asleep: metrics.gauge(
+      'raft_groups_asleep',
+      'Raft groups that sleep, as nothing happens in them.',
+    ),
     fenced: metrics.gauge('raft_replicas_fenced', 'Replicas that do not serve after an error.'),
     applyLagEntries: metrics.gauge(
       'raft_apply_lag_entries',

@@ -95,7 +95,7 @@ export class Sleepers {
   pulses(): Pulse[] {
     const { self, boot } = this.#options;
     return [...this.#peers].map(([to, peer]) => ({
-      ...{ kind: 'pulse', from: self, to, boot } as const,
+      ...({ kind: 'pulse', from: self, to, boot } as const),
       asleep: peer.led.digest,
       disagrees: peer.doubts >= DOUBTS_MAX,
     }));
@@ -133,7 +133,10 @@ export class Sleepers {
   #wakeEach(id: BrokerId, set: SleepSet, why: string): void {
     const { count } = set.digest;
     if (count === 0) return;
-    this.#options.log.debug({ peer: id, groups: count, why }, 'woke groups that sleep with a broker');
+    this.#options.log.debug(
+      { peer: id, groups: count, why },
+      'woke groups that sleep with a broker',
+    );
     for (const sleeper of [...set]) sleeper.wake();
   }
 

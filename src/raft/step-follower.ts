@@ -3,12 +3,7 @@ import { logIndex, term as toTerm, type BrokerId, type LogIndex, type Term } fro
 import { mustAgree } from './commit-conflict.js';
 import type { EntryId, LogEntry } from '../model/log-entry.js';
 import type { SnapshotMeta } from './io.js';
-import type {
-  AppendRequest,
-  AppendResponse,
-  HeartbeatRequest,
-  QuiesceRequest,
-} from './message.js';
+import type { AppendRequest, AppendResponse, HeartbeatRequest, QuiesceRequest } from './message.js';
 import type { Replica } from './replica.js';
 
 /**

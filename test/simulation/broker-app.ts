@@ -75,7 +75,11 @@ export class BrokerApp implements App {
           config: swarm.raft,
           tickMs: swarm.tickMs,
           telemetry,
-          tuning: { checkpointEntries: swarm.checkpointEntries, applyTurnBytesMax: 4_000 },
+          tuning: {
+            checkpointEntries: swarm.checkpointEntries,
+            applyTurnBytesMax: 4_000,
+            quiesceAfterTicks: swarm.quiesceAfterTicks,
+          },
           mayLead,
           replicaStopped: (group, error) => {
             scheduler.say(() => `b${self} g${group} stops for good`);

@@ -207,9 +207,15 @@ export class GroupOracle {
         if (this.losses.some((loss) => message.term < loss.term)) break;
         must(message.commit <= this.committed.length, 'I5', 'announces a false commit', facts);
         break;
+      case 'quiesceRequest':
+        must(this.leaders.get(message.term) === message.from, 'I1', 'only a leader leads', facts);
+        if (this.losses.some((loss) => message.term < loss.term)) break;
+        must(message.last.index <= this.committed.length, 'I5', 'announces a false commit', facts);
+        break;
       case 'preVoteRequest':
       case 'preVoteResponse':
       case 'heartbeatResponse':
+      case 'wakeRequest':
       case 'timeoutNow':
     }
   }

@@ -47,7 +47,11 @@ export class RaftApp implements App {
       config: swarm.raft,
       tickMs: swarm.tickMs,
       telemetry,
-      tuning: { checkpointEntries: swarm.checkpointEntries, applyTurnBytesMax: 4_000 },
+      tuning: {
+        checkpointEntries: swarm.checkpointEntries,
+        applyTurnBytesMax: 4_000,
+        quiesceAfterTicks: swarm.quiesceAfterTicks,
+      },
       replicaStopped: (group, error) => {
         scheduler.say(() => `b${process.brokerId} g${group} stops for good`);
         scheduler.fail(error);

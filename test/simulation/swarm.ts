@@ -43,6 +43,8 @@ export interface SwarmOptions {
   /** Mean time between two client requests, over all groups. */
   readonly requestPeriod: Micros;
   readonly raft: RaftConfig;
+  /** As in the host's tuning; 0: groups never sleep. */
+  readonly quiesceAfterTicks: number;
   readonly network: NetworkOptions;
   readonly disk: DiskOptions;
   readonly truncatePeriod: Micros | undefined;
@@ -91,6 +93,7 @@ export function calmSwarm(changes: Partial<SwarmOptions> = {}): SwarmOptions {
     mendMax: seconds(1),
     requestPeriod: ms(20),
     raft: DEFAULT_RAFT_CONFIG,
+    quiesceAfterTicks: 20,
     network: PERFECT_NETWORK,
     disk: GOOD_DISK,
     truncatePeriod: undefined,
@@ -138,6 +141,8 @@ export function drawSwarm(prng: Prng, hasWholeBrokers: boolean): SwarmOptions {
     brokers,
     faults,
     raft: drawRaft(prng, tempo.tickMs),
+    // Short, so that groups fall asleep between two requests.
+    quiesceAfterTicks: prng.pick([0, 1, 2, 6]),
     network: drawNetwork(prng, faults),
     disk: drawDisk(prng, faults),
     checkpointEntries: prng.pick([5, 40, 1_000]),

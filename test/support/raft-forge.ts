@@ -122,6 +122,9 @@ function contentIn(
     }
     case 'heartbeatResponse':
       return { ...head, kind, readRound, repairing };
+    case 'quiesceRequest':
+      return { ...head, kind, last: entryId('last') };
+    case 'wakeRequest':
     case 'timeoutNow':
       return { ...head, kind };
     default:

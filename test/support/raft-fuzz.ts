@@ -72,7 +72,8 @@ export class RaftFuzz {
     else if (dice < 970) this.transfer(member);
     else if (dice < 978) this.truncate(member);
     else if (dice < 988) this.read(member);
-    else if (dice < 994) net.step(id, { kind: 'peerUnreachable', peer: this.anyId() });
+    else if (dice < 991) net.step(id, { kind: random.chance(0.7) ? 'quiesce' : 'wake' });
+    else if (dice < 995) net.step(id, { kind: 'peerUnreachable', peer: this.anyId() });
     else net.step(id, { kind: 'connectionLost', peer: this.anyId() });
     this.checkAll();
   }
@@ -240,6 +241,8 @@ export class RaftFuzz {
       this.restart(member);
       member.isDiskHeld = false;
       net.persist(member.id);
+      // Who watches over those that sleep is the host, which this net has none of.
+      if (member.isUp) net.step(member.id, { kind: 'wake' });
     }
     net.tickAll(120);
     const leader = [...net.members.values()].find((m) => m.node.status().role === 'leader');

@@ -11,7 +11,7 @@ import {
   describeSnapshot,
   describeStatus,
 } from '../../src/raft/debug.js';
-import type { Ready } from '../../src/raft/io.js';
+import type { Asleep, Ready } from '../../src/raft/io.js';
 import type { RaftInspection } from '../../src/raft/raft-node.js';
 import { parseIds, type Command, type CommandHandler } from './data-driven.js';
 import { membershipIn, messageIn, prepareDisk, snapshotMeta } from './raft-forge.js';
@@ -134,6 +134,19 @@ class RaftScript {
       this.net.step(Number(words[0]), { kind: 'readBarrier', token: Number(words[1]) });
       return undefined;
     },
+    /** The host of each offers its group to sleep; everybody, if none is named. */
+    quiesce: ({ words }) => {
+      for (const id of this.ids(words)) this.net.step(id, { kind: 'quiesce' });
+      return undefined;
+    },
+    wake: ({ words }) => {
+      for (const id of this.ids(words)) this.net.step(id, { kind: 'wake' });
+      return undefined;
+    },
+    asleep: ({ words }) =>
+      this.ids(words)
+        .map((id) => `${id}: ${describeSleep(this.net.node(id).asleep)}`)
+        .join('\n'),
     /** The core's wishes, once. */
     run: ({ words }) => {
       for (const id of this.ids(words)) this.net.run(id);
@@ -330,6 +343,11 @@ function readyLines({ id }: Member, ready: Ready): string[] {
   for (const { token, index } of ready.barriersReached) lines.push(`read ${token} at ${index}`);
   for (const token of ready.barriersFailed) lines.push(`read ${token} failed`);
   return lines.map((line) => `${id}> ${line}`);
+}
+
+function describeSleep(asleep: Asleep | undefined): string {
+  if (asleep === undefined) return 'awake';
+  return `asleep in t${asleep.term} under ${asleep.leader} with (${asleep.others.join(' ')})`;
 }
 
 function describeInspection(i: RaftInspection): string {

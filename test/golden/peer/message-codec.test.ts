@@ -105,6 +105,11 @@ const GOLDEN: readonly (readonly [string, Message])[] = [
     { kind: 'heartbeatResponse', ...base, readRound: 17, repairing: true },
   ],
   ['0101 09 05 ac02 8180808010', { kind: 'timeoutNow', ...base }],
+  [
+    '0101 0a 05 ac02 8180808010 03 8102',
+    { kind: 'quiesceRequest', ...base, last: id(3, 257) },
+  ],
+  ['0101 0b 05 ac02 8180808010', { kind: 'wakeRequest', ...base }],
 ];
 
 const hex = (text: string): string => text.replaceAll(' ', '');
@@ -118,6 +123,16 @@ describe('peer codec, version 1', () => {
       expect(back).to.deep.equal([peerMessage]);
     });
   }
+
+  it('keeps the bytes of a pulse', () => {
+    const asleep = { count: 300, sum: 0xfffe_fdfc };
+    const pulse = { kind: 'pulse', ...ENDS, boot: 257, asleep, disagrees: true } as const;
+    const peerMessage = { group: undefined, message: pulse };
+    const bytes = hex('0101 0c 8102 ac02 fffefdfc 01');
+    expect(Buffer.from(encodeMessages([peerMessage])).toString('hex')).to.equal(bytes);
+    const back = decodeMessages(Uint8Array.from(Buffer.from(bytes, 'hex')), ENDS);
+    expect(back).to.deep.equal([peerMessage]);
+  });
 
   it('keeps the bytes of a snapshot header', () => {
     const header: SnapshotHeader = {

@@ -852,4 +852,81 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'X22',
+    what: 'groups sleep on when the broker of their leader falls silent',
+    level: 'raft',
+    edits: [
+      {
+        file: 'src/host/sleepers.ts',
+        find: 'if (peer.silentTicks >= this.#lapseTicks) this.#lapsed(id, peer);',
+        replace: 'if (peer.silentTicks < 0) this.#lapsed(id, peer);',
+      },
+    ],
+  },
+  {
+    id: 'X23',
+    what: 'a leader falls asleep though a follower lacks entries, which sleeps as well',
+    level: 'raft',
+    edits: [
+      {
+        file: `${CORE}/step-leader.ts`,
+        find: 'peer.isEven(log.lastIndex) && this.isActive(peer)',
+        replace: 'log.lastIndex > 0 && peer.match > 0',
+      },
+      {
+        file: `${CORE}/step-follower.ts`,
+        find: 'if (isSame && isWhole && !replica.needsRepair && replica.isHardStateDurable) {',
+        replace: 'if (isSame || isWhole || log.lastIndex >= 0) {',
+      },
+      {
+        file: `${CORE}/step-follower.ts`,
+        find: '      this.follow(m.last.index);\n      return true;',
+        replace: '      return true;',
+      },
+    ],
+  },
+  {
+    id: 'X24',
+    what: 'a leader falls asleep before all that it has is committed',
+    level: 'raft',
+    edits: [
+      {
+        file: `${CORE}/step-leader.ts`,
+        find: 'Math.min(log.commit, log.durable) === log.lastIndex &&',
+        replace: 'log.lastIndex > 0 &&',
+      },
+      {
+        file: `${CORE}/step-leader.ts`,
+        find: 'peer.isEven(log.lastIndex) && this.isActive(peer)',
+        replace: 'peer.state.length > 0 && log.lastIndex > 0',
+      },
+    ],
+  },
+  {
+    id: 'X25',
+    what: 'pulses that contradict what is known, or come from another life, wake nobody',
+    level: 'tests',
+    tests: ['test/unit/host/sleep.test.ts'],
+    edits: [
+      {
+        file: 'src/host/sleepers.ts',
+        find: 'const DOUBTS_MAX = 2;',
+        replace: 'const DOUBTS_MAX = Infinity;',
+      },
+    ],
+  },
+  {
+    id: 'X26',
+    what: 'a follower that its host wakes keeps it to itself',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/raft-core.ts`,
+        find: "    replica.send({ kind: 'wakeRequest', from: self, to: sleep.leader, term, incarnation });",
+        replace:
+          "    if (term < 0) replica.send({ kind: 'wakeRequest', from: self, to: sleep.leader, term, incarnation });",
+      },
+    ],
+  },
 ];

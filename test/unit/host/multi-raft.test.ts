@@ -39,7 +39,7 @@ describe('three brokers with their Raft groups', () => {
   });
 
   it('send what many groups have to say to one peer in one call a turn', async () => {
-    const cluster = new TestCluster(3);
+    const cluster = new TestCluster(3, { quiesceAfterTicks: 0 });
     const ids = Array.from({ length: 40 }, (_, at) => at + 1);
     await cluster.open(...ids);
     await cluster.world.run(500);

@@ -48,6 +48,8 @@ describe('one-line printers', () => {
     [heartbeat(HEAD, 4), '1->2 t7 heartbeatRequest commit=4'],
     [heartbeatAnswer(HEAD, 3), '1->2 t7 heartbeatResponse round=3'],
     [{ ...HEAD, kind: 'timeoutNow' }, '1->2 t7 timeoutNow'],
+    [{ ...HEAD, kind: 'quiesceRequest', last: id('6/5') }, '1->2 t7 quiesceRequest last=6/5'],
+    [{ ...HEAD, kind: 'wakeRequest' }, '1->2 t7 wakeRequest'],
     [{ ...HEAD, kind: 'preVoteRequest', lastLog: id('6/5') }, '1->2 t7 preVoteRequest lastLog=6/5'],
   ];
   for (const [message, line] of messages) {

@@ -100,13 +100,26 @@ const anyMessage: fc.Arbitrary<Message> = fc.oneof(
     readRound: fc.maxSafeNat(),
     repairing: fc.boolean(),
   }),
-  fc.record({ ...base, kind: fc.constant('timeoutNow' as const) }),
+  fc.record({ ...base, kind: fc.constantFrom('timeoutNow' as const, 'wakeRequest' as const) }),
+  fc.record({ ...base, kind: fc.constant('quiesceRequest' as const), last: anyId }),
 );
 
-const anyPeerMessage: fc.Arbitrary<PeerMessage> = fc.record({
-  group: fc.maxSafeNat().map(raftGroupId),
-  message: anyMessage,
+const anyPulse: fc.Arbitrary<PeerMessage> = fc.record({
+  group: fc.constant(undefined),
+  message: fc.record({
+    kind: fc.constant('pulse' as const),
+    from: fc.constant(ENDS.from),
+    to: fc.constant(ENDS.to),
+    boot: fc.maxSafeNat(),
+    asleep: fc.record({ count: fc.maxSafeNat(), sum: fc.integer({ min: 0, max: 2 ** 32 - 1 }) }),
+    disagrees: fc.boolean(),
+  }),
 });
+
+const anyPeerMessage: fc.Arbitrary<PeerMessage> = fc.oneof(
+  fc.record({ group: fc.maxSafeNat().map(raftGroupId), message: anyMessage }),
+  anyPulse,
+);
 
 const anyHeader: fc.Arbitrary<SnapshotHeader> = fc.record({
   group: fc.maxSafeNat().map(raftGroupId),
