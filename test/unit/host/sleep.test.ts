@@ -18,7 +18,7 @@ async function sleepingCluster(): Promise<TestCluster> {
   return cluster;
 }
 
-function ledBy(cluster: TestCluster, among: readonly TestBroker[]): number {
+function ledBy(among: readonly TestBroker[]): number {
   const isLed = (id: number): boolean => among.some((b) => b.group(id).isLeaderReady());
   return GROUPS.filter(isLed).length;
 }
@@ -26,7 +26,7 @@ function ledBy(cluster: TestCluster, among: readonly TestBroker[]): number {
 /** Milliseconds until each of the groups has a leader among these that serves. */
 async function untilLed(cluster: TestCluster, among: readonly TestBroker[]): Promise<number> {
   const from = cluster.world.clock.monotonicMs();
-  await cluster.world.until(() => ledBy(cluster, among) === GROUPS.length);
+  await cluster.world.until(() => ledBy(among) === GROUPS.length);
   return cluster.world.clock.monotonicMs() - from;
 }
 
