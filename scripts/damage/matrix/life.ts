@@ -133,7 +133,8 @@ export class Life {
           this.handlers = handlers;
         },
         send: (_to, messages) => {
-          for (const { message } of messages) {
+          for (const { group, message } of messages) {
+            if (group === undefined) continue;
             this.sent.push(message);
             this.onSent(message);
           }

@@ -35,7 +35,7 @@ class Kept {
 function messages(count: number): PeerMessage[] {
   return Array.from({ length: count }, (_, i) => ({
     group: raftGroupId(i),
-    message: { from: brokerId(1), to: TO } as PeerMessage['message'],
+    message: { from: brokerId(1), to: TO } as GroupMessage['message'],
   }));
 }
 
