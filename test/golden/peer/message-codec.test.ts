@@ -129,7 +129,7 @@ describe('peer codec, version 1', () => {
     const pulse = { kind: 'pulse', ...ENDS, boot: 257, asleep, disagrees: true } as const;
     const peerMessage = { group: undefined, message: pulse };
     const bytes = hex('0101 0c 8102 ac02 fffefdfc 01');
-    expect(Buffer.from(encodeMessages([peerMessage])).toString('hex')).to.equal(bytes);
+    expect(Buffer.from(encodeMessages([peerMessage]).joined()).toString('hex')).to.equal(bytes);
     const back = decodeMessages(Uint8Array.from(Buffer.from(bytes, 'hex')), ENDS);
     expect(back).to.deep.equal([peerMessage]);
   });

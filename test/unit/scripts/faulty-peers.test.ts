@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { FaultyPeers, NO_FAULTS } from '../../../scripts/lib/faulty-peers.js';
 import type { Peers } from '../../../src/main/start-broker.js';
 import { brokerId, raftGroupId } from '../../../src/model/ids.js';
-import type { PeerAddress, PeerMessage } from '../../../src/ports/transport.js';
+import type { GroupMessage, PeerAddress, PeerMessage } from '../../../src/ports/transport.js';
 import { eventually } from '../../support/eventually.js';
 
 const TO = brokerId(2);
