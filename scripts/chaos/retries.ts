@@ -54,17 +54,16 @@ interface Pending {
  * id, epoch and sequence: for whoever reads the history it is one send, which must be there once.
  */
 export async function killAndRetry(stage: Stage, turn: number): Promise<void> {
-  const address = stage.cluster.bootstrap[turn % stage.cluster.bootstrap.length] ?? '';
   const partition = stage.prng.int(stage.partitions);
-  const identity = await newIdentity(address);
+  const identity = await newIdentity(stage, turn);
   const settings = {
-    ...{ address, topic: stage.topic, partition, ...identity },
+    ...{ address: brokerOf(stage, turn), topic: stage.topic, partition, ...identity },
     prefix: `doomed-${identity.producerId}`,
   };
   const pending = await doomed(stage, settings);
   stage.fault({ kind: 'kill-producer', nodes: [], keys: [] });
   if (pending === undefined) return;
-  await finish(stage, settings, pending);
+  await finish({ stage, turn, settings }, pending);
 }
 
 /** One attempt; undefined: unanswered, or refused in a way that says nothing. */
@@ -96,18 +95,31 @@ export function stampedBatch(settings: DoomedSettings, seq: number, v: string): 
   return builder.finish({ producerId, producerEpoch, baseSequence: seq }, crc32c);
 }
 
-async function newIdentity(
-  address: string,
-): Promise<{ readonly producerId: number; readonly producerEpoch: number }> {
-  const [host = '', port] = address.split(':');
+function brokerOf({ cluster }: Stage, turn: number): string {
+  return cluster.bootstrap[turn % cluster.bootstrap.length] ?? '';
+}
+
+interface Identity {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+}
+
+/** Of whichever broker gives it: others may be away, by another fault. */
+async function newIdentity(stage: Stage, turn: number): Promise<Identity> {
+  const request = { producerId: undefined, producerEpoch: 0 };
+  const giveUpAt = performance.now() + GIVE_UP_MS;
   const transport = new GrpcTransport();
   try {
-    return await transport.call(
-      { host, port: Number(port) },
-      'initProducer',
-      { producerId: undefined, producerEpoch: 0 },
-      { deadlineMs: GIVE_UP_MS },
-    );
+    for (let attempt = 0; ; attempt += 1) {
+      const [host = '', port] = brokerOf(stage, turn + attempt).split(':');
+      const to = { host, port: Number(port) };
+      try {
+        return await transport.call(to, 'initProducer', request, { deadlineMs: ATTEMPT_MS });
+      } catch (error) {
+        if (performance.now() > giveUpAt) throw error;
+        await pause(RETRY_AFTER_MS);
+      }
+    }
   } finally {
     transport.close();
   }
@@ -153,12 +165,14 @@ async function doomed(stage: Stage, settings: DoomedSettings): Promise<Pending |
 }
 
 /** What the killed producer left undone, until it is answered. */
-async function finish(stage: Stage, settings: DoomedSettings, pending: Pending): Promise<void> {
-  const { p, seq, v } = pending;
+async function finish(
+  { stage, turn, settings }: { stage: Stage; turn: number; settings: DoomedSettings },
+  { p, seq, v }: Pending,
+): Promise<void> {
   const batch = stampedBatch(settings, seq, v);
   const giveUpAt = performance.now() + GIVE_UP_MS;
-  while (performance.now() < giveUpAt) {
-    const connection = connectBroker(settings.address);
+  for (let attempt = 0; performance.now() < giveUpAt; attempt += 1) {
+    const connection = connectBroker(brokerOf(stage, turn + attempt));
     const answer = await onceProduced(connection.records, settings, batch);
     connection.close();
     if (answer !== undefined) {

@@ -42,7 +42,7 @@ const METADATA_MS = 10_000;
  * Chooses for each partition the replica to read from: one in the reader's own rack, the partitions
  * spread over those there are, or else the leader. Whatever a replica says that is not records sends
  * its reader to the leader, who has the last word; after a while, and with fresh metadata, the replica is
- * tried again.
+ * tried again. So is one whose broker was away.
  *
  * Invariant: a partition on a detour is read from its leader alone, so that no error of a replica ever
  * reaches the application.
@@ -71,6 +71,8 @@ export class NearestReplicas {
     this.refresher ??= timers.every(REFRESH_MS, () => void this.refreshAll());
     this.topics.add(cursor.topic);
     const near = this.nearestTo(cursor);
+    // It is looked for again in good time, not only when everything is refreshed.
+    if (near === undefined && this.isNearFenced(cursor)) this.avoid(cursor);
     const replica = near && addressKey(near);
     const place = this.places.get(cursor);
     if (place === undefined || place.replica !== replica) {
@@ -137,6 +139,12 @@ export class NearestReplicas {
       bestScore = score;
     }
     return best && { host: best.host, port: best.port };
+  }
+
+  /** A replica is in the rack, but its broker is away. */
+  private isNearFenced({ topic, partition }: PartitionCursor): boolean {
+    const replicas = this.deps.view.replicas(topic, partition);
+    return replicas.some(({ rack, isFenced }) => rack === this.options.rack && isFenced);
   }
 
   private begin<Key>(detours: Map<Key, Detour>, key: Key, topics: readonly string[]): void {

@@ -223,6 +223,29 @@ describe('reading from the nearest replica', () => {
     await bench.client.close();
   });
 
+  it('comes back to the only replica of its rack soon after its broker is back', async () => {
+    const bench = new Bench();
+    const { cluster, world } = bench;
+    cluster.racks = ['a', 'b', 'c'];
+    bench.put();
+    const got = bench.read();
+    await world.advance(1_000);
+    expect(bench.servedBy.get(0)).to.equal(2);
+    cluster.onFollow = () => new BrokerError('STALE_REPLICA', 'hears nothing of its leader');
+    cluster.fenced.add(2);
+    bench.put();
+    await world.advance(5_000);
+    expect(bench.servedBy.get(0)).to.equal(1);
+    cluster.fenced.delete(2);
+    cluster.onFollow = (_, p) => cluster.partition(p).end;
+    await world.advance(10_000);
+    bench.put();
+    await world.advance(1_000);
+    expect(got).to.deep.equal(numbers(3));
+    expect(bench.servedBy.get(0)).to.equal(2);
+    await bench.client.close();
+  });
+
   it('follows replicas that move', async () => {
     const bench = new Bench();
     bench.put();
