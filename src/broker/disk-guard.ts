@@ -3,9 +3,11 @@ import { BrokerError } from '../model/errors.js';
 import type { BrokerStore } from '../ports/log-store.js';
 import type { Gauge, Telemetry } from '../ports/telemetry.js';
 import type { Cancel, World } from '../ports/world.js';
-import type { LeaderTable } from './types.js';
+import type { BrokerSettings, LeaderTable } from './types.js';
 
 const CHECK_MS = 1_000;
+/** Merges of tables take room for a moment and give it back; what lasts longer does not go by itself. */
+const PATIENCE_MS = 5_000;
 /** While room stays short, leaderships that an election brought are handed over again this often. */
 const HAND_OVER_EVERY_MS = 30_000;
 const RETRY_AFTER_MS = 1_000;
@@ -16,16 +18,21 @@ export interface DiskGuardDeps {
   readonly multiRaft: MultiRaft;
   readonly leaders: LeaderTable;
   readonly telemetry: Telemetry;
-  readonly settings: { readonly diskFreeMinBytes: number; readonly drainMs: number };
+  readonly settings: Pick<BrokerSettings, 'diskFreeMinBytes' | 'diskFreeHandOverBytes' | 'drainMs'>;
 }
 
 /**
- * Looks after the room that is left on the data directory's volume (CORRECTNESS 14). Below the
- * threshold this broker takes no records as a leader, tells everyone not to make it one, and hands its
- * leaderships to brokers that have said no such thing; what it still follows, and reads, go on. Above
- * it, by a tenth so as not to flutter, it serves as before.
+ * Looks after the room that is left on the data directory's volume (CORRECTNESS 14), by two thresholds.
  *
- * Invariant: at most one look and one handing over are under way; a look that fails changes nothing.
+ * Below the first, this broker takes no records as a leader: that alone slows the filling, as a follower
+ * writes the same bytes. Below the second, or when the first shortage lasts, it also tells everyone
+ * not to make it a leader, and hands its leaderships to brokers that have said no such thing: their
+ * producers have somewhere to go, at the price of what is left here. Reads, deletions, retention, and
+ * what it follows go on throughout. Above the first by a tenth, so as not to flutter, it serves as
+ * before and may lead again; until then it goes on handing over what elections bring.
+ *
+ * Invariants: at most one look and one handing over are under way; a look that fails changes nothing;
+ * leaderships are handed over only while records are refused.
  */
 export class DiskGuard {
   private readonly deps: DiskGuardDeps;
@@ -36,6 +43,9 @@ export class DiskGuard {
   private isHandingOver = false;
   private handedOverMs = Number.NEGATIVE_INFINITY;
   private shortOf: { readonly freeBytes: number } | undefined;
+  private shortSinceMs = 0;
+  /** In this shortage. */
+  private handsOver = false;
 
   constructor(deps: DiskGuardDeps) {
     this.deps = deps;
@@ -47,7 +57,7 @@ export class DiskGuard {
     );
   }
 
-  /** A threshold of 0 asks for nothing. */
+  /** A first threshold of 0 asks for nothing. */
   start(): void {
     if (this.deps.settings.diskFreeMinBytes === 0 || this.cancel !== undefined) return;
     this.cancel = this.deps.world.timers.every(CHECK_MS, () => this.look());
@@ -88,14 +98,13 @@ export class DiskGuard {
   }
 
   private found(freeBytes: number): void {
-    const { leaders, telemetry } = this.deps;
-    const { log } = telemetry;
+    const { log } = this.deps.telemetry;
     const { diskFreeMinBytes } = this.deps.settings;
     const wasLow = this.shortOf !== undefined;
     const enough = wasLow ? diskFreeMinBytes + diskFreeMinBytes / 10 : diskFreeMinBytes;
     const isLow = freeBytes < enough;
     this.shortOf = isLow ? { freeBytes } : undefined;
-    leaders.declare(!isLow);
+    if (isLow && !wasLow) this.shortSinceMs = this.deps.world.clock.monotonicMs();
     this.freeBytes.set(freeBytes);
     this.isLow.set(isLow ? 1 : 0);
     if (isLow && !wasLow) {
@@ -103,7 +112,17 @@ export class DiskGuard {
     } else if (wasLow && !isLow) {
       log.info({ freeBytes }, 'room on the volume again: takes records');
     }
-    if (isLow) this.handOver();
+    this.handsOver = isLow && (this.handsOver || this.isSerious(freeBytes));
+    this.deps.leaders.declare(!this.handsOver);
+    if (this.handsOver) this.handOver();
+  }
+
+  /** The volume gets full, or is not going to have room again soon. */
+  private isSerious(freeBytes: number): boolean {
+    const { settings, world } = this.deps;
+    const { diskFreeHandOverBytes = Math.floor(settings.diskFreeMinBytes / 2) } = settings;
+    if (freeBytes < diskFreeHandOverBytes) return true;
+    return world.clock.monotonicMs() - this.shortSinceMs >= PATIENCE_MS;
   }
 
   private handOver(): void {

@@ -216,6 +216,8 @@ export interface BrokerSettings {
   readonly retentionCheckMs: number;
   /** With less room on the volume, no records are taken here; 0: never asked. */
   readonly diskFreeMinBytes: number;
+  /** With less than this, below diskFreeMinBytes, leaderships are handed over; default: half of it. */
+  readonly diskFreeHandOverBytes?: number | undefined;
   /** The metadata log is truncated when it grew by this since the last time. */
   readonly metadataLogBytesMax: number;
   readonly metadataLogEntriesMax: number;

@@ -25,6 +25,7 @@ const TEXT_KINDS: Readonly<Record<ConfigKey, TextKind>> = {
   assignors: 'list',
   groupRetentionMs: 'number',
   diskFreeMinBytes: 'number',
+  diskFreeHandOverBytes: 'number',
   snapshotBytesPerSecond: 'number',
   brokerSessionMs: 'number',
   brokerHeartbeatMs: 'number',

@@ -162,6 +162,10 @@ function checkTogether(config: BrokerConfig): void {
   if (config.brokerSessionMs < 2 * config.brokerHeartbeatMs) {
     throw new ConfigError('brokerSessionMs: must be at least twice brokerHeartbeatMs');
   }
+  const { diskFreeMinBytes, diskFreeHandOverBytes = 0 } = config;
+  if (diskFreeHandOverBytes > 0 && diskFreeHandOverBytes >= diskFreeMinBytes) {
+    throw new ConfigError('diskFreeHandOverBytes: must be less than diskFreeMinBytes');
+  }
   const ports = (['clientPort', 'peerPort', 'httpPort'] as const).filter(
     (key) => config[key] !== 0,
   );

@@ -75,8 +75,13 @@ export const brokerConfigSchema = z.strictObject({
   groupRetentionMs: whole(1_000, Number.MAX_SAFE_INTEGER)
     .or(z.literal(-1))
     .default(DEFAULTS.groupRetentionMs),
-  /** With less room on the volume this broker takes no records and leads nothing; 0: never asked. */
+  /** With less room on the volume this broker takes no records; 0: never asked. */
   diskFreeMinBytes: whole(0, 1024 * 1024 * MIB).default(DEFAULTS.diskFreeMinBytes),
+  /**
+   * Below diskFreeMinBytes, half of which is the default: with less room than this the broker leads
+   * nothing either. 0: only when the shortage lasts.
+   */
+  diskFreeHandOverBytes: whole(0, 1024 * 1024 * MIB).optional(),
   /** Bytes a second of all snapshots this broker sends to replicas that fell far behind. */
   snapshotBytesPerSecond: whole(64 * 1024, 1024 * 1024 * MIB).default(
     DEFAULTS.snapshotBytesPerSecond,

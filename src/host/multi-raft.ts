@@ -70,6 +70,8 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
   #cancelTicker: Cancel | undefined;
   #tickDueMs = 0;
   #isLateTickPending = false;
+  /** For longer than an election timeout, and its leaders have not been told yet. */
+  #stoodStill = false;
   #ticksToReport = 0;
 
   constructor(options: MultiRaftOptions) {
@@ -291,14 +293,17 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
   /**
    * A tick that comes far too late says that this process stood still, not that the leaders did: what
    * they sent meanwhile is still in the sockets. Read that first, and count one tick for all missed.
+   * Later than an election timeout, others may lead in place of those here: these ask for a quorum anew.
    */
   #onTick(): void {
     const { tickMs } = this.#options;
     const nowMs = this.world.clock.monotonicMs();
     const lateMs = nowMs - this.#tickDueMs;
     this.#tickDueMs = nowMs + tickMs;
+    const electionMs = this.config.electionTicks * tickMs;
+    if (lateMs > electionMs) this.#stoodStill = true;
     if (this.#isLateTickPending) return;
-    if (lateMs <= (this.config.electionTicks * tickMs) / 2) {
+    if (lateMs <= electionMs / 2) {
       this.#tickAll();
       return;
     }
@@ -310,9 +315,19 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     timers.defer(() =>
       timers.defer(() => {
         this.#isLateTickPending = false;
+        this.#tellStalled();
         this.#tickAll();
       }),
     );
+  }
+
+  /** Those that sleep, too: the pulses that keep their followers asleep did not leave. */
+  #tellStalled(): void {
+    if (!this.#stoodStill || this.#state !== 'running') return;
+    this.#stoodStill = false;
+    for (const { driver } of this.#replicas.values()) {
+      if (driver?.isLeader === true) this.#guard(driver, () => driver.stalled());
+    }
   }
 
   #tickAll(): void {

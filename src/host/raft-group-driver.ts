@@ -45,6 +45,7 @@ import { Waiters } from './waiters.js';
 const TICK = { kind: 'tick' } as const;
 const QUIESCE = { kind: 'quiesce' } as const;
 const WAKE = { kind: 'wake' } as const;
+const STALLED = { kind: 'stalled' } as const;
 
 /**
  * One life of one replica: feeds its core, carries out what the core wants, applies what is committed.
@@ -222,6 +223,12 @@ export class RaftGroupDriver {
       this.#node.step(WAKE);
       this.#host.markDirty(this);
     });
+  }
+
+  /** The host stood still for longer than an election timeout. */
+  stalled(): void {
+    this.#node.step(STALLED);
+    this.#host.markDirty(this);
   }
 
   pulseLapsed(peer: BrokerId): void {

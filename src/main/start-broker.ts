@@ -273,6 +273,7 @@ function brokerOptions(
       retentionCheckMs: config.retentionCheckMs,
       groupRetentionMs: config.groupRetentionMs,
       diskFreeMinBytes: config.diskFreeMinBytes,
+      diskFreeHandOverBytes: config.diskFreeHandOverBytes,
       drainMs: config.drainMs,
     },
   };

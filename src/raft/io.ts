@@ -108,6 +108,11 @@ export type RaftEvent =
   | { readonly kind: 'quiesce' }
   /** The host is no longer sure of a group that sleeps. Means nothing to one that is awake. */
   | { readonly kind: 'wake' }
+  /**
+   * This process stood still for longer than an election timeout, and what came meanwhile was taken in:
+   * a leader that hears no quorum anew within half of one steps down. Means nothing to anybody else.
+   */
+  | { readonly kind: 'stalled' }
   | { readonly kind: 'transferLeadership'; readonly to: BrokerId }
   /** The local log's prefix up to and with snapshot.last was replaced. */
   | { readonly kind: 'prefixMoved'; readonly snapshot: SnapshotMeta }

@@ -91,6 +91,9 @@ export class RaftCore implements RaftNode {
       case 'wake':
         this.wake();
         return;
+      case 'stalled':
+        this.stalled();
+        return;
       case 'transferLeadership':
         this.wakeLeader();
         this.leader?.transfer(event.to);
@@ -327,6 +330,13 @@ export class RaftCore implements RaftNode {
     this.election.heardLeader();
     const { self, term, incarnation } = replica;
     replica.send({ kind: 'wakeRequest', from: self, to: sleep.leader, term, incarnation });
+  }
+
+  /** Also of a sleep: its followers' hosts have missed the pulses that it rests on. */
+  private stalled(): void {
+    if (this.leader === undefined) return;
+    this.sleep = undefined;
+    this.leader.stalled();
   }
 
   private connectionLost(peer: BrokerId): void {

@@ -149,6 +149,20 @@ export class Leader {
     this.broadcastHeartbeat();
   }
 
+  /**
+   * This process stood still for longer than others wait for a leader: what was heard before says nothing
+   * of now. Whoever joined was given all the time there is.
+   */
+  stalled(): void {
+    const { electionTicks } = this.replica.config;
+    for (const peer of this.replicator.all()) {
+      peer.heardAtTick = -Infinity;
+      peer.joinedAtTick = -Infinity;
+    }
+    this.quorumElapsed = electionTicks - Math.ceil(electionTicks / 2);
+    this.broadcastHeartbeat();
+  }
+
   onAppendResponse(m: AppendResponse): void {
     const peer = this.hear(m);
     if (peer === undefined) return;

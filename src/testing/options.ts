@@ -23,6 +23,7 @@ const OWN_KEYS = [
   'rack',
   'storeMemoryBytes',
   'diskFreeMinBytes',
+  'diskFreeHandOverBytes',
 ] as const satisfies readonly (keyof BrokerConfig)[];
 
 /** Settings of a broker (`src/config/schema.ts` has them all) that are a test's to choose. */

@@ -73,6 +73,7 @@ export class RaftFuzz {
     else if (dice < 978) this.truncate(member);
     else if (dice < 988) this.read(member);
     else if (dice < 991) net.step(id, { kind: random.chance(0.7) ? 'quiesce' : 'wake' });
+    else if (dice < 992) net.step(id, { kind: 'stalled' });
     else if (dice < 995) net.step(id, { kind: 'peerUnreachable', peer: this.anyId() });
     else net.step(id, { kind: 'connectionLost', peer: this.anyId() });
     this.checkAll();

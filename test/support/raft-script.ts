@@ -143,6 +143,11 @@ class RaftScript {
       for (const id of this.ids(words)) this.net.step(id, { kind: 'wake' });
       return undefined;
     },
+    /** The process of each stood still for longer than an election timeout. */
+    stalled: ({ words }) => {
+      for (const id of this.ids(words)) this.net.step(id, { kind: 'stalled' });
+      return undefined;
+    },
     asleep: ({ words }) =>
       this.ids(words)
         .map((id) => `${id}: ${describeSleep(this.net.node(id).asleep)}`)

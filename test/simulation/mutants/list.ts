@@ -929,4 +929,17 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'X27',
+    what: 'a leader that stood still leads on, by what it had heard before',
+    level: 'tests',
+    tests: ['test/unit/host/stall.test.ts'],
+    edits: [
+      {
+        file: `${CORE}/step-leader.ts`,
+        find: 'peer.heardAtTick = -Infinity;',
+        replace: 'peer.heardAtTick += 0;',
+      },
+    ],
+  },
 ];

@@ -59,22 +59,66 @@ describe('a volume with little room', () => {
     expect(after.result?.error?.code).to.equal('THROTTLED');
   });
 
-  it('hands leaderships over at once, and again after a while', async () => {
+  it('keeps its leaderships through a short shortage that is not deep', async () => {
+    for (let i = 0; i < 3; i += 1) {
+      for (let s = 0; s < 5; s += 1) await room(MIN / 2);
+      expect(produced()).to.equal('THROTTLED');
+      expect(fixture.leaders.mayLead(SELF)).to.equal(true);
+      await room(2 * MIN);
+      expect(produced()).to.equal(undefined);
+    }
+    expect(fixture.handedOver).to.equal(0);
+  });
+
+  it('hands them over when it lasts', async () => {
+    for (let s = 0; s < 5; s += 1) await room(MIN - 1);
+    expect(fixture.handedOver).to.equal(0);
     await room(MIN - 1);
+    expect(fixture.handedOver).to.equal(1);
+    expect(fixture.leaders.mayLead(SELF)).to.equal(false);
+  });
+
+  it('hands them over at once below the second threshold, and again after a while', async () => {
+    await room(MIN / 2 - 1);
     expect(fixture.leaders.mayLead(SELF)).to.equal(false);
     expect(fixture.handedOver).to.equal(1);
-    for (let i = 0; i < 10; i += 1) await room(MIN - 1);
+    for (let i = 0; i < 10; i += 1) await room(MIN / 2 - 1);
     expect(fixture.handedOver).to.equal(1);
-    for (let i = 0; i < 21; i += 1) await room(MIN - 1);
+    for (let i = 0; i < 21; i += 1) await room(MIN / 2 - 1);
     expect(fixture.handedOver).to.equal(2);
-    await room(2 * MIN);
+  });
+
+  it('is given none again before it takes records again', async () => {
+    await room(MIN / 2 - 1);
+    await room(MIN / 2 + MIN / 4);
+    await room(MIN + MIN / 10 - 1);
+    expect(fixture.leaders.mayLead(SELF)).to.equal(false);
+    expect(produced()).to.equal('THROTTLED');
+    await room(MIN + MIN / 10);
     expect(fixture.leaders.mayLead(SELF)).to.equal(true);
+    expect(produced()).to.equal(undefined);
+    await room(MIN / 2);
+    expect(fixture.leaders.mayLead(SELF), 'the next shortage begins anew').to.equal(true);
+    expect(fixture.handedOver).to.equal(1);
+  });
+
+  it('has the second threshold where it is set', async () => {
+    fixture = new FloorFixture(1, { diskFreeMinBytes: MIN, diskFreeHandOverBytes: 1_000 });
+    group = await fixture.open();
+    group.lead();
+    await room(1_000);
+    expect(produced()).to.equal('THROTTLED');
+    expect(fixture.handedOver).to.equal(0);
+    await room(999);
+    expect(fixture.handedOver).to.equal(1);
   });
 
   it('still says where the leader is, and serves readers', async () => {
     expect(produced()).to.equal(undefined);
-    await room(0);
-    expect((await fixture.fetch({}))[0]?.batches).to.have.length(1);
+    for (const freeBytes of [MIN - 1, 0]) {
+      await room(freeBytes);
+      expect((await fixture.fetch({}))[0]?.batches).to.have.length(1);
+    }
     group.stepDown(OTHER);
     expect(fixture.produce(producedBatch()).result?.error?.code).to.equal('NOT_LEADER');
   });

@@ -108,6 +108,11 @@ describe('config', () => {
     ['a port used twice', { clientPort: '7501' }, 'peerPort: is the same port as clientPort'],
     ['heartbeats slower than elections', { raftHeartbeatTicks: '10' }, 'raftElectionTicks: '],
     ['sessions shorter than heartbeats', { brokerSessionMs: '900' }, 'brokerSessionMs: '],
+    [
+      'handing over before records are refused',
+      { diskFreeMinBytes: '1000', diskFreeHandOverBytes: '1000' },
+      'diskFreeHandOverBytes: must be less than diskFreeMinBytes',
+    ],
     ['an empty directory', { dataDir: '' }, 'dataDir: '],
     ['a host that is none', { host: 'a b' }, 'host: must be a host name'],
   ];

@@ -60,6 +60,7 @@ describe('one-line printers', () => {
 
   const events: [RaftEvent, string][] = [
     [{ kind: 'tick' }, 'tick'],
+    [{ kind: 'stalled' }, 'stalled'],
     [{ kind: 'message', message: heartbeat(HEAD) }, '1->2 t7 heartbeatRequest commit=0'],
     [{ kind: 'persisted', ticket: 4 }, 'persisted #4'],
     [

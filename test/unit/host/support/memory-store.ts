@@ -46,6 +46,8 @@ export class MemoryReplica {
   isDamaged = false;
   error: Error | undefined;
   openError: Error | undefined;
+  /** Every opening waits for it. */
+  openGate: Promise<void> | undefined;
   #stuck: (() => void)[] = [];
 
   constructor(spec: ReplicaSpec) {
@@ -283,6 +285,7 @@ export class MemoryBrokerStore implements BrokerStore {
 
   async openReplica(id: RaftGroupId): Promise<{ store: LogStore; loaded: LoadedReplica }> {
     const disk = this.disk(id);
+    if (disk.openGate !== undefined) await disk.openGate;
     if (disk.isOpen) throw new Error('at most one open store a replica');
     if (disk.openError !== undefined) throw disk.openError;
     disk.isOpen = true;
