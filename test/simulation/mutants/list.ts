@@ -380,6 +380,12 @@ export const MUTANTS: readonly Mutant[] = [
         find: 'return this.isLeader && this.#ownTermFrom?.term === this.#term;',
         replace: 'return this.isLeader && this.#term > 0;',
       },
+      {
+        file: 'src/host/raft-group-driver.ts',
+        find: '    this.#owner.roleChanged(change);',
+        replace:
+          "    this.#owner.roleChanged(change);\n    if (role === 'leader') this.#owner.leaderReady(term);",
+      },
     ],
   },
   {
