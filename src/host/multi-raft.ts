@@ -5,7 +5,7 @@ import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId } from '../model/ids.js';
 import type { BrokerStore, ReplicaSpec } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
-import type { PeerMessage, Pulse, SnapshotHeader, Transport } from '../ports/transport.js';
+import type { PeerMessage, SnapshotHeader, Transport } from '../ports/transport.js';
 import type { Cancel, World } from '../ports/world.js';
 import { checkRaftConfig, type RaftConfig } from '../raft/config.js';
 import type { Asleep } from '../raft/io.js';
@@ -60,9 +60,6 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
   readonly #outbox = new Outbox();
   readonly #early: EarlyRequests;
   readonly #sleepers: Sleepers;
-  /** Came since the last turn: judged once all that came before them has been taken in. */
-  #pulses: Pulse[] = [];
-  #arePulsesDue = false;
   #dirty = new Set<RaftGroupDriver>();
   #isTurnScheduled = false;
   #state: 'new' | 'running' | 'stopped' = 'new';
@@ -244,7 +241,7 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
       if (message.from !== from || message.to !== this.self) {
         this.#warnings.warn({ raftGroup: group, from, message }, 'a message came the wrong way');
       } else if (group === undefined) {
-        this.#pulses.push(message);
+        this.#sleepers.heard(message);
         this.#scheduleTurn();
       } else {
         this.#receiveOne(group, message);
@@ -332,10 +329,7 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
 
   #tickAll(): void {
     if (this.#state !== 'running') return;
-    if (this.#sleepers.tick()) {
-      this.#arePulsesDue = true;
-      this.#scheduleTurn();
-    }
+    if (this.#sleepers.tick()) this.#scheduleTurn();
     for (const { driver } of this.#replicas.values()) {
       if (driver === undefined || driver.isAsleep) continue;
       try {
@@ -391,27 +385,14 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     const turn = this.#dirty;
     this.#dirty = new Set();
     for (const driver of turn) this.#guard(driver, () => driver.collect(this.#outbox));
-    this.#addPulses();
+    for (const pulse of this.#sleepers.takePulses()) {
+      this.#outbox.add(pulse.to, { group: undefined, message: pulse });
+    }
     this.#flush();
-    this.#takePulses();
+    this.#sleepers.judgeHeard();
     this.#applyInTurn(turn);
     for (const driver of turn) if (driver.isRunning) this.#recent.used(driver);
     this.#recent.enforce();
-  }
-
-  /** Behind all that was said of groups that fell asleep or woke. */
-  #addPulses(): void {
-    if (!this.#arePulsesDue) return;
-    this.#arePulsesDue = false;
-    for (const pulse of this.#sleepers.pulses()) {
-      this.#outbox.add(pulse.to, { group: undefined, message: pulse });
-    }
-  }
-
-  #takePulses(): void {
-    const pulses = this.#pulses;
-    this.#pulses = [];
-    for (const pulse of pulses) this.#sleepers.receive(pulse);
   }
 
   #flush(): void {

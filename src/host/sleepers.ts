@@ -43,7 +43,10 @@ export class Sleepers {
   readonly #lapseTicks: number;
   readonly #peers = new Map<BrokerId, PeerSleep>();
   readonly #asleep = new Map<Sleeper, Asleep>();
+  /** The last pulse of each peer that was heard and not judged yet. */
+  readonly #heard = new Map<BrokerId, Pulse>();
   #ticks = 0;
+  #arePulsesDue = false;
 
   constructor(options: SleepersOptions) {
     this.#options = options;
@@ -55,10 +58,6 @@ export class Sleepers {
   /** How many groups sleep here. */
   get count(): number {
     return this.#asleep.size;
-  }
-
-  has(sleeper: Sleeper): boolean {
-    return this.#asleep.has(sleeper);
   }
 
   /** The group fell asleep, or woke (`asleep` is undefined), or both. */
@@ -78,7 +77,7 @@ export class Sleepers {
     this.changed(sleeper, undefined);
   }
 
-  /** True if pulses are due. */
+  /** True if pulses are due, which leave with the turn that follows. */
   tick(): boolean {
     this.#ticks += 1;
     for (const [id, peer] of this.#peers) {
@@ -89,10 +88,14 @@ export class Sleepers {
       peer.silentTicks += 1;
       if (peer.silentTicks >= this.#lapseTicks) this.#lapsed(id, peer);
     }
-    return this.#peers.size > 0 && this.#ticks % this.#pulseTicks === 0;
+    if (this.#ticks % this.#pulseTicks === 0) this.#arePulsesDue = this.#peers.size > 0;
+    return this.#arePulsesDue;
   }
 
-  pulses(): Pulse[] {
+  /** What is due: to be sent behind all that the turn says of groups that fell asleep or woke. */
+  takePulses(): readonly Pulse[] {
+    if (!this.#arePulsesDue) return [];
+    this.#arePulsesDue = false;
     const { self, boot } = this.#options;
     return [...this.#peers].map(([to, peer]) => ({
       ...({ kind: 'pulse', from: self, to, boot } as const),
@@ -101,7 +104,23 @@ export class Sleepers {
     }));
   }
 
-  receive(pulse: Pulse): void {
+  /**
+   * To be judged once all that came before it has been taken in. Of those that came together the last
+   * one counts: the others speak of what was before.
+   */
+  heard(pulse: Pulse): void {
+    this.#heard.set(pulse.from, pulse);
+  }
+
+  /** At the end of a turn, when it is known who fell asleep and who woke. */
+  judgeHeard(): void {
+    if (this.#heard.size === 0) return;
+    const pulses = [...this.#heard.values()];
+    this.#heard.clear();
+    for (const pulse of pulses) this.#judge(pulse);
+  }
+
+  #judge(pulse: Pulse): void {
     const { from, boot, asleep, disagrees } = pulse;
     const peer = this.#peers.get(from);
     // Whoever relies on groups that do not sleep here hears so by our silence.
