@@ -3,6 +3,7 @@ import { ByteReader } from '../base/bytes.js';
 import type { Crc32c } from '../base/crc32c.js';
 import { StoreDamagedError } from '../ports/log-store.js';
 import { namesIn, readFileIfThere } from './durable-files.js';
+import { isResourceError } from './level-db.js';
 
 /*
  * A table of LevelDB:
@@ -18,6 +19,8 @@ const FOOTER_BYTES = 48;
 const MAGIC = 0xdb4775248b80fb57n;
 const TRAILER_BYTES = 5;
 const CRC_MASK = 0xa282ead8;
+/** Files of LevelDB are numbered as they are made, with six digits or more. */
+const TABLE_NAME = /^(\d+)\.ldb$/;
 
 interface Handle {
   readonly offset: number;
@@ -38,16 +41,33 @@ export async function checkTables(
     readonly rest?: (bytes: number) => Promise<void>;
   } = {},
 ): Promise<void> {
-  const names = (await namesIn(database)).filter((name) => name.endsWith('.ldb')).sort();
+  const names = (await namesIn(database)).filter((name) => TABLE_NAME.test(name));
+  names.sort((a, b) => numberOf(b) - numberOf(a));
   let left = options.bytesMin ?? Infinity;
-  for (const name of names.reverse()) {
+  for (const name of names) {
     if (left <= 0) return;
-    // One that a compaction has made needless goes at any time.
-    const table = await readFileIfThere(path.join(database, name));
+    const table = await readTable(path.join(database, name));
     if (table === undefined) continue;
     checkTable(name, table, crc32c);
     left -= table.length;
     await options.rest?.(table.length);
+  }
+}
+
+function numberOf(name: string): number {
+  return Number(TABLE_NAME.exec(name)?.[1]);
+}
+
+/**
+ * Nothing, if a compaction made it needless meanwhile, or if the disk does not give it: LevelDB fares
+ * the same with it, and says so without harm.
+ */
+async function readTable(file: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readFileIfThere(file);
+  } catch (error) {
+    if (isResourceError(error)) throw error;
+    return undefined;
   }
 }
 

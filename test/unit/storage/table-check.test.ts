@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { readFile, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 
 import { crc32c } from '../../../src/base/crc32c.js';
@@ -96,6 +96,34 @@ describe('checking tables', function () {
     });
     expect(rested).to.have.length(1);
     expect((await rejection(check())).name).to.equal('StoreDamagedError');
+  });
+
+  it('knows the newest by its number, also where that has more digits', async () => {
+    const later = path.join(database, '1000000.ldb');
+    const damaged = Uint8Array.from(bytes, (byte, at) => (at === 10 ? byte ^ 1 : byte));
+    await writeFile(later, damaged);
+    try {
+      const { message } = await rejection(checkTables(database, crc32c, { bytesMin: 1 }));
+      expect(message).to.contain('1000000.ldb');
+    } finally {
+      await rm(later);
+    }
+  });
+
+  it('leaves a table to LevelDB that the disk does not give', async () => {
+    const unreadable = path.join(database, '999998.ldb');
+    await mkdir(unreadable);
+    try {
+      expect((await rejection(readFile(unreadable))).message).to.contain('EISDIR');
+      await check();
+      await writeFile(
+        table,
+        Uint8Array.from(bytes, (byte, at) => (at === 10 ? byte ^ 1 : byte)),
+      );
+      expect((await rejection(check())).name).to.equal('StoreDamagedError');
+    } finally {
+      await rm(unreadable, { recursive: true });
+    }
   });
 
   it('finds nothing wrong where there is no directory', async () => {
