@@ -64,13 +64,11 @@ export interface ReplicaFacts {
    */
   readonly isGivenUp: boolean;
   /**
-   * Openings after an unclean end since the whole log was verified last, at most
-   * {@link UNVERIFIED_LIVES_MAX}: a log that ends its broker whenever it is read is found by it.
+   * Its broker ended uncleanly since the whole log was verified last. When it does so again, the log
+   * itself may be what ends it.
    */
-  readonly unverifiedLives: number;
+  readonly diedUnverified: boolean;
 }
-
-export const UNVERIFIED_LIVES_MAX = 3;
 
 /** What changes of a replica's facts when its need of repair does, or not. One that needs none has lost nothing. */
 export function repairFacts(
@@ -105,7 +103,7 @@ export const FREE_FACTS: ReplicaFacts = {
   isTailLost: false,
   wasUnsynced: false,
   isGivenUp: false,
-  unverifiedLives: 0,
+  diedUnverified: false,
 };
 
 /** The last entry known to be durable in one generation of a log. */
@@ -127,7 +125,8 @@ export interface Sequenced<T> {
  * if none), topic (string), bootstrap membership (bytes), incarnation u64, generation u64,
  * term u64, vote u64, lost.term u64, lost.index u64, snapshot.term u64, snapshot.index u64,
  * snapshot.chain u64, openingAttempts u32, unsyncedBoot u64, more flags u8 (bit 0 tail lost, 1 given
- * up, 2 was unsynced, 3-4 unverified lives), zeros up to the CRC. What was added at the end reads as zeros in older files.
+ * up, 2 was unsynced, 3 died unverified), zeros up to the CRC. What was added at the end reads as
+ * zeros in older files.
  */
 export function encodeFacts(facts: Sequenced<ReplicaFacts>, crc32c: Crc32c): Uint8Array {
   const { value } = facts;
@@ -146,12 +145,11 @@ export function encodeFacts(facts: Sequenced<ReplicaFacts>, crc32c: Crc32c): Uin
   w.u64(lost.term).u64(lost.index);
   w.u64(snapshot.last.term).u64(snapshot.last.index).u64(snapshot.chain);
   w.u32(value.openingAttempts).u64(value.unsyncedBoot);
-  const lives = Math.min(value.unverifiedLives, UNVERIFIED_LIVES_MAX);
   w.u8(
     (value.isTailLost ? 1 : 0) |
       (value.isGivenUp ? 2 : 0) |
       (value.wasUnsynced ? 4 : 0) |
-      (lives << 3),
+      (value.diedUnverified ? 8 : 0),
   );
   return sealSlot(FACTS_MAGIC, w, crc32c);
 }
@@ -201,7 +199,7 @@ export function decodeFacts(slot: Uint8Array, crc32c: Crc32c): Sequenced<Replica
       isTailLost: (more & 1) !== 0,
       isGivenUp: (more & 2) !== 0,
       wasUnsynced: (more & 4) !== 0,
-      unverifiedLives: (more >> 3) & UNVERIFIED_LIVES_MAX,
+      diedUnverified: (more & 8) !== 0,
     };
   });
 }

@@ -74,8 +74,8 @@ export class RecordKeeper {
 
   /** All of the log was read, and is whole. */
   async noteVerified(): Promise<void> {
-    if (this.record.facts.unverifiedLives === 0) return;
-    await this.stateFile.update(this.record, { unverifiedLives: 0 });
+    if (!this.record.facts.diedUnverified) return;
+    await this.stateFile.update(this.record, { diedUnverified: false });
   }
 
   noteCleanClose(): Promise<void> {

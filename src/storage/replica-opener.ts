@@ -32,9 +32,6 @@ import type { ReplicaRecord } from './state-file.js';
 import type { StoreContext } from './store-context.js';
 import { continueAs } from './torn-tail.js';
 
-/** The first unclean end is anybody's; the next one, before all was verified, may be the log's doing. */
-const UNVERIFIED_LIVES_BELIEVED = 1;
-
 export interface OpenedReplica {
   readonly db: LevelDb;
   readonly map: LogMap;
@@ -60,13 +57,14 @@ export async function openReplica(
   const attempts = record.facts.openingAttempts;
   const verifyWhole = attempts > 0 || record.facts.isSuspect;
   const wasCleanlyClosed = record.facts.isCleanlyClosed;
-  const unverifiedLives = wasCleanlyClosed ? 0 : record.facts.unverifiedLives + 1;
-  const checkAllTables = verifyWhole || unverifiedLives > UNVERIFIED_LIVES_BELIEVED;
+  // The first unclean end is anybody's; the next one, before all was verified, may be the log's doing.
+  const diedAgain = !wasCleanlyClosed && record.facts.diedUnverified;
+  const checkAllTables = verifyWhole || diedAgain;
   const isInDoubt = mayHaveLostUnsynced(record.facts.unsyncedBoot, context.bootMark);
   await stateFile.update(record, {
     openingAttempts: attempts + 1,
     isCleanlyClosed: false,
-    unverifiedLives: checkAllTables ? 0 : unverifiedLives,
+    diedUnverified: !wasCleanlyClosed && !checkAllTables,
   });
   try {
     if (attempts >= 2) throw new StoreDamagedError('the broker died twice while opening it');
@@ -259,7 +257,7 @@ async function startOver(
       unsyncedBoot: 0,
       isTailLost: false,
       isGivenUp: false,
-      unverifiedLives: 0,
+      diedUnverified: false,
     });
     await setAside(context, old);
   } catch (error) {

@@ -38,8 +38,8 @@ export interface SoundLog {
 /**
  * Opens a replica's log if it is sound. LevelDB opens without an error after losing records and serves
  * flipped bits, so everything is held against what stands outside it, the state file's identity,
- * snapshot and watermark, tables against their own checksums, and the log's end is read, or all of it. A log in doubt, whose unsynced end a
- * power cut may have torn, is cut off below the first fault instead.
+ * snapshot and watermark, tables against their own checksums, and the log's end is read, or all of it.
+ * A log in doubt, whose unsynced end a power cut may have torn, is cut off below the first fault instead.
  *
  * Invariants: throws StoreDamagedError where it is not sound, and has nothing open then; the state file
  * is not written to.

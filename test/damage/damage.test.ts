@@ -251,20 +251,20 @@ describe('damage on disk', function () {
     const table = (await filesLike(databaseOf(copy), /\.ldb$/))[0]!;
     const at = (await readFile(table)).indexOf(Buffer.from(log[5]!.payload).subarray(0, 40));
     await flipBit(table, at + 20, 3);
-    const setLives = async (unverifiedLives: number): Promise<void> => {
+    const dieAfter = async (diedUnverified: boolean): Promise<void> => {
       const state = await StateFile.open(path.join(copy, 'state'), {
         crc32c,
         mayCreate: false,
         onFailure: () => undefined,
       });
-      await state.update(state.records()[0]!, { unverifiedLives, isCleanlyClosed: false });
+      await state.update(state.records()[0]!, { diedUnverified, isCleanlyClosed: false });
       await state.close();
     };
     const verdict = (): Promise<string> =>
       withReplica(copy, (_, { verdict: found }) => Promise.resolve(found.kind));
-    await setLives(0);
+    await dieAfter(false);
     expect(await verdict()).to.equal('sound');
-    await setLives(1);
+    await dieAfter(true);
     expect(await verdict()).to.equal('damaged');
   });
 

@@ -67,7 +67,14 @@ const FACTS: ReplicaFacts = {
   isTailLost: false,
   wasUnsynced: false,
   isGivenUp: false,
-      unverifiedLives: 0,
+  diedUnverified: false,
+};
+const MARKED_FACTS: ReplicaFacts = {
+  ...FACTS,
+  unsyncedBoot: 0x1_2345_6789_abcd,
+  isTailLost: true,
+  wasUnsynced: true,
+  diedUnverified: true,
 };
 const META = {
   last: id(7, 900),
@@ -115,6 +122,7 @@ const FORMATS: Readonly<Record<string, () => Uint8Array>> = {
   'broker-identity': () => encodeIdentity(IDENTITY, crc32c),
   'state-header-slot': () => encodeStateHeader({ sequence: 3, value: 128 }, crc32c),
   'facts-slot': () => encodeFacts({ sequence: 12, value: FACTS }, crc32c),
+  'facts-slot-marked': () => encodeFacts({ sequence: 13, value: MARKED_FACTS }, crc32c),
   'facts-slot-free': () => encodeFacts({ sequence: 1, value: FREE_FACTS }, crc32c),
   'watermark-slot': () => encodeWatermark({ sequence: 99, value: WATERMARK }, crc32c),
 };
@@ -170,6 +178,12 @@ describe('golden bytes of every disk format', () => {
       sequence: 12,
       value: FACTS,
     });
+    for (const flag of ['isTailLost', 'isGivenUp', 'wasUnsynced', 'diedUnverified'] as const) {
+      const value = { ...FACTS, [flag]: true };
+      const slot = encodeFacts({ sequence: 14, value }, crc32c);
+      expect(decodeFacts(slot, crc32c)?.value, flag).to.deep.equal(value);
+    }
+    expect(decodeFacts(FORMATS['facts-slot-marked']!(), crc32c)?.value).to.deep.equal(MARKED_FACTS);
     expect(decodeFacts(FORMATS['facts-slot-free']!(), crc32c)?.value).to.deep.equal(FREE_FACTS);
     expect(decodeWatermark(FORMATS['watermark-slot']!(), crc32c)).to.deep.equal({
       sequence: 99,
