@@ -68,11 +68,11 @@ async function inOwnProcess(
     ...['--share-limit-ms', String(shareLimitMs), ...limit, ...faults],
     ...(options.keep ? ['--keep'] : []),
   ];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
   const interrupt = (): void => void child.kill('SIGINT');
   signal.addEventListener('abort', interrupt);
   let output = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stdout?.on('data', (chunk: Buffer) => (output += chunk.toString()));
   await new Promise<void>((resolve) => child.once('close', () => resolve()));
   signal.removeEventListener('abort', interrupt);
   const line = output.trim().split('\n').at(-1) ?? '';

@@ -28,6 +28,11 @@ export class ChaosCluster {
   private constructor(script: ScriptCluster, links: Links) {
     this.script = script;
     this.links = links;
+    for (const broker of script.brokers) {
+      broker.onMessage((answer) => {
+        this.lastCounts.set(broker.id, (answer as FaultsAnswer).counts);
+      });
+    }
   }
 
   static async start(needs: Needs): Promise<ChaosCluster> {
@@ -72,8 +77,8 @@ export class ChaosCluster {
     return this.brokers.reduce((sum, { sigkills }) => sum + sigkills, 0);
   }
 
-  /** All links between brokers of different sides, both ways. */
-  async between(sides: readonly (readonly number[])[], state: LinkState): Promise<void> {
+  /** All links between brokers of different sides, both ways. Resolves with how many connections it hits. */
+  async between(sides: readonly (readonly number[])[], state: LinkState): Promise<number> {
     const links: [Party, number][] = [];
     for (const side of sides) {
       for (const other of sides) {
@@ -81,25 +86,22 @@ export class ChaosCluster {
         for (const from of side) for (const to of other) links.push([from, to]);
       }
     }
-    await this.links.set(links, state);
+    return await this.links.set(links, state);
   }
 
   /** The links of one broker with all others, both ways. */
-  async isolate(id: number, state: LinkState): Promise<void> {
-    await this.between([[id], this.ids.filter((other) => other !== id)], state);
+  async isolate(id: number, state: LinkState): Promise<number> {
+    return await this.between([[id], this.ids.filter((other) => other !== id)], state);
   }
 
   /** Troubles the Raft messages that every broker sends from now on; undefined: no longer. */
   troubleMessages(faults: MessageFaults | undefined): void {
     for (const broker of this.brokers) {
-      broker.onMessage((answer) => {
-        this.lastCounts.set(broker.id, (answer as FaultsAnswer).counts);
-      });
       broker.send({ faults: faults ?? NO_FAULTS } satisfies FaultsOrder);
     }
   }
 
-  /** Messages troubled so far by brokers that run, all together; ends the trouble. */
+  /** Ends the trouble; resolves with the messages troubled since it began, by brokers that ran on. */
   async messageCounts(): Promise<MessageCounts> {
     this.lastCounts.clear();
     this.troubleMessages(undefined);

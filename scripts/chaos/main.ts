@@ -23,6 +23,8 @@ const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => interrupted.abort());
 }
+// The campaign that this run is of is gone.
+process.on('disconnect', () => interrupted.abort());
 
 async function main(options: ChaosOptions): Promise<number> {
   const say = (text: string): void => {

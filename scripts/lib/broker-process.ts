@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const CLI = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const ENDS_WITH_PARENT = fileURLToPath(new URL('ends-with-parent.cjs', import.meta.url));
 const READY_POLL_MS = 10;
 
 export interface Ports {
@@ -26,7 +27,10 @@ export interface BrokerRun {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** One real broker process of a cluster that a script owns; ended by its own process id only. */
+/**
+ * One real broker process of a cluster that a script owns; ended by its own process id only. It does not
+ * outlive the script, even one that is killed.
+ */
 export class BrokerProcess {
   readonly id: number;
   readonly ports: Ports;
@@ -73,9 +77,9 @@ export class BrokerProcess {
     const threads = String(Math.max(16, os.cpus().length * 4));
     const child = spawn(
       process.execPath,
-      [...nodeArgs, script, 'broker', '--config', this.configFile],
+      ['--require', ENDS_WITH_PARENT, ...nodeArgs, script, 'broker', '--config', this.configFile],
       {
-        stdio: ['ignore', log, log, ...(script === CLI ? [] : ['ipc' as const])],
+        stdio: ['ignore', log, log, 'ipc'],
         env: { ...process.env, UV_THREADPOOL_SIZE: threads, ...env },
       },
     );
@@ -102,7 +106,7 @@ export class BrokerProcess {
     this.child?.send(message, () => undefined);
   }
 
-  /** What that script says. */
+  /** What that script says, in this life and later ones. To be set once. */
   onMessage(told: (message: unknown) => void): void {
     this.told = told;
     this.child?.on('message', told);

@@ -1,7 +1,7 @@
 /**
  * A broker's process whose wires a script may trouble: a broker as it is, but its peers are reached
  * through the script's proxies, and Raft messages are repeated, held back or lost as the script says.
- * Started by BrokerProcess with the arguments of `millrace broker`; ends with who started it.
+ * Started by BrokerProcess with the arguments of `millrace broker`.
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -24,15 +24,12 @@ const detours = new Map(
   JSON.parse(process.env[DETOURS_VARIABLE] ?? '[]') as (readonly [number, number])[],
 );
 
-process.on('disconnect', () => process.exit());
 await runBroker(config, {
   peers: (transport) => {
     const peers = new FaultyPeers(transport, detours, config.brokerId);
     process.on('message', ({ faults }: FaultsOrder) => {
-      peers.faults = faults;
-      process.send?.({ counts: peers.counts } satisfies FaultsAnswer);
+      process.send?.({ counts: peers.order(faults) } satisfies FaultsAnswer);
     });
     return peers;
   },
 });
-process.disconnect();

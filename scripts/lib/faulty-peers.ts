@@ -37,7 +37,7 @@ export const NO_FAULTS: MessageFaults = {
 /** In the broker's environment: the ports to take in place of the peers' own, as JSON pairs. */
 export const DETOURS_VARIABLE = 'CHAOS_DETOURS';
 
-/** What the script sends: the faults from now on. It is told of the counts so far. */
+/** What the script sends: the faults from now on. It is told of the counts since the order before. */
 export interface FaultsOrder {
   readonly faults: MessageFaults;
 }
@@ -51,8 +51,8 @@ export interface FaultsAnswer {
  * order cannot be reordered below the messages: HTTP/2 would break first.
  */
 export class FaultyPeers implements Peers {
-  faults = NO_FAULTS;
-  readonly counts = { sent: 0, repeated: 0, held: 0, lost: 0 };
+  private faults = NO_FAULTS;
+  private counts = { sent: 0, repeated: 0, held: 0, lost: 0 };
   private readonly inner: Peers;
   private readonly detours: ReadonlyMap<number, number>;
   private readonly prng: Prng;
@@ -62,6 +62,14 @@ export class FaultyPeers implements Peers {
     this.inner = inner;
     this.detours = detours;
     this.prng = new Prng(seed);
+  }
+
+  /** The faults from now on; returns what came of those before. */
+  order(faults: MessageFaults): MessageCounts {
+    const { counts } = this;
+    this.faults = faults;
+    this.counts = { sent: 0, repeated: 0, held: 0, lost: 0 };
+    return counts;
   }
 
   start(handlers: TransportHandlers): void {

@@ -19,14 +19,6 @@ export type LinkState =
       readonly resendMs: number;
     };
 
-export interface LinkCounts {
-  /** Connections that went through. */
-  readonly connections: number;
-  readonly bytes: number;
-  /** Chunks that were sent again. */
-  readonly resent: number;
-}
-
 interface Held {
   readonly chunk: Buffer;
   readonly dueAt: number;
@@ -40,7 +32,8 @@ const LOOK_EVERY_MS = 10;
  * port behind it, nobody listens here, so that whoever tells a dead process by its refusal still can.
  */
 export class Link {
-  readonly counts = { connections: 0, bytes: 0, resent: 0 };
+  /** Chunks that were sent again. */
+  resent = 0;
   private readonly target: number;
   private readonly prng: Prng;
   private readonly pairs = new Set<Pair>();
@@ -75,6 +68,11 @@ export class Link {
     return this.port;
   }
 
+  /** That go through it now. */
+  get connections(): number {
+    return this.pairs.size;
+  }
+
   get state(): LinkState {
     return this.current;
   }
@@ -104,7 +102,7 @@ export class Link {
     let dueAt = now + delayMs + (this.prng.float() * 2 - 1) * jitterMs;
     while (this.prng.chance(lostShare)) {
       dueAt += resendMs;
-      this.counts.resent += 1;
+      this.resent += 1;
     }
     return dueAt;
   }
@@ -182,7 +180,6 @@ class Pair {
   private connect(): void {
     const far = connect({ port: this.target, host: '127.0.0.1', noDelay: true });
     this.far = far;
-    this.link.counts.connections += 1;
     far.on('error', (error: NodeJS.ErrnoException) => {
       // Before the other end hears of it: its next attempt must be refused.
       if (error.code === 'ECONNREFUSED') this.events.refused();
@@ -217,7 +214,6 @@ class Pair {
         timer = setTimeout(release, Math.max(LOOK_EVERY_MS, next.dueAt - now));
     };
     from.on('data', (chunk: Buffer) => {
-      this.link.counts.bytes += chunk.length;
       const dueAt = Math.max(this.link.dueAt(), lastDueAt);
       if (held.length === 0 && dueAt <= performance.now()) {
         to.write(chunk);

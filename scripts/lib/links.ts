@@ -7,7 +7,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-import { Link, type LinkCounts, type LinkState } from './link.js';
+import { Link, type LinkState } from './link.js';
 
 /** Who connects: a broker's id, or all clients. */
 export type Party = number | 'clients';
@@ -21,7 +21,10 @@ type Order = { readonly id: number } & (
 interface Answer {
   readonly id: number;
   readonly port: number;
-  readonly counts: LinkCounts;
+  /** Connections through the links of the order. */
+  readonly connections: number;
+  /** Chunks that any link has sent again so far. */
+  readonly resent: number;
 }
 
 type OrderWithoutId = Order extends infer O ? (O extends Order ? Omit<O, 'id'> : never) : never;
@@ -50,13 +53,18 @@ export class Links {
     return (await this.ask({ kind: 'open', name, target })).port;
   }
 
-  /** Resolves once the links are so. Ones that do not exist are passed over. */
+  /**
+   * Resolves once the links are so, with how many connections went through them then. Links that do not
+   * exist are passed over.
+   */
   async set(
     links: readonly (readonly [from: Party, to: number])[],
     state: LinkState,
-  ): Promise<void> {
-    const names = links.map(([from, to]) => nameOf(from, to));
-    await this.ask({ kind: 'set', names: names.filter((name) => this.known.has(name)), state });
+  ): Promise<number> {
+    const names = links
+      .map(([from, to]) => nameOf(from, to))
+      .filter((name) => this.known.has(name));
+    return (await this.ask({ kind: 'set', names, state })).connections;
   }
 
   /** Every link passes everything on at once. */
@@ -64,9 +72,9 @@ export class Links {
     await this.ask({ kind: 'set', names: [...this.known], state: { kind: 'open' } });
   }
 
-  /** Of all links together. */
-  async counts(): Promise<LinkCounts> {
-    return (await this.ask({ kind: 'count' })).counts;
+  /** Chunks sent again so far, by all links together. */
+  async resent(): Promise<number> {
+    return (await this.ask({ kind: 'count' })).resent;
   }
 
   stop(): void {
@@ -89,26 +97,18 @@ class LinkProcess {
 
   async take(order: Order): Promise<Answer> {
     let port = 0;
+    let connections = 0;
     if (order.kind === 'open') {
       const link = new Link(order.target, order.id);
       this.links.set(order.name, link);
       port = await link.listen();
     } else if (order.kind === 'set') {
-      await Promise.all(
-        order.names.map(async (name) => await this.links.get(name)?.set(order.state)),
-      );
+      const links = order.names.flatMap((name) => this.links.get(name) ?? []);
+      connections = links.reduce((sum, link) => sum + link.connections, 0);
+      await Promise.all(links.map((link) => link.set(order.state)));
     }
-    return { id: order.id, port, counts: this.counts() };
-  }
-
-  private counts(): LinkCounts {
-    const sum = { connections: 0, bytes: 0, resent: 0 };
-    for (const { counts } of this.links.values()) {
-      sum.connections += counts.connections;
-      sum.bytes += counts.bytes;
-      sum.resent += counts.resent;
-    }
-    return sum;
+    const resent = [...this.links.values()].reduce((sum, link) => sum + link.resent, 0);
+    return { id: order.id, port, connections, resent };
   }
 }
 

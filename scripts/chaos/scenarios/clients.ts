@@ -31,9 +31,15 @@ async function until(condition: () => boolean, withinMs: number): Promise<boolea
   return true;
 }
 
-function anyMember(stage: Stage): { readonly group: GroupLoad; readonly place: number } {
+/** One of a group all of whose partitions are somebody's; undefined if it never becomes that. */
+async function anyMember(
+  stage: Stage,
+): Promise<{ readonly group: GroupLoad; readonly place: number } | undefined> {
   const group = stage.prng.pick(stage.groups);
-  return { group, place: stage.prng.int(group.size) };
+  const place = stage.prng.int(group.size);
+  if (await until(() => group.isWhole, BACK_WITHIN_MS)) return { group, place };
+  stage.problem(`group ${group.name} did not become whole within ${BACK_WITHIN_MS} ms`);
+  return undefined;
 }
 
 /** Waits until what a member had is others', and books how long that took. */
@@ -59,11 +65,9 @@ async function moved(
 }
 
 async function killMember(stage: Stage): Promise<void> {
-  const { group, place } = anyMember(stage);
-  if (!(await until(() => group.isWhole, BACK_WITHIN_MS))) {
-    stage.problem(`group ${group.name} did not become whole within ${BACK_WITHIN_MS} ms`);
-    return;
-  }
+  const member = await anyMember(stage);
+  if (member === undefined) return;
+  const { group, place } = member;
   const keys = group.keysOf(place);
   const atMs = performance.now();
   if (!(await group.replaceMember(place))) return;
@@ -73,11 +77,9 @@ async function killMember(stage: Stage): Promise<void> {
 
 /** What the member does first when it goes on is to commit, in a generation that is over. */
 async function pauseMember(stage: Stage): Promise<void> {
-  const { group, place } = anyMember(stage);
-  if (!(await until(() => group.isWhole, BACK_WITHIN_MS))) {
-    stage.problem(`group ${group.name} did not become whole within ${BACK_WITHIN_MS} ms`);
-    return;
-  }
+  const member = await anyMember(stage);
+  if (member === undefined) return;
+  const { group, place } = member;
   const keys = group.keysOf(place);
   const before = group.figures();
   const atMs = performance.now();
