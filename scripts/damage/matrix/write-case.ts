@@ -66,10 +66,10 @@ export class WriteCase {
     });
     try {
       const { kind, last, wrong } = await this.reopened();
-      if (kind === 'damaged') return verdictOf('opening', 'found damaged');
+      const lost = later.filter((index) => index > last).length;
+      if (kind === 'damaged') return verdictOf('opening', 'found damaged', lost);
       if (last < before) return verdictOf('silent', `ends at ${last} of ${before}`);
       if (wrong !== undefined) return verdictOf('silent', wrong);
-      const lost = later.filter((index) => index > last).length;
       this.acknowledged = last;
       await this.goOn(WRITES_AFTER);
       const again = await this.reopened();

@@ -150,7 +150,7 @@ class Writer {
   }
 
   async end(): Promise<void> {
-    if (this.child.exitCode !== null) return;
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     if (this.child.connected) this.child.disconnect();
     await once(this.child, 'exit');
   }
