@@ -14,7 +14,7 @@ describe('simulation', () => {
       const replay = `npm run sim -- --seed ${seed} --verbose`;
       const first = await runSeed(seed);
       expect(first.error, replay).to.equal(undefined);
-      expect(first.committed, replay).to.be.greaterThan(0);
+      expect(first.acked, replay).to.be.greaterThan(0);
       if (!isTwice) return;
       const second = await runSeed(seed);
       expect(second.hash, replay).to.equal(first.hash);
