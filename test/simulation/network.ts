@@ -145,6 +145,11 @@ export class SimNetwork {
     }
   }
 
+  /** When a broker last heard from another in its present life; undefined: never. */
+  heardAt(at: number, from: number): Micros | undefined {
+    return this.endpoints.get(at)?.heardAt.get(from);
+  }
+
   cut(from: number, to: number): void {
     this.cuts.add(`${from}>${to}`);
   }
@@ -264,6 +269,8 @@ export class SimNetwork {
 export class SimEndpoint implements Transport, PeerCaller, PeerDirectory {
   private handlers: TransportHandlers | undefined;
   private readonly methods = new Map<string, PeerCallHandler>();
+  /** When the last message of each peer came. */
+  readonly heardAt = new Map<number, Micros>();
 
   private readonly network: SimNetwork;
   readonly process: SimProcess;
@@ -286,6 +293,7 @@ export class SimEndpoint implements Transport, PeerCaller, PeerDirectory {
   }
 
   receive(from: BrokerId, messages: readonly PeerMessage[]): void {
+    this.heardAt.set(from, this.network.scheduler.now);
     this.handlers?.messages(from, messages);
   }
 

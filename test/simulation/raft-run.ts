@@ -8,6 +8,7 @@ import { SimCluster } from './cluster.js';
 import type { FaultList } from './fault-list.js';
 import { Nemesis, type AppFaults } from './nemesis.js';
 import { RaftApp, type Replica } from './raft-app.js';
+import { SleepWatch } from './sleep-watch.js';
 import type { SwarmOptions } from './swarm.js';
 import { must, Violation } from './violation.js';
 import { ms, seconds, type Scheduler } from './world.js';
@@ -36,6 +37,7 @@ export class RaftRun implements AppFaults {
   private readonly options: SwarmOptions;
   private readonly specs: ReplicaSpec[];
   private readonly nemesis: Nemesis<RaftApp>;
+  private readonly sleepWatch: SleepWatch;
   private requests = 0;
   private acked = 0;
   private isLoadOn = true;
@@ -56,12 +58,14 @@ export class RaftRun implements AppFaults {
       return new RaftApp(boot, { swarm: options, specs: local, oracleOf, scheduler, durabilityOf });
     });
     this.nemesis = new Nemesis(this.cluster, prng.fork(), this, faults);
+    this.sleepWatch = new SleepWatch(this.cluster);
   }
 
   async run(): Promise<void> {
     for (const broker of this.cluster.brokers) this.cluster.start(broker.id);
     this.load();
     this.truncations();
+    if (this.options.quiesceAfterTicks > 0) this.watchSleep();
     if (this.options.lazySync) this.switchDurability();
     await this.scheduler.run(this.options.safety);
     this.isLoadOn = false;
@@ -158,8 +162,8 @@ export class RaftRun implements AppFaults {
     });
   }
 
-  /** One proposal; resolves with whether it was acknowledged. */
-  private propose(groupId: RaftGroupId, replica: Replica): void {
+  /** One proposal; I7: what is acknowledged is committed. */
+  private propose(groupId: RaftGroupId, replica: Replica, acked = (): void => undefined): void {
     const payload = new Uint8Array(8 + this.prng.int(120));
     new DataView(payload.buffer).setUint32(0, (this.requests += 1));
     const outcome = replica.group?.propose(
@@ -172,6 +176,7 @@ export class RaftRun implements AppFaults {
           const key = `${groupId} ${losses.length}`;
           this.ackedIndex.set(key, Math.max(id.index, this.ackedIndex.get(key) ?? 0));
           this.cluster.judge(() => this.cluster.oracle(groupId).acknowledges(id));
+          acked();
         },
         failed: () => undefined,
       },
@@ -219,6 +224,13 @@ export class RaftRun implements AppFaults {
     });
   }
 
+  private watchSleep(): void {
+    this.scheduler.schedule(ms(this.options.tickMs), undefined, () => {
+      this.cluster.judge(() => this.sleepWatch.look());
+      this.watchSleep();
+    });
+  }
+
   private truncations(): void {
     const { truncatePeriod } = this.options;
     if (truncatePeriod === undefined) return;
@@ -252,10 +264,7 @@ export class RaftRun implements AppFaults {
       for (const { groupId } of this.specs) {
         const replica = this.pickLeader(groupId);
         if (replica === undefined || served.has(groupId)) continue;
-        replica.group?.propose(
-          { kind: 'command', payload: Uint8Array.of(1) },
-          { committed: () => served.add(groupId), failed: () => undefined },
-        );
+        this.propose(groupId, replica, () => void served.add(groupId));
       }
       this.scheduler.schedule(ms(300), undefined, probe);
     };
