@@ -156,7 +156,7 @@ export class ControllerLink {
       attemptMs: COMMIT_ATTEMPT_MS,
       inDoubt: (answer) => ({
         ...answer,
-        errors: answer.errors.map((error) => error && refused(error, true)),
+        errors: answer.errors.map((error) => error?.inDoubt()),
       }),
     });
   }
@@ -273,9 +273,7 @@ function opOf<K extends ControllerOpName>(name: K): PeerOp<RequestOf<K>, AnswerO
 
 /** What was refused may be done all the same, by an attempt before the refused one. */
 function refused(error: BrokerError, maybeDone: boolean): BrokerError {
-  if (!maybeDone) return error;
-  const { code, message, facts } = error;
-  return new BrokerError(code, message, { ...facts, outcome: 'unknown' }, { cause: error });
+  return maybeDone ? error.inDoubt() : error;
 }
 
 function stopped(maybeDone: boolean): BrokerError {

@@ -156,7 +156,7 @@ export class Admin {
     offsets: readonly OffsetToCommit[],
     { signal }: Abortable = {},
   ): Promise<readonly CommittedOffset[]> {
-    return await this.read('commitOffsets', { group, offsets }, signal);
+    return await this.view.commitOffsets({ group, offsets }, this.options(new Doubt(), signal));
   }
 
   /** No partitions: all of the group. */

@@ -234,7 +234,23 @@ export class ClusterView {
     return this.topicOf(metadata, name, true);
   }
 
-  /** One call, answered by any broker; goes round the brokers with back-off until the deadline. */
+  /** Each answer says for itself whether it was taken. */
+  async commitOffsets(
+    request: ClusterMethods['commitOffsets']['request'],
+    options: CallOptions,
+  ): Promise<ClusterMethods['commitOffsets']['answer']> {
+    let doubts = 0;
+    const inDoubt = (): void => {
+      doubts += 1;
+    };
+    const answers = await this.call('commitOffsets', request, { ...options, inDoubt });
+    return doubts === 0 ? answers : answers.map((a) => ({ ...a, error: a.error?.inDoubt() }));
+  }
+
+  /**
+   * One call, answered by any broker; goes round the brokers with back-off until the deadline. It is
+   * said to have done nothing only if no attempt may have taken effect.
+   */
   async call<Method extends keyof ClusterMethods>(
     method: Method,
     request: ClusterMethods[Method]['request'],
@@ -256,6 +272,7 @@ export class ClusterView {
     const endMs = clock.monotonicMs() + options.deadlineMs;
     const isGivenUp = (): boolean => this.isClosed || options.stop?.aborted === true;
     let unknownThings = 0;
+    let isInDoubt = false;
     for (let attempt = 1; ; attempt += 1) {
       const to = this.nextBroker();
       const leftMs = endMs - clock.monotonicMs();
@@ -271,21 +288,25 @@ export class ClusterView {
       } catch (error) {
         failure = BrokerError.from(error);
       }
-      if (failure.outcome === 'unknown') options.inDoubt?.();
+      if (failure.outcome === 'unknown') {
+        isInDoubt = true;
+        options.inDoubt?.();
+      }
+      const ended = isInDoubt ? failure.inDoubt() : failure;
       if (UNRESPONSIVE.has(failure.code)) this.markDown(to);
       // One broker may lag behind; when all of them say it, there is no such thing.
       if (UNKNOWN_THINGS.has(failure.code)) unknownThings += 1;
       const isUnknown = unknownThings >= this.addresses().length;
       const mayRetry =
         failure.retriable && !isUnknown && (options.retryUnknown || failure.outcome === 'none');
-      if (!mayRetry || isGivenUp()) throw failure;
+      if (!mayRetry || isGivenUp()) throw ended;
       const isRound = attempt % this.addresses().length === 0;
       const isElsewhere = failure.code === 'BROKER_UNAVAILABLE' && !isRound;
       const waitMs = isElsewhere ? 0 : this.retryDelayMs(attempt, failure, leftMs);
-      if (clock.monotonicMs() + waitMs >= endMs) throw failure;
+      if (clock.monotonicMs() + waitMs >= endMs) throw ended;
       this.hooks.onRetry?.({ kind: 'call', method, attempt, delayMs: waitMs, error: failure });
       if (waitMs > 0) await this.sleep(waitMs, options.stop);
-      if (options.stop?.aborted === true) throw failure;
+      if (options.stop?.aborted === true) throw ended;
     }
   }
 

@@ -150,8 +150,7 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
     const group = mustHaveGroup(this.options.group);
     const all = offsets ?? this.fetcher.all().map((c) => ({ ...keyOf(c), offset: c.position }));
     if (all.length === 0) return;
-    const answers = await this.deps.view.call(
-      'commitOffsets',
+    const answers = await this.deps.view.commitOffsets(
       { group, offsets: all },
       { deadlineMs: this.settings.requestTimeoutMs, retryUnknown: true, signal },
     );

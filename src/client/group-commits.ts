@@ -89,19 +89,15 @@ export class CommitQueue {
     const isGivenUp = (): boolean => stop?.aborted === true;
     let refusal: BrokerError | undefined;
     let open = offsets;
-    const taken: OffsetToCommit[] = [];
-    /** An attempt was lost on its way, there or back: whatever is said later, it may have been taken. */
-    const doubt = { exists: false };
-    const inDoubt = (): void => {
-      doubt.exists = true;
-    };
+    /** Whatever is said later, these are committed, or may be. */
+    const maybeTaken: OffsetToCommit[] = [];
     for (let attempt = 1; ; attempt += 1) {
       const request = { group: this.group, member: identity, commitSequence, offsets: open };
       const deadlineMs = Math.max(1, endMs - clock.monotonicMs());
       const answers = await this.view
-        .call('commitOffsets', request, { deadlineMs, retryUnknown: true, stop, inDoubt })
+        .commitOffsets(request, { deadlineMs, retryUnknown: true, stop })
         .catch((thrown: unknown) => {
-          throw taken.length > 0 || doubt.exists ? unknown(BrokerError.from(thrown)) : thrown;
+          throw maybeTaken.length > 0 ? BrokerError.from(thrown).inDoubt() : thrown;
         });
       const found = new Map(answers.map((a) => [partitionKey(a.topic, a.partition), a]));
       let passing: BrokerError | undefined;
@@ -109,10 +105,8 @@ export class CommitQueue {
         const { topic, partition } = o;
         const answer = found.get(partitionKey(topic, partition));
         const error = answer === undefined ? unanswered(o) : answer.error;
-        if (error === undefined) {
-          taken.push(o);
-          return false;
-        }
+        if (error?.outcome !== 'none') maybeTaken.push(o);
+        if (error === undefined) return false;
         const isPassing = error.retriable && !FINAL.has(error.code);
         if (isPassing) passing = error;
         else refusal ??= error;
@@ -128,7 +122,7 @@ export class CommitQueue {
       }
     }
     if (refusal === undefined) return;
-    throw taken.length > 0 || doubt.exists ? unknown(refusal) : refusal;
+    throw maybeTaken.length > 0 ? refusal.inDoubt() : refusal;
   }
 
   /** Shorter if the commit is given up. */
@@ -142,11 +136,6 @@ export class CommitQueue {
     unlisten();
     cancel();
   }
-}
-
-function unknown(refusal: BrokerError): BrokerError {
-  const facts = { ...refusal.facts, outcome: 'unknown' as const };
-  return new BrokerError(refusal.code, refusal.message, facts, { cause: refusal });
 }
 
 /** The partition is another member's by now, or nobody's: nothing of it is ours to commit. */

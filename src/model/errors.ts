@@ -139,6 +139,13 @@ export class BrokerError extends Error {
     return this.facts.outcome ?? ERRORS[this.code].outcome;
   }
 
+  /** The same of what an earlier attempt may have done all the same. */
+  inDoubt(): BrokerError {
+    if (this.outcome === 'unknown') return this;
+    const facts = { ...this.facts, outcome: 'unknown' as const };
+    return new BrokerError(this.code, this.message, facts, { cause: this });
+  }
+
   /** Total: whatever was thrown comes back as a BrokerError. */
   static from(thrown: unknown): BrokerError {
     if (thrown instanceof BrokerError) return thrown;

@@ -113,6 +113,22 @@ describe('admin', () => {
     expect(failure).to.have.property('code', 'UNKNOWN_TOPIC');
   });
 
+  it('says that nothing was done only if no attempt may have done it', async () => {
+    const { world, cluster, client } = setup();
+    const change = (): Promise<unknown> =>
+      world.until(
+        client.admin.addPartitions({ topic: 'events', partitions: 4 }).catch((e: unknown) => e),
+      );
+    script(cluster, 'addPartitions', [error('LEADER_UNKNOWN'), error('INVALID_ARGUMENT')]);
+    expect(await change()).to.include({ code: 'INVALID_ARGUMENT', outcome: 'none' });
+    script(cluster, 'addPartitions', [
+      error('UNKNOWN_OUTCOME'),
+      error('LEADER_UNKNOWN'),
+      error('INVALID_ARGUMENT'),
+    ]);
+    expect(await change()).to.include({ code: 'INVALID_ARGUMENT', outcome: 'unknown' });
+  });
+
   it('ends its calls when the client is closed', async () => {
     const { world, cluster, client } = setup();
     script(cluster, 'describeCluster', [error('NO_QUORUM')]);
@@ -155,6 +171,25 @@ describe('admin of groups', () => {
     ] as const) {
       script(cluster, 'resetGroupOffsets', [error('UNKNOWN_OUTCOME'), []]);
       expect(await world.until(client.admin.resetOffsets('g', to, options))).to.deep.equal([]);
+    }
+  });
+
+  it('leaves open which refused offsets a lost attempt committed', async () => {
+    const { world, cluster, client } = setup();
+    const at = { topic: 'events', partition: 0, offset: 1 };
+    const refused = [{ ...at, metadata: '', error: error('UNKNOWN_MEMBER') }];
+    for (const [answers, outcome] of [
+      [[refused], 'none'],
+      [[error('UNKNOWN_OUTCOME'), refused], 'unknown'],
+    ] as const) {
+      script(cluster, 'commitOffsets', answers);
+      const [answer] = await world.until(client.admin.commitOffsets('g', [at]));
+      expect(answer?.error).to.include({ code: 'UNKNOWN_MEMBER', outcome });
+      script(cluster, 'commitOffsets', answers);
+      const consumer = client.consumer({ topic: 'events', group: 'g' });
+      const failure = await world.until(consumer.commit([at]).catch((e: unknown) => e));
+      expect(failure).to.include({ code: 'UNKNOWN_MEMBER', outcome });
+      await consumer.close();
     }
   });
 

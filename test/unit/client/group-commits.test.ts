@@ -122,6 +122,24 @@ describe('commits of a group consumer', () => {
     });
   }
 
+  it('are not known to be nothing when one answer left it open and the next was a refusal', async () => {
+    const s = setup(1);
+    put(s.cluster, 0, 3);
+    const a = new Member(s, { autoCommit: false }).read();
+    await s.world.advance(100);
+    const left = [
+      new BrokerError('THROTTLED', 'now, but perhaps not before', { outcome: 'unknown' }),
+      new BrokerError('UNKNOWN_MEMBER', 'evicted'),
+    ];
+    s.cluster.onCall = (method) =>
+      method === 'commitOffsets'
+        ? [{ topic: 'events', partition: 0, error: left.shift() }]
+        : undefined;
+    const error = await s.world.until(a.consumer.commit(at(1)).catch((thrown: unknown) => thrown));
+    expect(left).to.have.length(0);
+    expect(error).to.include({ code: 'UNKNOWN_MEMBER', outcome: 'unknown' });
+  });
+
   for (const occasion of ['close', 'revocation'] as const) {
     it(`give way to those of a ${occasion}, if they are the consumer's own`, async () => {
       const s = setup(2);
