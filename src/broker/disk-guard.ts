@@ -112,7 +112,11 @@ export class DiskGuard {
     } else if (wasLow && !isLow) {
       log.info({ freeBytes }, 'room on the volume again: takes records');
     }
-    this.handsOver = isLow && (this.handsOver || this.isSerious(freeBytes));
+    const handedOver = this.handsOver;
+    this.handsOver = isLow && (handedOver || this.isSerious(freeBytes));
+    if (this.handsOver && !handedOver) {
+      log.warn({ freeBytes }, 'room on the volume stays short, or gets shorter: leads nothing');
+    }
     this.deps.leaders.declare(!this.handsOver);
     if (this.handsOver) this.handOver();
   }
