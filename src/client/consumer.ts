@@ -142,7 +142,10 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
     this.fetcher.seek(cursor, offset ?? 0);
   }
 
-  /** Commits where this consumer stands, or the given offsets, for its group. */
+  /**
+   * Commits where this consumer stands, or the given offsets, for its group. Rejects with the reason for
+   * the first that was refused; its outcome is none only if nothing at all was committed.
+   */
   async commit(
     offsets?: readonly (TopicPartition & { readonly offset: number })[],
     { signal }: Abortable = {},
@@ -154,7 +157,13 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
       { group, offsets: all },
       { deadlineMs: this.settings.requestTimeoutMs, retryUnknown: true, signal },
     );
-    mustAnswerAll(all, answers);
+    try {
+      mustAnswerAll(all, answers);
+    } catch (thrown) {
+      const refusal = BrokerError.from(thrown);
+      const isMaybePartial = answers.some(({ error }) => error?.outcome !== 'none');
+      throw isMaybePartial ? refusal.inDoubt() : refusal;
+    }
   }
 
   /** The group's committed offsets for the assignment. */

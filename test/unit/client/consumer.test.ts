@@ -511,6 +511,27 @@ describe('consumer', () => {
     await consumer.close();
   });
 
+  it('does not say that nothing was committed when only some was refused', async () => {
+    const s = setup(2);
+    const consumer = s.client.consumer({ topic: 'events', group: 'g' });
+    const beyond = new BrokerError('OFFSET_OUT_OF_RANGE', 'beyond the high watermark');
+    const all = [0, 1].map((partition) => ({ topic: 'events', partition, offset: 0 }));
+    for (const [errors, outcome] of [
+      [[beyond, beyond], 'none'],
+      [[beyond, undefined], 'unknown'],
+      [[beyond, new BrokerError('NO_QUORUM', 'no answer')], 'unknown'],
+    ] as const) {
+      s.cluster.onCall = (method) =>
+        method === 'commitOffsets'
+          ? all.map((at, i) => ({ ...at, metadata: '', error: errors[i] }))
+          : undefined;
+      const committing = consumer.commit(all).catch((thrown: unknown) => thrown);
+      const error = await s.world.until(committing);
+      expect(error).to.include({ code: 'OFFSET_OUT_OF_RANGE', outcome });
+    }
+    await consumer.close();
+  });
+
   it('reads exactly the partitions it was given', async () => {
     const s = setup(3);
     for (const p of [0, 1, 2]) put(s.cluster, [`p${p}`], p);
