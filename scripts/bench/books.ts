@@ -60,7 +60,14 @@ export function bookOf(watched: readonly Watched[]): Booking {
     begin: async () => {
       startedAt = performance.now();
       for (const { name, pid } of watched) cpuBefore.set(name, cpuSeconds(pid));
-      sampler = setInterval(sample, SAMPLE_MS);
+      sampler = setInterval(() => {
+        try {
+          sample();
+        } catch {
+          // A process is gone: the end says so to whoever has begun this.
+          clearInterval(sampler);
+        }
+      }, SAMPLE_MS);
       // What was before does not count.
       await askDelays();
     },

@@ -66,6 +66,8 @@ const MIB = 1_048_576;
 const FLOOR_PARTITIONS = 12;
 const IN_FLIGHT_BYTES = 12 * MIB;
 const WARMUP_SHARE = 0.2;
+/** A process that has just been ended may still make a file. */
+const REMOVE_RETRIES = 10;
 
 /** Runs three brokers and a client on 127.0.0.1, data in a temporary folder, all gone afterwards. */
 export async function runFloor(options: FloorOptions): Promise<FloorResult> {
@@ -77,10 +79,13 @@ export async function runFloor(options: FloorOptions): Promise<FloorResult> {
   const brokers = [0, 1, 2].map((i) =>
     start(['broker', JSON.stringify({ dir: path.join(dir, String(i)), partitions })]),
   );
-  const clear = (): void => rmSync(dir, { recursive: true, force: true });
+  let client: ChildProcess | undefined;
+  const clear = (): void => {
+    for (const child of [...brokers, client]) child?.kill('SIGKILL');
+    rmSync(dir, { recursive: true, force: true, maxRetries: REMOVE_RETRIES });
+  };
   // An interrupted run ends without coming back here.
   process.once('exit', clear);
-  let client: ChildProcess | undefined;
   try {
     const started = await Promise.all(brokers.map((b) => answer<{ port: number }>(b)));
     const ports = started.map((s) => s.port);
@@ -96,7 +101,10 @@ export async function runFloor(options: FloorOptions): Promise<FloorResult> {
       totalBytes: options.totalMebibytes * MIB,
     };
     client = start(['client', JSON.stringify(order)]);
-    const { latencies, ...result } = await answer<ClientReport>(client);
+    // A broker that ends says nothing before, and the client would wait for it for ever.
+    const { latencies, ...result } = await Promise.race(
+      [client, ...brokers].map((child) => answer<ClientReport>(child)),
+    );
     const cpu = await Promise.all(
       brokers.map((broker) => {
         const reply = answer<{ cpuSeconds: number }>(broker);
@@ -111,7 +119,6 @@ export async function runFloor(options: FloorOptions): Promise<FloorResult> {
       brokerCpuSeconds: cpu.map((c) => c.cpuSeconds),
     };
   } finally {
-    for (const child of [...brokers, client]) child?.kill('SIGKILL');
     process.off('exit', clear);
     clear();
   }

@@ -2,14 +2,19 @@ interface Stoppable {
   stop(): Promise<void>;
 }
 
-/** Whatever has processes or files: stopped when its use ends, or all at once when a run is interrupted. */
+/**
+ * Whatever has processes or files: stopped when its use ends, or all at once when a run is interrupted.
+ * From then on nothing is started, and no use ends: the process does, with no result of half a run.
+ */
 export class Stoppables {
   private readonly running = new Set<Promise<Stoppable>>();
+  private isInterrupted = false;
 
   async using<S extends Stoppable, T>(
     start: () => Promise<S>,
     run: (system: S) => Promise<T>,
   ): Promise<T> {
+    await this.unlessInterrupted();
     const starting = start();
     this.running.add(starting);
     try {
@@ -21,11 +26,17 @@ export class Stoppables {
       }
     } finally {
       this.running.delete(starting);
+      await this.unlessInterrupted();
     }
   }
 
   /** What is still starting is stopped once it has started. */
   async stopAll(): Promise<void> {
+    this.isInterrupted = true;
     await Promise.allSettled([...this.running].map(async (system) => (await system).stop()));
+  }
+
+  private async unlessInterrupted(): Promise<void> {
+    if (this.isInterrupted) await new Promise(() => undefined);
   }
 }

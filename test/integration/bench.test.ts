@@ -45,6 +45,31 @@ describe('the scenarios of npm run bench -- suite', function () {
   }
 });
 
+describe('what a benchmark has started', () => {
+  it('is stopped when its use ends or fails, and all of it at once when the run is interrupted', async () => {
+    const stoppables = new Stoppables();
+    const stopped: string[] = [];
+    const start = (name: string) => async () =>
+      Promise.resolve({ stop: async () => Promise.resolve(void stopped.push(name)) });
+    expect(await stoppables.using(start('a'), async () => Promise.resolve(1))).to.equal(1);
+    const failing = stoppables.using(start('b'), async () => Promise.reject(new Error('oh')));
+    expect(await failing.catch((error: unknown) => String(error))).to.equal('Error: oh');
+    expect(stopped).to.deep.equal(['a', 'b']);
+
+    let isOver = false;
+    let end = (): void => undefined;
+    const running = stoppables.using(start('c'), () => new Promise<void>((done) => (end = done)));
+    void running.then(() => (isOver = true));
+    await stoppables.stopAll();
+    expect(stopped).to.deep.equal(['a', 'b', 'c']);
+    end();
+    void stoppables.using(start('d'), async () => Promise.reject(new Error('started')));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isOver, 'what comes after it goes on').to.equal(false);
+    expect(stopped.includes('d')).to.equal(false);
+  });
+});
+
 describe('what a benchmark says', () => {
   const figure = (values: readonly number[], goal?: Figure['goal']): Figure => ({
     ...{ what: 'records', unit: '/s', digits: 0, values },
