@@ -38,6 +38,8 @@ public final class KafkaDriver {
   private static final long MICROS_MAX = 60_000_000L;
   private static final int RECORDS_PER_LOOK = 1024;
   private static final int RANDOM_POOL_BYTES = 8 << 20;
+  /** What batches of our client grow to under load; Kafka's own default of 16 KiB is a handicap there. */
+  private static final int BATCH_BYTES = 1 << 20;
   /** What is offered and not read so long after the end counts with the time that it has taken so far. */
   private static final long DRAIN_NANOS_MAX = 10_000_000_000L;
 
@@ -91,9 +93,9 @@ public final class KafkaDriver {
       case "drop":
         return drop();
       case "produce":
-        return produce();
+        return timed(this::send);
       case "latency":
-        return latency();
+        return timed(this::sendOneByOne);
       case "endToEnd":
         return endToEnd();
       default:
@@ -134,10 +136,11 @@ public final class KafkaDriver {
     options.put("acks", "all");
     options.put("compression.type", job.path("compression").asText("none"));
     options.put("linger.ms", String.valueOf(job.path("lingerMs").asInt(0)));
-    if (job.has("batchBytes")) {
-      options.put("batch.size", job.get("batchBytes").asText());
-      // As much as ours has; batches of several partitions go in one request.
+    if (!job.get("kind").asText().equals("latency")) {
+      options.put("batch.size", String.valueOf(BATCH_BYTES));
+      // Twice what ours has, as a batch takes all of its room at once.
       options.put("buffer.memory", String.valueOf(64 << 20));
+      // Batches of several partitions go in one request.
       options.put("max.request.size", String.valueOf(8 << 20));
     }
     options.put("key.serializer", ByteArraySerializer.class.getName());
@@ -158,14 +161,19 @@ public final class KafkaDriver {
     return (long) (job.get(name).asDouble() * 1e9);
   }
 
-  private ObjectNode produce() throws Exception {
+  /** Sends for so long, and says how many records were acknowledged. */
+  private interface Sending {
+    long during(KafkaProducer<byte[], byte[]> producer, Pieces values, long nanos) throws Exception;
+  }
+
+  private ObjectNode timed(Sending sending) throws Exception {
     Pieces values = new Pieces(job.get("values"));
     try (KafkaProducer<byte[], byte[]> producer = producer()) {
-      send(producer, values, secondsOf("warmupSeconds"));
+      sending.during(producer, values, secondsOf("warmupSeconds"));
       latencies.reset();
       tellKind("begins");
       long startedAt = System.nanoTime();
-      long records = send(producer, values, secondsOf("seconds"));
+      long records = sending.during(producer, values, secondsOf("seconds"));
       double seconds = (System.nanoTime() - startedAt) / 1e9;
       tellKind("ends");
       return result(records, values.bytes, seconds);
@@ -193,20 +201,6 @@ public final class KafkaDriver {
     check();
     if (acknowledged.get() != sent) throw new IllegalStateException("not all were acknowledged");
     return sent;
-  }
-
-  private ObjectNode latency() throws Exception {
-    Pieces values = new Pieces(job.get("values"));
-    try (KafkaProducer<byte[], byte[]> producer = producer()) {
-      sendOneByOne(producer, values, secondsOf("warmupSeconds"));
-      latencies.reset();
-      tellKind("begins");
-      long startedAt = System.nanoTime();
-      long records = sendOneByOne(producer, values, secondsOf("seconds"));
-      double seconds = (System.nanoTime() - startedAt) / 1e9;
-      tellKind("ends");
-      return result(records, values.bytes, seconds);
-    }
   }
 
   private long sendOneByOne(KafkaProducer<byte[], byte[]> producer, Pieces values, long nanos)
@@ -249,7 +243,15 @@ public final class KafkaDriver {
       long giveUpAt = startedAt + (long) (count * everyNanos) + DRAIN_NANOS_MAX;
       boolean[] read = new boolean[count];
       Thread reader =
-          new Thread(() -> readAll(consumer, read, startedAt, everyNanos, warmup, giveUpAt));
+          new Thread(
+              () -> {
+                try {
+                  readAll(consumer, read, startedAt, everyNanos, warmup, giveUpAt);
+                } catch (RuntimeException error) {
+                  // What it has not read would count as slow.
+                  failure.compareAndSet(null, error);
+                }
+              });
       reader.start();
       byte[] random = new byte[bytes];
       new Random(1).nextBytes(random);
