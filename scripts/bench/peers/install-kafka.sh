@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Gets Apache Kafka for `npm run bench -- --peers kafka` into a cache folder (MILLRACE_BENCH_CACHE, or
+# Gets Apache Kafka for `npm run bench -- --peers kafka` into a cache folder (BENCH_CACHE, or
 # ~/.cache/millrace-bench): the server's and the client's jars, as Maven is set up to find them, and the
 # benchmark's client compiled against them. Takes a JDK and Maven (Debian: openjdk-17-jdk-headless, maven).
 # KAFKA_VERSION says which.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
-cache="${MILLRACE_BENCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace-bench}/kafka"
+cache="${BENCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace-bench}/kafka"
 version="${KAFKA_VERSION:-4.3.1}"
 for tool in java javac mvn; do
   command -v "$tool" >/dev/null || { echo "$tool is missing: apt-get install openjdk-17-jdk-headless maven" >&2; exit 1; }

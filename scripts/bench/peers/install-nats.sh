@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Gets NATS for `npm run bench -- --peers nats`: the server from Debian's packages unless there is one, and
-# its Node client into a cache folder (MILLRACE_BENCH_CACHE, or ~/.cache/millrace-bench).
+# its Node client into a cache folder (BENCH_CACHE, or ~/.cache/millrace-bench).
 # `--newer` also builds a server from its Go module: Debian 12's 2.9 has no `sync_interval` (2.10), which
 # an fsync before every acknowledgement takes. NATS_SERVER_VERSION says which.
 set -euo pipefail
-cache="${MILLRACE_BENCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace-bench}/nats"
+cache="${BENCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/millrace-bench}/nats"
 mkdir -p "$cache"
 if ! command -v nats-server >/dev/null && [ ! -x "$cache/bin/nats-server" ]; then
   apt-get install -y nats-server

@@ -16,9 +16,9 @@ export interface Peer {
   start(durability: Durability): (() => Promise<System>) | { readonly absent: string };
 }
 
-/** Where the installing scripts put what they get. */
+/** Where the installing scripts put what they get. Not MILLRACE_..., which brokers take for a setting. */
 export function cacheFolder(peer: string): string {
-  const own = process.env['MILLRACE_BENCH_CACHE'];
+  const own = process.env['BENCH_CACHE'];
   const caches = process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache');
   return path.join(own ?? path.join(caches, 'millrace-bench'), peer);
 }
