@@ -21,16 +21,24 @@ interface Restart {
   readonly inSync: number;
 }
 
-async function untilInSync(system: MillraceSystem, brokerId: number): Promise<void> {
+/** Waits until this broker is in sync with every leader, or with none of them. */
+async function untilInSync(
+  system: MillraceSystem,
+  brokerId: number,
+  wanted: boolean,
+): Promise<void> {
   const giveUpAt = performance.now() + IN_SYNC_MS_MAX;
   for (;;) {
     const { partitions } = await system.describe(TOPIC);
-    const lagging = partitions.filter(
-      ({ replicas }) => !replicas.some((r) => r.brokerId === brokerId && r.inSync),
-    );
-    if (lagging.length === 0) return;
+    const others = partitions.filter(({ error, replicas }) => {
+      const isInSync = replicas.some((r) => r.brokerId === brokerId && r.inSync);
+      // Without an answer of its leader nothing is known.
+      return error !== undefined || isInSync !== wanted;
+    });
+    if (others.length === 0) return;
     if (performance.now() > giveUpAt) {
-      throw new Error(`${lagging.length} partitions do not have broker ${brokerId} in sync`);
+      const what = wanted ? 'do not have' : 'still have';
+      throw new Error(`${others.length} partitions ${what} broker ${brokerId} in sync`);
     }
     await pause(POLL_MS);
   }
@@ -42,13 +50,13 @@ async function restart(
   signal: 'SIGTERM' | 'SIGKILL',
 ): Promise<Restart> {
   await broker.kill(signal);
-  // Leaders notice that it is gone: what they knew of it must not count as its return.
-  await pause(3_000);
+  // What leaders knew of it before must not count as its return.
+  await untilInSync(system, broker.id, false);
   const startedAt = performance.now();
   broker.start();
   await broker.ready(IN_SYNC_MS_MAX);
   const ready = (performance.now() - startedAt) / 1000;
-  await untilInSync(system, broker.id);
+  await untilInSync(system, broker.id, true);
   return { ready, inSync: (performance.now() - startedAt) / 1000 };
 }
 
