@@ -41,7 +41,6 @@ export interface Command {
   readonly program: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-  readonly cwd?: string;
 }
 
 /** Millrace's own driver, for this job. */
@@ -63,7 +62,6 @@ export async function drive(command: Command, watched: readonly Watched[]): Prom
   const child = spawn(command.program, command.args, {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...command.env },
-    ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
   });
   const onExit = (): void => void child.kill('SIGKILL');
   process.once('exit', onExit);

@@ -79,8 +79,12 @@ export function details({ id, outcome }: ScenarioReport): string {
         `p99 ${latency('p99')}, p99.9 ${latency('p999')}, max ${latency('max')}`,
       `    cpu s: ${pairs(medians(measured.map((m) => m.cpuSeconds)), 1)}`,
       `    peak MiB of its own: ${pairs(medians(measured.map((m) => m.peakMebibytes)), 0)}`,
-      `    event loop delay p99 ms: ${pairs(medians(measured.map((m) => m.loopDelayP99Ms)), 1)}`,
     );
+    // Of the processes that have such a loop.
+    const delays = medians(measured.map((m) => m.loopDelayP99Ms));
+    if (Object.keys(delays).length > 0) {
+      lines.push(`    event loop delay p99 ms: ${pairs(delays, 1)}`);
+    }
   }
   return lines.join('\n');
 }

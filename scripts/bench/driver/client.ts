@@ -22,7 +22,6 @@ const BUFFERED_BATCHES = 64;
 /** What is sent in how many bytes, as the brokers got it. */
 export interface Acknowledged {
   records: number;
-  batches: number;
   bytes: number;
 }
 
@@ -31,7 +30,7 @@ export function batchingProducer(
   { batchBytes, lingerMs, compression }: Batching,
   onBatch: (elapsedMs: number) => void,
 ): { readonly producer: Producer; readonly acknowledged: Acknowledged } {
-  const acknowledged: Acknowledged = { records: 0, batches: 0, bytes: 0 };
+  const acknowledged: Acknowledged = { records: 0, bytes: 0 };
   const options: ProducerOptions = {
     compression,
     ...(lingerMs === undefined ? {} : { lingerMs }),
@@ -47,7 +46,6 @@ export function batchingProducer(
         return;
       }
       acknowledged.records += report.records;
-      acknowledged.batches += 1;
       acknowledged.bytes += report.bytes;
       onBatch(report.elapsedMs);
     },

@@ -3,12 +3,8 @@ import { connect } from './client.js';
 import type { FetchJob, JobResult } from './job.js';
 import { Latencies } from './latencies.js';
 import type { DriverContext } from './stage.js';
+import { type Done, timed } from './timed.js';
 import { NumberedCheck } from './values.js';
-
-interface Pass {
-  readonly records: number;
-  readonly bytes: number;
-}
 
 /** Everything from the beginning to the end as it is, and every value. */
 async function pass(
@@ -16,7 +12,7 @@ async function pass(
   topic: string,
   latencies: Latencies,
   check: NumberedCheck | undefined,
-): Promise<Pass> {
+): Promise<Done> {
   const consumer = client.consumer({ topic, from: 'beginning', stopAtEnd: true });
   let records = 0;
   let bytes = 0;
@@ -44,18 +40,17 @@ export async function fetchAll(job: FetchJob, context: DriverContext): Promise<J
   const check = expected && new NumberedCheck(expected.records, expected.bytes);
   // What is read again comes from memory, so that a first pass is no warm-up for reading once.
   if (job.seconds > 0) await pass(client, job.topic, latencies, check);
-  latencies.reset();
-  context.begins();
-  const startedAt = performance.now();
-  let records = 0;
-  let bytes = 0;
-  do {
-    const read = await pass(client, job.topic, latencies, check);
-    records += read.records;
-    bytes += read.bytes;
-  } while (performance.now() - startedAt < job.seconds * 1000);
-  const seconds = (performance.now() - startedAt) / 1000;
-  const eventLoopDelayP99Ms = context.ends();
+  const result = await timed(context, latencies, async () => {
+    const endAt = performance.now() + job.seconds * 1000;
+    let records = 0;
+    let bytes = 0;
+    do {
+      const read = await pass(client, job.topic, latencies, check);
+      records += read.records;
+      bytes += read.bytes;
+    } while (performance.now() < endAt);
+    return { records, bytes };
+  });
   await client.close();
-  return { records, bytes, seconds, eventLoopDelayP99Ms, ...latencies.report() };
+  return result;
 }

@@ -4,6 +4,7 @@ import { connect } from './client.js';
 import type { JobResult, LatencyJob } from './job.js';
 import { Latencies } from './latencies.js';
 import type { DriverContext } from './stage.js';
+import { timedSpan } from './timed.js';
 import { valueSource } from './values.js';
 
 type Send = () => Promise<unknown>;
@@ -60,14 +61,7 @@ export async function latency(job: LatencyJob, context: DriverContext): Promise<
     job.recordsPerSecond === 0
       ? oneByOne(send, latencies, seconds)
       : atRate(send, latencies, seconds, job.recordsPerSecond);
-  await forSeconds(job.warmupSeconds);
-  latencies.reset();
-  context.begins();
-  const startedAt = performance.now();
-  const records = await forSeconds(job.seconds);
-  const seconds = (performance.now() - startedAt) / 1000;
-  const eventLoopDelayP99Ms = context.ends();
+  const result = await timedSpan(job, source.bytes, context, latencies, forSeconds);
   await client.close();
-  const bytes = records * source.bytes;
-  return { records, bytes, seconds, eventLoopDelayP99Ms, ...latencies.report() };
+  return result;
 }

@@ -33,7 +33,6 @@ function fail(error: unknown): void {
 }
 
 process.on('uncaughtException', fail);
-// Whoever started it is gone: nobody hears the result.
 // It stays until it is told to go, as the books of a process that is gone cannot be read; and it goes with
 // whoever started it.
 process.stdin.on('end', () => process.exit(0)).resume();

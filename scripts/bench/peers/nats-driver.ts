@@ -9,6 +9,7 @@ import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises'
 import type { EndToEndJob, JobResult, LatencyJob, ProduceJob, Target } from '../driver/job.js';
 import { Latencies } from '../driver/latencies.js';
 import { driverContext, tell, type DriverContext } from '../driver/stage.js';
+import { timedSpan } from '../driver/timed.js';
 import { valueSource } from '../driver/values.js';
 import { connectNats, type Connected } from './nats-client.js';
 
@@ -110,15 +111,7 @@ async function produce(
     await window.below(1);
     return sent;
   };
-  await forSeconds(job.warmupSeconds);
-  latencies.reset();
-  context.begins();
-  const startedAt = performance.now();
-  const records = await forSeconds(job.seconds);
-  const seconds = (performance.now() - startedAt) / 1000;
-  const eventLoopDelayP99Ms = context.ends();
-  const bytes = records * source.bytes;
-  return { records, bytes, seconds, eventLoopDelayP99Ms, ...latencies.report() };
+  return await timedSpan(job, source.bytes, context, latencies, forSeconds);
 }
 
 async function latency(
@@ -140,15 +133,7 @@ async function latency(
     }
     return records;
   };
-  await forSeconds(job.warmupSeconds);
-  latencies.reset();
-  context.begins();
-  const startedAt = performance.now();
-  const records = await forSeconds(job.seconds);
-  const seconds = (performance.now() - startedAt) / 1000;
-  const eventLoopDelayP99Ms = context.ends();
-  const bytes = records * source.bytes;
-  return { records, bytes, seconds, eventLoopDelayP99Ms, ...latencies.report() };
+  return await timedSpan(job, source.bytes, context, latencies, forSeconds);
 }
 
 async function endToEnd(

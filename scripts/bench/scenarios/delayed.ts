@@ -1,6 +1,6 @@
 import type { Measured } from '../drive.js';
 import { MillraceSystem } from '../millrace.js';
-import { ratesOf, recordsPerSecond, type Scenario } from './scenario.js';
+import { ratesOf, ratiosOf, recordsPerSecond, type Scenario } from './scenario.js';
 import { INCOMPRESSIBLE_LOAD, produceRun } from './throughput.js';
 
 const ADDED_RTT_MS = 2;
@@ -20,14 +20,12 @@ export const S8: Scenario = {
           system.proxies?.setDelay(ADDED_RTT_MS / 2);
           far.push(await produceRun(bench, system, `s8-${i}-2ms`, INCOMPRESSIBLE_LOAD));
         }
-        const rate = (measured: Measured | undefined): number =>
-          measured === undefined ? Number.NaN : recordsPerSecond(measured);
         return {
           conditions: 'the same proxies hold bytes back for 1 ms each way, or not at all, in turn',
           figures: [
             {
               ...{ what: 'of that at 0 ms', unit: ' x', digits: 2 },
-              values: far.map((measured, i) => rate(measured) / rate(near[i])),
+              values: ratiosOf(far.map(recordsPerSecond), near.map(recordsPerSecond)),
               goal: { atLeast: 0.8 },
             },
             { ...ratesOf(far), what: 'at 2 ms' },

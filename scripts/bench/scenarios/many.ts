@@ -3,10 +3,23 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Books } from '../books.js';
 import type { Measured } from '../drive.js';
 import { MillraceSystem } from '../millrace.js';
-import { type Bench, type Figure, ratesOf, recordsPerSecond, type Scenario } from './scenario.js';
+import {
+  type Bench,
+  type Figure,
+  MIB,
+  ratesOf,
+  ratiosOf,
+  recordsPerSecond,
+  type Scenario,
+} from './scenario.js';
 import { INCOMPRESSIBLE_LOAD, produceRun } from './throughput.js';
 
 const TOPIC = 's9';
+
+/** The goal is in MB. */
+function megabytes(books: Books): number {
+  return (largest(books.residentMebibytes) * MIB) / 1e6;
+}
 
 function largest(values: Readonly<Record<string, number>>): number {
   return Math.max(...Object.values(values));
@@ -23,7 +36,7 @@ async function idleTimes(bench: Bench, system: MillraceSystem): Promise<Books[]>
     times.push(books);
     bench.say(
       `s9-${i}: ${((largest(books.cpuSeconds) / idleSeconds) * 100).toFixed(1)} % of a core, ` +
-        `${largest(books.residentMebibytes).toFixed(0)} MiB`,
+        `${megabytes(books).toFixed(0)} MB`,
     );
   }
   return times;
@@ -44,9 +57,7 @@ export const S9: Scenario = {
         const cores = figure('of a core, the busiest broker', ' %', (books) => {
           return (largest(books.cpuSeconds) / idleSeconds) * 100;
         });
-        const memory = figure('memory of the largest broker', ' MiB', (books) =>
-          largest(books.residentMebibytes),
-        );
+        const memory = figure('memory of the largest broker', ' MB', megabytes);
         return {
           conditions:
             `${manyPartitions.toLocaleString('en')} partitions, ${idleSeconds} s each after ${settleSeconds} s of settling; ` +
@@ -81,10 +92,7 @@ export const S10: Scenario = {
       few.push(await alone(bench, `s10-${i}-few`, INCOMPRESSIBLE_LOAD.partitions));
       many.push(await alone(bench, `s10-${i}-many`, bench.sizes.manyPartitions));
     }
-    const ratios = many.map((measured, i) => {
-      const base = few[i];
-      return base === undefined ? Number.NaN : recordsPerSecond(measured) / recordsPerSecond(base);
-    });
+    const ratios = ratiosOf(many.map(recordsPerSecond), few.map(recordsPerSecond));
     return {
       conditions: `${bench.sizes.manyPartitions.toLocaleString('en')} partitions, and 12 in turn; a new cluster each time`,
       figures: [

@@ -13,6 +13,7 @@ import {
   type Bench,
   type Figure,
   type Outcome,
+  ratiosOf,
   recordsPerSecond,
   type Scenario,
 } from './scenario.js';
@@ -129,10 +130,8 @@ function figuresOf(
         ]),
   ];
   const ratio = (other: Contestant): Figure => {
-    const values = valuesOf(other).map((value, i) => {
-      const mine = own[i] ?? Number.NaN;
-      return moreIsBetter ? mine / value : value / mine;
-    });
+    const theirs = valuesOf(other);
+    const values = moreIsBetter ? ratiosOf(own, theirs) : ratiosOf(theirs, own);
     return {
       ...{ what: `${id} ahead of ${other.name}`, unit: ' x', digits: 2, values },
       // Their defaults acknowledge what no disk has: the ratio is told, and nothing hoped of it.

@@ -133,3 +133,8 @@ export function ratesOf(measured: readonly Measured[], goal?: Figure['goal']): F
     ...(goal === undefined ? {} : { goal }),
   };
 }
+
+/** Of what was measured in turn: each of these beside the other of the same run. */
+export function ratiosOf(values: readonly number[], others: readonly number[]): number[] {
+  return values.map((value, i) => value / (others[i] ?? Number.NaN));
+}

@@ -8,6 +8,7 @@ import {
   mebibytesPerSecond,
   type Outcome,
   ratesOf,
+  ratiosOf,
   recordsPerSecond,
   type Scenario,
 } from './scenario.js';
@@ -20,21 +21,20 @@ export type Load = Pick<
 
 const KIB = 1024;
 const PARTITIONS = 12;
+const RECORD_BYTES = 100;
 /** Batches are as large as the client itself makes them. */
 const BULK = { lingerMs: 20 } as const;
 
-export const LOG_RECORD_BYTES = 100;
-
 /** S1: 100 bytes cut from log lines. */
 export function logLoad({ valueFiles }: Pick<Bench, 'valueFiles'>): Load {
-  const values = { kind: 'log', bytes: LOG_RECORD_BYTES, files: valueFiles } as const;
+  const values = { kind: 'log', bytes: RECORD_BYTES, files: valueFiles } as const;
   return { ...BULK, values, partitions: PARTITIONS, compression: 'lz4' };
 }
 
 /** S2: 100 bytes that no codec shrinks. */
 export const INCOMPRESSIBLE_LOAD: Load = {
   ...BULK,
-  values: { kind: 'random', bytes: 100 },
+  values: { kind: 'random', bytes: RECORD_BYTES },
   partitions: PARTITIONS,
   compression: 'none',
 };
@@ -93,7 +93,7 @@ async function besideFloor(
         floors.push(rate);
         bench.say(`${id}-${i} bare pipeline: ${rate.toFixed(1)} MiB/s`);
       }
-      const ratios = measured.map((m, i) => mebibytesPerSecond(m) / (floors[i] ?? Number.NaN));
+      const ratios = ratiosOf(measured.map(mebibytesPerSecond), floors);
       return {
         conditions:
           `values of ${load.values.bytes} bytes, batches ${batchesOf(load)}, ` +
@@ -147,25 +147,25 @@ export const S1: Scenario = {
   },
 };
 
-export const S2: Scenario = {
-  id: 'S2',
-  about: '100-byte incompressible records, 12 partitions',
-  run: async (bench) => {
-    const { bestBatchBytes: batchBytes } = bench.floors;
-    const floor = { batchBytes, atLeast: 0.9, mebibytes: bench.sizes.floorMebibytes };
-    return await besideFloor(bench, 's2', INCOMPRESSIBLE_LOAD, floor);
-  },
-};
+/** Beside the bare pipeline at the size of batches at which that is fastest. */
+function atItsBest(id: string, about: string, load: Load): Scenario {
+  return {
+    ...{ id, about },
+    run: async (bench) => {
+      const mebibytes = bench.sizes.floorMebibytes;
+      const floor = { batchBytes: bench.floors.bestBatchBytes, atLeast: 0.9, mebibytes };
+      return await besideFloor(bench, id.toLowerCase(), load, floor);
+    },
+  };
+}
 
-export const S3: Scenario = {
-  id: 'S3',
-  about: '1 KiB incompressible records, 12 partitions',
-  run: async (bench) => {
-    const { bestBatchBytes: batchBytes } = bench.floors;
-    const floor = { batchBytes, atLeast: 0.9, mebibytes: bench.sizes.floorMebibytes };
-    return await besideFloor(bench, 's3', KIB_LOAD, floor);
-  },
-};
+export const S2 = atItsBest(
+  'S2',
+  '100-byte incompressible records, 12 partitions',
+  INCOMPRESSIBLE_LOAD,
+);
+
+export const S3 = atItsBest('S3', '1 KiB incompressible records, 12 partitions', KIB_LOAD);
 
 export const S4: Scenario = {
   id: 'S4',
