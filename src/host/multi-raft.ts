@@ -354,7 +354,7 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
         continue;
       }
       if (driver.isLeader) leaders += 1;
-      applyLag = Math.max(applyLag, driver.applyLag);
+      applyLag = Math.max(applyLag, driver.applier.lag);
       proposals += driver.proposalsPending;
     }
     this.metrics.groups.set(this.#replicas.size);
@@ -411,13 +411,13 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     let bytesLeft = this.tuning.applyTurnBytesMax;
     const more: RaftGroupDriver[] = [];
     for (const driver of turn) {
-      if (driver.hasApplyWork()) {
+      if (driver.applier.hasWork) {
         if (bytesLeft <= 0) {
           this.markDirty(driver);
           continue;
         }
         this.#guard(driver, () => {
-          bytesLeft -= driver.applySome(bytesLeft);
+          bytesLeft -= driver.applier.applySome(bytesLeft);
         });
       }
       if (driver.hasWork()) more.push(driver);

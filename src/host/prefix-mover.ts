@@ -2,24 +2,23 @@ import { invariant } from '../base/assert.js';
 import type { Durability } from '../model/durability.js';
 import { BrokerError } from '../model/errors.js';
 import type { LogIndex } from '../model/ids.js';
-import type { EntryId } from '../model/log-entry.js';
 import type { LogStore } from '../ports/log-store.js';
 import type { SnapshotMeta } from '../raft/io.js';
 import type { RaftNode } from '../raft/raft-node.js';
+import type { Applier } from './applier.js';
 import type { LogReader } from './log-reader.js';
 import type { MembershipHistory } from './membership-history.js';
 
 export interface PrefixMoverDeps {
-  readonly node: Pick<RaftNode, 'status'>;
+  readonly life: { readonly isRunning: boolean };
+  readonly node: Pick<RaftNode, 'status' | 'step'>;
   readonly store: Pick<LogStore, 'truncatePrefix'>;
   readonly reader: LogReader;
   readonly memberships: MembershipHistory;
-  readonly applied: () => LogIndex;
+  readonly applier: Pick<Applier, 'applied' | 'ownTermFrom'>;
   readonly durability: () => Durability['kind'];
-  /** The first entry of the present term that was applied, or of an earlier one. */
-  readonly ownTermFrom: () => EntryId | undefined;
-  /** The log begins behind this snapshot now, and the core is to hear of it, unless this life has ended. */
-  readonly moved: (snapshot: SnapshotMeta) => void;
+  /** Lets the core do something, unless this life has ended; what that throws ends it. */
+  readonly step: (run: () => void) => void;
 }
 
 /**
@@ -37,9 +36,9 @@ export class PrefixMover {
   }
 
   async truncate(last: LogIndex, state: Uint8Array): Promise<void> {
-    const { node, store, reader, memberships } = this.#deps;
+    const { node, store, reader, memberships, applier } = this.#deps;
     if (last < reader.firstIndex) return;
-    invariant(last <= this.#deps.applied(), 'only what is applied is truncated', { last });
+    invariant(last <= applier.applied, 'only what is applied is truncated', { last });
     if (last > node.status().durable) {
       throw new BrokerError('THROTTLED', 'the entries are not durable here yet');
     }
@@ -47,7 +46,18 @@ export class PrefixMover {
     const id = await reader.idAt(last);
     const membership = memberships.at(last);
     const meta = await reader.fencing(store.truncatePrefix(id, state, membership));
-    this.#deps.moved(meta);
+    this.#moved(meta);
+  }
+
+  /** The log begins behind this snapshot now. */
+  #moved(snapshot: SnapshotMeta): void {
+    const { life, node, reader, memberships, step } = this.#deps;
+    if (!life.isRunning || snapshot.last.index < reader.firstIndex) return;
+    step(() => {
+      reader.prefixMoved(snapshot);
+      memberships.truncated(snapshot.last.index);
+      node.step({ kind: 'prefixMoved', snapshot });
+    });
   }
 
   /**
@@ -57,7 +67,7 @@ export class PrefixMover {
   #assertMayBecomeSnapshot(): void {
     if (this.#deps.durability() === 'fsync') return;
     const { term, durable } = this.#deps.node.status();
-    const from = this.#deps.ownTermFrom();
+    const from = this.#deps.applier.ownTermFrom;
     if (from?.term === term && from.index <= durable) return;
     throw new BrokerError('THROTTLED', 'no entry of the present term is durable here yet');
   }

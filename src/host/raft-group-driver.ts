@@ -2,38 +2,29 @@ import { InvariantError, invariant } from '../base/assert.js';
 import type { Durability } from '../model/durability.js';
 import { BrokerError } from '../model/errors.js';
 import type { BrokerId, LogIndex, RaftGroupId, Term } from '../model/ids.js';
-import {
-  entryBytes,
-  type EntryId,
-  type IndexRange,
-  type LogEntry,
-  type RewrittenPayload,
-} from '../model/log-entry.js';
-import { decodeMembership } from '../model/membership.js';
+import type { IndexRange, LogEntry, RewrittenPayload } from '../model/log-entry.js';
 import type { LogStore } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { SnapshotHeader } from '../ports/transport.js';
 import type {
-  Asleep,
   Persist,
   ProposeResult,
+  RaftEvent,
   RaftStatus,
   Ready,
   Role,
   RoleChange,
-  SnapshotMeta,
 } from '../raft/io.js';
 import type { Message } from '../raft/message.js';
 import type { RaftNode } from '../raft/raft-node.js';
-import { Checkpointer } from './checkpointer.js';
-import { CommittedEntries } from './committed-entries.js';
-import { logRoleChange, transferTargets } from './leadership.js';
-import { GroupRequests } from './group-requests.js';
-import { LogReader } from './log-reader.js';
+import { Applier } from './applier.js';
 import { DiskWatch } from './disk-watch.js';
 import type { DriverHost, DriverStart } from './driver-host.js';
+import { GroupRequests } from './group-requests.js';
+import { Idleness } from './idleness.js';
+import { logRoleChange, transferTargets } from './leadership.js';
+import { LogReader } from './log-reader.js';
 import { LogUpkeep } from './log-upkeep.js';
-import type { MembershipHistory } from './membership-history.js';
 import type { Outbox } from './outbox.js';
 import { PersistTracker } from './persist-tracker.js';
 import { PrefixMover } from './prefix-mover.js';
@@ -43,12 +34,11 @@ import { SnapshotIntake, type IncomingSnapshot } from './snapshot-intake.js';
 import { Waiters } from './waiters.js';
 
 const TICK = { kind: 'tick' } as const;
-const QUIESCE = { kind: 'quiesce' } as const;
 const WAKE = { kind: 'wake' } as const;
 const STALLED = { kind: 'stalled' } as const;
 
 /**
- * One life of one replica: feeds its core, carries out what the core wants, applies what is committed.
+ * One life of one replica: feeds its core, carries out what the core wants, has applied what is committed.
  * It begins with an open store and ends with the first error or with close; a fenced replica that
  * comes back gets a new driver.
  *
@@ -59,31 +49,25 @@ export class RaftGroupDriver {
   readonly id: RaftGroupId;
   readonly requests: GroupRequests;
   readonly upkeep: LogUpkeep;
+  readonly reader: LogReader;
+  readonly prefix: PrefixMover;
+  readonly applier: Applier;
   readonly #host: DriverHost<RaftGroupDriver>;
   readonly #node: RaftNode;
   readonly #store: LogStore;
   readonly #owner: RaftGroupOwner;
   readonly #log: Logger;
   readonly #failed: (error: unknown, isBug: boolean) => void;
-  readonly #memberships: MembershipHistory;
   readonly #proposals = new Proposals();
   readonly #persists = new PersistTracker();
   readonly #waiters: Waiters;
-  readonly #entries: CommittedEntries;
-  readonly #checkpointer: Checkpointer;
-  readonly #reader: LogReader;
-  readonly #prefix: PrefixMover;
   readonly #disk: DiskWatch;
+  readonly #idleness: Idleness;
   readonly #incoming = new SnapshotIntake();
   #phase: 'running' | 'closing' | 'ended' = 'running';
   #role: Role = 'follower';
   #term: Term;
   #durability: Durability['kind'] = 'fsync';
-  #asleep: Asleep | undefined;
-  /** Ticks since the group last had something to do, or tried to fall asleep. */
-  #idleTicks = 0;
-  /** The first entry that was applied of the last term of which one was, while that term lasted. */
-  #ownTermFrom: EntryId | undefined;
 
   constructor(host: DriverHost<RaftGroupDriver>, start: DriverStart) {
     this.id = start.id;
@@ -93,57 +77,47 @@ export class RaftGroupDriver {
     this.#owner = start.owner;
     this.#log = start.log;
     this.#failed = start.failed;
-    this.#memberships = start.memberships;
     this.#waiters = new Waiters(host.world.timers);
-    this.requests = new GroupRequests({
-      node: start.node,
-      clock: host.world.clock,
-      waiters: this.#waiters,
-      memberships: start.memberships,
-      step: (run) =>
-        this.#guard(() => {
-          run();
-          host.markDirty(this);
-        }),
-    });
-    this.#checkpointer = new Checkpointer(start.applied, {
-      store: start.store,
-      machine: start.owner.machine,
-      saved: host.metrics.checkpointsSaved,
-      tuning: host.tuning,
-    });
-    const fail = (error: unknown): void => this.fail(error);
-    this.#reader = new LogReader(start.node, start.store, start.snapshot, fail);
     const { node, store, log, memberships } = start;
+    const { tuning, metrics } = host;
+    const { clock } = host.world;
+    const step = (run: () => void): void => this.#stepGuarded(run);
+    const fail = (error: unknown): void => this.fail(error);
+    const waiters = this.#waiters;
+    this.requests = new GroupRequests({ node, clock, waiters, memberships, step });
+    this.reader = new LogReader(node, store, start.snapshot, fail);
     this.upkeep = new LogUpkeep({
-      ...{ store, log, reader: this.#reader, failed: fail },
-      verifications: host.metrics.verifications,
+      ...{ store, log, reader: this.reader, failed: fail },
+      verifications: metrics.verifications,
     });
-    this.#entries = new CommittedEntries({
-      node: start.node,
-      store: start.store,
+    this.applier = new Applier({
+      ...{ life: this, node, store, memberships, waiters, metrics, tuning },
+      owner: start.owner,
       applied: start.applied,
-      readBytesMax: host.tuning.applyReadBytesMax,
+      proposals: this.#proposals,
       arrived: () => host.markDirty(this),
       failed: fail,
     });
-    this.#prefix = new PrefixMover({
-      ...{ node, store, memberships },
-      reader: this.#reader,
-      applied: () => this.#entries.applied,
+    this.prefix = new PrefixMover({
+      ...{ life: this, node, store, memberships, step },
+      reader: this.reader,
+      applier: this.applier,
       durability: () => this.#durability,
-      ownTermFrom: () => this.#ownTermFrom,
-      moved: (snapshot) => this.#prefixMoved(snapshot),
     });
     this.#disk = new DiskWatch({
       persists: this.#persists,
-      clock: host.world.clock,
-      diskStallMs: host.tuning.diskStallMs,
+      clock,
+      diskStallMs: tuning.diskStallMs,
       heir: () => this.#heir(),
       handOver: (to) => this.#node.step({ kind: 'transferLeadership', to }),
       log,
     });
-    this.#term = start.node.status().term;
+    this.#idleness = new Idleness({
+      node,
+      quiesceAfterTicks: tuning.quiesceAfterTicks,
+      changed: (asleep) => host.sleepChanged(this, asleep),
+    });
+    this.#term = node.status().term;
   }
 
   // What it tells.
@@ -155,23 +129,21 @@ export class RaftGroupDriver {
     return this.#role === 'leader';
   }
   get isLeaderReady(): boolean {
-    return this.isLeader && this.#ownTermFrom?.term === this.#term;
+    return this.isLeader && this.applier.ownTermFrom?.term === this.#term;
   }
   /** Needs no ticks. */
   get isAsleep(): boolean {
-    return this.#asleep !== undefined;
+    return this.#idleness.isAsleep;
+  }
+  /** The machine stands where the log does: no snapshot is on its way into it. */
+  get maySaveState(): boolean {
+    return !this.#incoming.isBusy;
   }
   get term(): Term {
     return this.#term;
   }
-  get applyLag(): number {
-    return this.#entries.next - 1 - this.#entries.applied;
-  }
   get proposalsPending(): number {
     return this.#proposals.size;
-  }
-  get firstIndex(): LogIndex {
-    return this.#reader.firstIndex;
   }
   status(): RaftStatus {
     return this.#node.status();
@@ -190,7 +162,7 @@ export class RaftGroupDriver {
   async rewrite(payloads: readonly RewrittenPayload[]): Promise<void> {
     const last = payloads.at(-1);
     if (last === undefined) return;
-    invariant(last.index <= this.#entries.applied, 'only what is applied is rewritten', {
+    invariant(last.index <= this.applier.applied, 'only what is applied is rewritten', {
       ...last,
     });
     await this.upkeep.rewrite(payloads);
@@ -210,25 +182,16 @@ export class RaftGroupDriver {
 
   #lead(): void {
     this.#disk.check();
-    const { quiesceAfterTicks } = this.#host.tuning;
-    this.#idleTicks += 1;
-    if (quiesceAfterTicks === 0 || this.#idleTicks < quiesceAfterTicks) return;
-    this.#idleTicks = 0;
-    this.#node.step(QUIESCE);
-    if (this.#node.asleep !== undefined) this.#host.markDirty(this);
+    if (this.#idleness.tick()) this.#host.markDirty(this);
   }
 
   wake(): void {
-    this.#guard(() => {
-      this.#node.step(WAKE);
-      this.#host.markDirty(this);
-    });
+    this.#stepGuarded(() => this.#node.step(WAKE));
   }
 
   /** The host stood still for longer than an election timeout. */
   stalled(): void {
-    this.#node.step(STALLED);
-    this.#host.markDirty(this);
+    this.#step(STALLED);
   }
 
   pulseLapsed(peer: BrokerId): void {
@@ -241,8 +204,7 @@ export class RaftGroupDriver {
   }
 
   receive(message: Message): void {
-    this.#node.step({ kind: 'message', message });
-    this.#host.markDirty(this);
+    this.#step({ kind: 'message', message });
   }
 
   peerUnreachable(peer: BrokerId): void {
@@ -251,8 +213,7 @@ export class RaftGroupDriver {
   }
 
   campaignIn(ticks: number): void {
-    this.#node.step({ kind: 'campaign', inTicks: ticks });
-    this.#host.markDirty(this);
+    this.#step({ kind: 'campaign', inTicks: ticks });
   }
 
   connectionLost(peer: BrokerId): void {
@@ -260,8 +221,7 @@ export class RaftGroupDriver {
     const { voters, votersOutgoing, learners, learnersNext } = membership;
     const lists = [voters, votersOutgoing, learners, learnersNext];
     if (!lists.some((ids) => ids.includes(peer))) return;
-    this.#node.step({ kind: 'connectionLost', peer });
-    this.#host.markDirty(this);
+    this.#step({ kind: 'connectionLost', peer });
   }
 
   /** Resolves once the snapshot is installed or refused; rejects if the sender should try again. */
@@ -271,18 +231,14 @@ export class RaftGroupDriver {
     }
     const { term, meta: snapshot, repairTarget } = header;
     const done = this.#incoming.offer({ meta: snapshot, state });
-    this.#guard(() => {
-      this.#node.step({ kind: 'snapshotReceived', from, term, snapshot, repairTarget });
-      this.#host.markDirty(this);
-    });
+    this.#stepGuarded(() =>
+      this.#node.step({ kind: 'snapshotReceived', from, term, snapshot, repairTarget }),
+    );
     return done;
   }
 
   snapshotReported(peer: BrokerId, lastIndex: LogIndex, ok: boolean): void {
-    this.#guard(() => {
-      this.#node.step({ kind: 'snapshotReported', peer, lastIndex, ok });
-      this.#host.markDirty(this);
-    });
+    this.#stepGuarded(() => this.#node.step({ kind: 'snapshotReported', peer, lastIndex, ok }));
   }
 
   /** A store opens with `fsync`; from the next write on. */
@@ -313,7 +269,7 @@ export class RaftGroupDriver {
     if (!result.accepted) return result;
     // An earlier term's proposals are lost if the role change has not come out of the core yet.
     if (result.first.term !== this.#term) {
-      this.#proposals.failExceptTerm(result.first.term, this.#entries.next);
+      this.#proposals.failExceptTerm(result.first.term, this.applier.next);
     }
     this.#proposals.add(result.first, observer);
     this.#host.markDirty(this);
@@ -324,37 +280,25 @@ export class RaftGroupDriver {
 
   hasWork(): boolean {
     if (this.#phase !== 'running') return false;
-    return this.#node.hasReady() || this.hasApplyWork();
-  }
-
-  hasApplyWork(): boolean {
-    return this.#phase === 'running' && this.#entries.isAvailable;
+    return this.#node.hasReady() || this.applier.hasWork;
   }
 
   collect(outbox: Outbox): void {
     if (this.#phase !== 'running') return;
     if (this.#node.hasReady()) this.#carryOut(this.#node.ready(), outbox);
-    this.#noticeSleep();
+    // Whoever heard of it may have closed this replica.
+    if (this.isRunning) this.#idleness.notice();
     this.#incoming.dropUnlessStarted();
   }
 
-  /** In the turn in which the messages leave that say so: peers hear of it before the next pulse. */
-  #noticeSleep(): void {
-    const { asleep } = this.#node;
-    if (asleep === this.#asleep) return;
-    this.#asleep = asleep;
-    this.#idleTicks = 0;
-    this.#host.sleepChanged(this, asleep);
-  }
-
   #carryOut(ready: Ready, outbox: Outbox): void {
-    if (ready.persists.length > 0 || ready.barriersReached.length > 0) this.#idleTicks = 0;
+    if (ready.persists.length > 0 || ready.barriersReached.length > 0) this.#idleness.end();
     for (const write of ready.persists) this.#startPersist(write);
     for (const message of ready.messages) outbox.add(message.to, { group: this.id, message });
-    if (ready.committed !== undefined) this.#entries.committed(ready.committed);
+    if (ready.committed !== undefined) this.applier.committed(ready.committed);
     if (ready.roleChange !== undefined) this.#roleChanged(ready.roleChange);
     for (const { token, index } of ready.barriersReached) {
-      this.#waiters.barrierReached(token, index, this.#entries.applied);
+      this.#waiters.barrierReached(token, index, this.applier.applied);
     }
     for (const token of ready.barriersFailed) this.#waiters.barrierFailed(token);
     for (const { peer, from, bytesMax } of ready.catchUpReads) {
@@ -373,9 +317,9 @@ export class RaftGroupDriver {
     this.#term = term;
     if (won) this.#host.metrics.electionsWon.add(1);
     if (role === 'candidate') this.#host.metrics.campaigns.add(1);
-    this.#proposals.failExceptTerm(role === 'leader' ? term : undefined, this.#entries.next);
+    this.#proposals.failExceptTerm(role === 'leader' ? term : undefined, this.applier.next);
     if (before.role === 'leader' && (role !== 'leader' || won)) {
-      this.#waiters.steppedDown(this.#entries.next, this.#entries.applied);
+      this.#waiters.steppedDown(this.applier.next, this.applier.applied);
     }
     if (leader !== undefined && leader !== this.#host.self) this.#waiters.transferEnded(leader);
     if (mayHaveLost === true) this.#host.metrics.recoveries.add(1);
@@ -387,7 +331,7 @@ export class RaftGroupDriver {
 
   #startPersist(write: Persist): void {
     const install = write.install && this.#incoming.start(write.install);
-    if (install !== undefined) this.#entries.installing(install.meta.last.index);
+    if (install !== undefined) this.applier.installing(install);
     this.#persists.started(write, this.#host.world.clock.monotonicMs());
     this.#store.persist(write, install?.state).then(
       () => this.#guard(() => this.#persisted(write, install)),
@@ -397,26 +341,16 @@ export class RaftGroupDriver {
 
   #persisted(write: Persist, install: IncomingSnapshot | undefined): void {
     this.#persists.finished(write.ticket, this.#host.world.clock.monotonicMs());
-    if (install !== undefined) this.#restore(install);
+    if (install !== undefined) {
+      this.reader.prefixMoved(install.meta);
+      this.applier.restore(install);
+    }
     this.#node.step({ kind: 'persisted', ticket: write.ticket });
     if (install !== undefined) this.#installed(install);
     const last = write.append?.entries[write.append.entries.length - 1];
     if (last !== undefined) this.#proposals.persisted(last);
-    this.#saveCheckpointWhenDue();
+    this.applier.saveStateWhenDue();
     if (this.#phase === 'running') this.#host.markDirty(this);
-  }
-
-  /** Before the core hears that the snapshot is durable: what it does next builds on that state. */
-  #restore(install: IncomingSnapshot): void {
-    const { index } = install.meta.last;
-    this.#owner.machine.restore(install.state, index);
-    this.#entries.installed(index);
-    this.#reader.prefixMoved(install.meta);
-    this.#memberships.installed(index, install.meta.membership);
-    this.#checkpointer.restored(index);
-    // Those it covers were committed, but what they returned is lost with the entries.
-    this.#proposals.failAll();
-    this.#waiters.membershipApplied(index, install.meta.membership);
   }
 
   #installed(install: IncomingSnapshot): void {
@@ -424,91 +358,26 @@ export class RaftGroupDriver {
     this.#host.metrics.snapshotsInstalled.add(1);
     this.#log.info({ index, term: this.#term }, 'installed a snapshot');
     this.#incoming.finish();
-    this.#owner.applied(index);
-    this.#waiters.applied(index);
-  }
-
-  // Applying.
-
-  /** Applies at least one entry if one is at hand. Returns the bytes applied. */
-  applySome(bytesMax: number): number {
-    if (!this.hasApplyWork()) return 0;
-    const entries = this.#entries.take(bytesMax);
-    if (entries === undefined) return 0;
-    let bytes = 0;
-    for (const entry of entries) {
-      this.#applyOne(entry);
-      bytes += entryBytes(entry);
-      // Whoever heard of it may have closed this replica.
-      if (!this.isRunning) return bytes;
-    }
-    this.#node.step({ kind: 'applied', index: this.#entries.applied });
-    this.#host.metrics.entriesApplied.add(entries.length);
-    this.#checkpointer.applied(entries.length, bytes);
-    this.#owner.applied(this.#entries.applied);
-    this.#waiters.applied(this.#entries.applied);
-    this.#saveCheckpointWhenDue();
-    return bytes;
-  }
-
-  #applyOne(entry: LogEntry): void {
-    this.#entries.advance(entry);
-    const result = this.#owner.machine.apply(entry);
-    const isFirstOfTerm = entry.term === this.#term && this.#ownTermFrom?.term !== entry.term;
-    if (isFirstOfTerm) this.#ownTermFrom = { term: entry.term, index: entry.index };
-    if (entry.kind === 'membership') {
-      const membership = decodeMembership(entry.payload);
-      this.#memberships.applied(entry.index, membership);
-      this.#waiters.membershipApplied(entry.index, membership);
-    }
-    if (isFirstOfTerm && this.isLeader) this.#owner.leaderReady(entry.term);
-    this.#proposals.applied(entry, result);
-  }
-
-  #saveCheckpointWhenDue(): void {
-    if (!this.isRunning || this.#incoming.isBusy) return;
-    this.#checkpointer
-      .saveWhenDue(this.#entries.applied, this.#node.status().durable)
-      .catch((error: unknown) => this.fail(error));
+    this.applier.tellApplied();
   }
 
   // Reading.
 
-  /** From memory or the store; at least one entry. */
-  read(range: IndexRange, bytesMax: number): Promise<readonly LogEntry[]> {
-    return this.#reader.read(range, bytesMax);
-  }
-
   #catchUpRead(peer: BrokerId, from: LogIndex, bytesMax: number): void {
     const term = this.#term;
-    this.#reader.slice(from, bytesMax).then(
+    this.reader.slice(from, bytesMax).then(
       (slice) =>
-        this.#guard(() => {
+        this.#stepGuarded(() => {
           const isStale = !this.isLeader || this.#term !== term || slice === undefined;
           this.#node.step(
             isStale ? { kind: 'readFailed', peer } : { kind: 'entriesRead', peer, slice },
           );
-          this.#host.markDirty(this);
         }),
       // The store's own errors have fenced this replica already.
       (error: unknown) => {
         if (this.isLeader && this.#term === term) this.fail(error);
       },
     );
-  }
-
-  truncatePrefix(last: LogIndex, state: Uint8Array): Promise<void> {
-    return this.#prefix.truncate(last, state);
-  }
-
-  #prefixMoved(snapshot: SnapshotMeta): void {
-    if (!this.isRunning || snapshot.last.index < this.#reader.firstIndex) return;
-    this.#guard(() => {
-      this.#reader.prefixMoved(snapshot);
-      this.#memberships.truncated(snapshot.last.index);
-      this.#node.step({ kind: 'prefixMoved', snapshot });
-      this.#host.markDirty(this);
-    });
   }
 
   // The end.
@@ -531,7 +400,7 @@ export class RaftGroupDriver {
       this.upkeep.stop();
       this.#failAllWaiting(new BrokerError('BROKER_UNAVAILABLE', 'the replica was closed'));
       await this.#persists.idle();
-      await this.#checkpointer.idle();
+      await this.applier.idle();
       if (options.saveState) await this.#saveFinalCheckpoint();
     }
     this.#end(new BrokerError('BROKER_UNAVAILABLE', 'the replica was closed'));
@@ -541,7 +410,7 @@ export class RaftGroupDriver {
   async #saveFinalCheckpoint(): Promise<void> {
     if (this.#phase !== 'closing') return;
     try {
-      await this.#checkpointer.saveLast(this.#entries.applied, this.#node.status().durable);
+      await this.applier.saveLastState();
     } catch (error) {
       this.#log.warn({ error }, 'could not save a checkpoint while closing');
     }
@@ -562,6 +431,19 @@ export class RaftGroupDriver {
   #failAllWaiting(reason: BrokerError): void {
     this.#proposals.failAll();
     this.#waiters.endAll(reason);
+  }
+
+  #step(event: RaftEvent): void {
+    this.#node.step(event);
+    this.#host.markDirty(this);
+  }
+
+  /** Has the core do something outside the turn. */
+  #stepGuarded(run: () => void): void {
+    this.#guard(() => {
+      run();
+      this.#host.markDirty(this);
+    });
   }
 
   /** Runs a step from outside the turn: what it throws ends this life. */

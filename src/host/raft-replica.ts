@@ -389,15 +389,15 @@ export class RaftReplica implements RaftGroup {
   }
 
   async read(range: IndexRange, bytesMax: number): Promise<readonly LogEntry[]> {
-    return await this.#serving().read(range, bytesMax);
+    return await this.#serving().reader.read(range, bytesMax);
   }
 
   firstIndex(): LogIndex {
-    return this.#driver?.firstIndex ?? logIndex(1);
+    return this.#driver?.reader.firstIndex ?? logIndex(1);
   }
 
   async truncatePrefix(last: LogIndex, state: Uint8Array): Promise<void> {
-    await this.#serving().truncatePrefix(last, state);
+    await this.#serving().prefix.truncate(last, state);
   }
 
   async baseState(): Promise<{ readonly index: LogIndex; readonly state: Uint8Array } | undefined> {

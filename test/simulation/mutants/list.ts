@@ -377,7 +377,7 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/host/raft-group-driver.ts',
-        find: 'return this.isLeader && this.#ownTermFrom?.term === this.#term;',
+        find: 'return this.isLeader && this.applier.ownTermFrom?.term === this.#term;',
         replace: 'return this.isLeader && this.#term > 0;',
       },
       {
