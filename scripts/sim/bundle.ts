@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { isAlive } from '../../src/cli/processes.js';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -34,7 +35,16 @@ export async function bundleWorker(): Promise<WorkerBundle> {
   const fingerprint = createHash('sha256').update(output.contents).digest('hex').slice(0, 16);
   const directory = path.join(realpathSync(path.join(ROOT, 'node_modules')), '.cache', 'sim');
   mkdirSync(directory, { recursive: true });
+  dropAbandoned(directory);
   const file = path.join(directory, `${fingerprint}-${process.pid}.mjs`);
   writeFileSync(file, output.contents);
   return { file, fingerprint };
+}
+
+/** A sweep that was cut off leaves its file behind. */
+function dropAbandoned(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    const pid = Number(/-(\d+)\.mjs$/.exec(name)?.[1]);
+    if (!isAlive(pid)) rmSync(path.join(directory, name), { force: true });
+  }
 }

@@ -2,8 +2,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import type { JobResult } from '../../test/simulation/worker.js';
 
 /** One seed's run as a ledger keeps it. */
-export interface LedgerRow extends Omit<JobResult, 'error' | 'strikes' | 'kinds' | 'notes'> {
-  readonly error?: string | undefined;
+export interface LedgerRow extends JobResult {
   /** Of the sources that ran. */
   readonly fingerprint: string;
   /** The Node that ran them. */
@@ -41,8 +40,7 @@ export class Ledger {
   add(row: LedgerRow): void {
     const error = row.error?.slice(0, ERROR_LENGTH_MAX);
     const times = { wallMs: Math.round(row.wallMs), cpuMs: Math.round(row.cpuMs) };
-    const lists = { strikes: undefined, kinds: undefined, notes: undefined };
-    const line = JSON.stringify({ ...row, ...lists, ...times, error });
+    const line = JSON.stringify({ ...row, ...times, error });
     appendFileSync(this.file, `${line}\n`);
     this.rows.set(nameOf(row), row);
   }

@@ -117,12 +117,8 @@ function finish(
   process.exitCode = isClean && isEqual ? 0 : 1;
 }
 
-function parse(): ReturnType<typeof options>['values'] {
-  return options().values;
-}
-
-function options() {
-  return parseArgs({
+async function main(): Promise<void> {
+  const { values } = parseArgs({
     options: {
       seeds: { type: 'string', default: '1..100' },
       seed: { type: 'string' },
@@ -142,10 +138,6 @@ function options() {
       help: { type: 'boolean', default: false },
     },
   });
-}
-
-async function main(): Promise<void> {
-  const values = parse();
   if (values.help) {
     process.stdout.write(USAGE);
     return;

@@ -138,7 +138,6 @@ function deadResult(seed: number, level: Level | undefined, error: string): JobR
     hash: '',
     error,
     failure: error,
-    ...{ strikes: [], kinds: [], notes: [] },
     events: 0,
     simulatedMs: 0,
     wallMs: 0,

@@ -50,7 +50,7 @@ export function signal(pid: number, name: NodeJS.Signals): boolean {
   }
 }
 
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   if (pid <= 0) return false;
   try {
     process.kill(pid, 0);

@@ -4,7 +4,10 @@ import { BrokerError } from '../../src/model/errors.js';
 import { linearizable, type ModelCall } from '../checker/linearizable.js';
 import { keyParts, simProducer, type LoadContext } from './load.js';
 import { must, Violation } from './violation.js';
-import type { Micros } from './world.js';
+import { ms, type Micros } from './world.js';
+
+/** How far apart those who meet may come. */
+const MEETING = ms(5);
 
 /**
  * What clients were told who compare and append to one partition, to which nobody else writes: its
@@ -72,8 +75,17 @@ export class CounterClient {
     return this.isBusy ? 1 : 0;
   }
 
+  /** Every other time it meets the others: who comes while an append is under way contests it. */
+  private wait(period: Micros): Micros {
+    const { prng } = this;
+    const wait = 1 + prng.int(2 * period);
+    if (prng.chance(0.5)) return wait;
+    const { now } = this.context.scheduler;
+    return Math.ceil((now + wait) / period) * period - now + prng.int(MEETING);
+  }
+
   private next(period: Micros): void {
-    this.context.scheduler.schedule(1 + this.prng.int(2 * period), undefined, () => {
+    this.context.scheduler.schedule(this.wait(period), undefined, () => {
       if (!this.isOn) return;
       this.isBusy = true;
       void this.append().then(() => {

@@ -9,7 +9,7 @@ export interface Job {
 }
 
 /** What a sweep hears of a run: its counts, without the lists. */
-export interface JobResult extends RunResult {
+export interface JobResult extends Omit<RunResult, 'strikes' | 'kinds' | 'notes'> {
   /** The second run of the same seed went another way: something outside the seed decided. */
   readonly differs: boolean;
   /** Of a processor, for one run of it. */
@@ -25,7 +25,7 @@ async function work({ seed, level, twice }: Job): Promise<JobResult> {
   const { user, system } = process.cpuUsage(before);
   const again = twice ? await runSeed(seed, { level }) : result;
   const differs = again.hash !== result.hash;
-  const lists = { strikes: [], kinds: [], notes: [] };
+  const lists = { strikes: undefined, kinds: undefined, notes: undefined };
   return { ...result, ...lists, differs, cpuMs: (user + system) / 1_000 };
 }
 
