@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { Prng } from '../../src/base/prng.js';
 import { MillraceClient } from '../../src/client/index.js';
-import { checkHistoryFile, HistoryWriter, type Verdict } from '../../test/checker/index.js';
+import { CHECK_IDS, checkHistoryFile, HistoryWriter, type Verdict } from '../../test/checker/index.js';
 import { ChaosCluster } from './chaos-cluster.js';
 import { type DumpFigures, dumpReplicas } from './dump.js';
 import { GroupLoad } from './group-load.js';
@@ -186,7 +186,7 @@ class Run {
   }
 
   private async checked(): Promise<Verdict> {
-    const require = this.stage?.hasLimits === true ? [...REQUIRED, 'C24' as const] : REQUIRED;
+    const require = this.stage?.hasLimits === true ? CHECK_IDS : REQUIRED;
     return await checkHistoryFile(this.historyFile, {
       require,
       okSendsPerSecondMin: this.options.acksMin,

@@ -12,6 +12,7 @@ import { isCall, Session, type HistoryListener, type Operation } from './session
 import { Report, type CheckId, type HistoryStats, type Verdict } from './verdict.js';
 
 export { HistoryWriter } from './writer.js';
+export { CHECK_IDS } from './verdict.js';
 export type { CheckId, HistoryStats, Verdict, Violation } from './verdict.js';
 
 export interface CheckOptions {

@@ -1,6 +1,9 @@
+import { expect } from 'chai';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import process from 'node:process';
+
 import { logIndex } from '../../src/model/ids.js';
 import type { LogEntry } from '../../src/model/log-entry.js';
 import type { LoadedReplica, LogStore } from '../../src/ports/log-store.js';
@@ -9,6 +12,13 @@ import { append, entry, hardState, id, IDENTITY, SPEC } from '../conformance/bro
 
 /** Small write buffers: a few hundred entries reach several tables and a write-ahead log. */
 export const SMALL_MEMORY = { memoryBudgetBytes: 1 };
+
+/** Says in place of tests why the library of disk faults is not there. Only a missing compiler is a reason. */
+export function notTriedHere(missing: string): void {
+  it(`is not tried here: ${missing}`, () => {
+    expect(process.platform !== 'linux' || /^cc /.test(missing)).to.equal(true);
+  });
+}
 
 export async function temporaryDirectory(): Promise<string> {
   return mkdtemp(path.join(os.tmpdir(), 'millrace-damage-'));

@@ -34,6 +34,8 @@ export async function ballotOf(life: Life, group: RaftGroup, truth: Truth): Prom
     ...asked('voteRequest', first + 1, watermark),
     isTransfer: false,
   });
+  // Of a replica that answers nobody nothing is proved.
+  if (covering === undefined) gave.push('no answer to a candidate that has what it held');
   if (isGrant(covering) && !covering.damaged) gave.push('a vote as if it were intact');
 
   const before = life.sent.length;

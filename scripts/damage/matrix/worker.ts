@@ -68,7 +68,10 @@ class Worker {
     const directory = path.join(this.start.scratch, String(at));
     const harm = row.harm(at);
     if (task.deaths === 0) this.stand.layOut(directory, harm);
-    const verdict = await judge(directory, this.truth, this.crc32c);
+    const judged = await judge(directory, this.truth, this.crc32c);
+    // A log over which a process died must be found damaged.
+    const isStuck = task.deaths > 0 && judged.outcome === 'intact';
+    const verdict: Verdict = isStuck ? { ...judged, outcome: 'stuck' } : judged;
     rmSync(directory, { recursive: true });
     const text = `${harm.what}: ${verdict.detail} ${verdict.votes.join(', ')}`;
     const isRemarkable = isOdd(verdict) || task.deaths > 0;

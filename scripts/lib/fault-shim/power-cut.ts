@@ -174,25 +174,28 @@ function undoBytes(
   prng: Prng | undefined,
 ): { cut: number; restored: number } {
   const { size } = statSync(file);
-  let { pending } = facts;
-  if (prng !== undefined) pending = pending.slice(prng.int(pending.length + 1));
+  const made = prng === undefined ? 0 : prng.int(facts.pending.length + 1);
+  const pending = facts.pending.slice(made);
+  const durableSize = facts.pending
+    .slice(0, made)
+    .reduce((to, at) => (at.kind === 'truncated' ? Math.min(to, at.offset) : to), facts.durableSize);
   let restored = 0;
   const fd = openSync(file, 'r+');
   try {
     for (const [i, change] of pending.toReversed().entries()) {
       const old = oldBytes(change, attic);
-      // The first of those that did not make it may have made it in part.
-      const isTorn = prng !== undefined && i === pending.length - 1;
-      const from = isTorn ? prng.int(old.length + 1) : 0;
+      // The first of those that did not make it may have made it in part; a truncation is one change.
+      const mayBeTorn = i === pending.length - 1 && change.kind === 'overwritten';
+      const from = prng !== undefined && mayBeTorn ? prng.int(old.length + 1) : 0;
       writeSync(fd, old, from, old.length - from, change.offset + from);
       restored += old.length - from;
     }
   } finally {
     closeSync(fd);
   }
-  const grown = size - facts.durableSize;
+  const grown = size - durableSize;
   const keeps = prng === undefined || grown <= 0 ? 0 : prng.int(grown + 1);
-  const end = facts.durableSize + keeps;
+  const end = durableSize + keeps;
   if (end >= size && restored === 0) return { cut: 0, restored };
   truncateSync(file, end);
   return { cut: Math.max(0, size - end), restored };

@@ -260,7 +260,7 @@ static int64_t keep_tail(int fd, off_t from, off_t to, int64_t at) {
   while (from < to) {
     size_t want = to - from < (off_t)sizeof bytes ? (size_t)(to - from) : sizeof bytes;
     ssize_t got = pread(in, bytes, want, from);
-    if (got <= 0) break;
+    if (got <= 0) die("what is truncated cannot be read");
     if (REAL(write)(out, bytes, (size_t)got) != got) die("what is truncated cannot be kept");
     from += got;
   }
@@ -291,6 +291,7 @@ static void note_overwritten(int fd, const struct file *file, off_t at, size_t l
   char *line = malloc(2 * length + 256);
   if (in < 0 || old == NULL || line == NULL) die("what is overwritten cannot be kept");
   ssize_t got = pread(in, old, length, at);
+  if (got != (ssize_t)length) die("what is overwritten cannot be read");
   REAL(close)(in);
   int head = sprintf(line, "W %lld %llu:%llu %lld ", (long long)stamp(), FILE_ID(file), (long long)at);
   char *to = line + head;
@@ -311,6 +312,7 @@ static void track(int fd, const char *full, const struct stat *opened) {
   if (fd < FDS_MAX) {
     free(files[fd].path);
     files[fd] = (struct file){strdup(full), opened->st_dev, opened->st_ino, S_ISDIR(opened->st_mode)};
+    if (files[fd].path == NULL) die("a path");
   }
   pthread_mutex_unlock(&mutex);
 }
@@ -338,7 +340,8 @@ static int open_checked(const char *path, int flags, mode_t mode) {
   }
   int fd = REAL(open64)(full, flags, mode);
   int error = errno;
-  if (fd >= 0 && fstat(fd, &after) == 0 && RECORDS && !existed) {
+  if (fd >= 0 && fstat(fd, &after) != 0) die("what was opened");
+  if (fd >= 0 && RECORDS && !existed) {
     note("C %lld %llu:%llu %s\n", (long long)stamp(), ID(after), escaped(full, text));
   }
   pthread_mutex_unlock(&mutex);

@@ -3,6 +3,7 @@ import { Prng } from '../../../src/base/prng.js';
 import { crc32c } from '../../../src/base/crc32c.js';
 import {
   MillraceClient,
+  type Consumer,
   type ConsumerOptions,
   type FetchEvent,
 } from '../../../src/client/index.js';
@@ -64,6 +65,17 @@ class Bench {
 }
 
 const numbers = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i));
+
+/** A reader of ten records, in two batches, that no replica is near. */
+async function readingFromTheLeader(): Promise<{ bench: Bench; consumer: Consumer }> {
+  const bench = new Bench();
+  bench.put(4);
+  bench.put(6);
+  const consumer = bench.client.consumer({ ...NEAREST, rack: 'elsewhere' });
+  await bench.world.until(consumer.start());
+  await bench.world.until(consumer.records().next());
+  return { bench, consumer };
+}
 
 describe('reading from the nearest replica', () => {
   it('reads in its own rack, and from the leader without the option', async () => {
@@ -289,13 +301,7 @@ describe('reading from the nearest replica', () => {
   });
 
   it('shows no earlier end of a leader that was deposed without its reader having heard', async () => {
-    const bench = new Bench();
-    bench.put(4);
-    bench.put(6);
-    // No replica is near, and so it is the leader who is read from.
-    const consumer = bench.client.consumer({ ...NEAREST, rack: 'elsewhere' });
-    await bench.world.until(consumer.start());
-    await bench.world.until(consumer.records().next());
+    const { bench, consumer } = await readingFromTheLeader();
     expect(consumer.highWatermark(AT0)).to.equal(10);
     bench.fetched.length = 0;
     bench.cluster.onFollow = () => 10;
@@ -309,12 +315,7 @@ describe('reading from the nearest replica', () => {
   });
 
   it('believes a leader of a later epoch that the end is earlier', async () => {
-    const bench = new Bench();
-    bench.put(4);
-    bench.put(6);
-    const consumer = bench.client.consumer({ ...NEAREST, rack: 'elsewhere' });
-    await bench.world.until(consumer.start());
-    await bench.world.until(consumer.records().next());
+    const { bench, consumer } = await readingFromTheLeader();
     bench.cluster.onFollow = () => bench.cluster.notLeader(bench.cluster.partition());
     bench.cluster.partition().batches.pop();
     await bench.world.until(consumer.seek(AT0, { offset: 4 }));
