@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-import { freePorts } from '../lib/broker-process.js';
+import { freePorts } from '../../src/cli/processes.js';
 import { ScriptCluster } from '../lib/script-cluster.js';
 import type { Case } from './case.js';
 import { run } from './command-line.js';
@@ -43,7 +43,7 @@ export function directories(p: Patient): Case[] {
 
 /** Ends the broker that should not have started, and says what it said. */
 async function stray(p: Patient, name: string, config: object): Promise<string> {
-  const [clientPort, peerPort, httpPort] = await freePorts(3);
+  const [clientPort, peerPort, httpPort] = await freePorts('127.0.0.1', 3);
   const file = path.join(p.cluster.dir, `${name}.json`);
   const whole = { host: '127.0.0.1', clientPort, peerPort, httpPort, ...config };
   writeFileSync(file, JSON.stringify(whole));

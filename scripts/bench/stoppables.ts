@@ -2,6 +2,8 @@ interface Stoppable {
   stop(): Promise<void>;
 }
 
+const NEVER = new Promise<never>(() => undefined);
+
 /**
  * Whatever has processes or files: stopped when its use ends, or all at once when a run is interrupted.
  * From then on nothing is started, and no use ends: the process does, with no result of half a run.
@@ -14,7 +16,8 @@ export class Stoppables {
     start: () => Promise<S>,
     run: (system: S) => Promise<T>,
   ): Promise<T> {
-    await this.unlessInterrupted();
+    // Not even a turn lies between looking and starting: nothing is started that stopAll does not see.
+    if (this.isInterrupted) await NEVER;
     const starting = start();
     this.running.add(starting);
     try {
@@ -26,7 +29,7 @@ export class Stoppables {
       }
     } finally {
       this.running.delete(starting);
-      await this.unlessInterrupted();
+      if (this.isInterrupted) await NEVER;
     }
   }
 
@@ -34,9 +37,5 @@ export class Stoppables {
   async stopAll(): Promise<void> {
     this.isInterrupted = true;
     await Promise.allSettled([...this.running].map(async (system) => (await system).stop()));
-  }
-
-  private async unlessInterrupted(): Promise<void> {
-    if (this.isInterrupted) await new Promise(() => undefined);
   }
 }

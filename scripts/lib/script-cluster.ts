@@ -3,7 +3,8 @@ import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 
-import { BrokerProcess, type BrokerRun, freePorts, type Ports } from './broker-process.js';
+import { freePorts } from '../../src/cli/processes.js';
+import { BrokerProcess, type BrokerRun, type Ports } from './broker-process.js';
 
 /** Real broker processes on 127.0.0.1 with data in a temporary folder, for chaos and benchmarks. */
 export class ScriptCluster {
@@ -45,7 +46,7 @@ export class ScriptCluster {
   }): Promise<ScriptCluster> {
     const dir = options.dir ?? mkdtempSync(path.join(os.tmpdir(), 'millrace-cluster-'));
     mkdirSync(dir, { recursive: true });
-    const free = await freePorts(options.brokers * 3);
+    const free = await freePorts('127.0.0.1', options.brokers * 3);
     const ports: Ports[] = Array.from({ length: options.brokers }, (_, i) => ({
       client: free[i * 3] ?? 0,
       peer: free[i * 3 + 1] ?? 0,
@@ -111,7 +112,7 @@ export class ScriptCluster {
     readonly config?: Readonly<Record<string, unknown>>;
     readonly run?: BrokerRun;
   }): Promise<BrokerProcess> {
-    const [client = 0, peer = 0, http = 0] = await freePorts(3);
+    const [client = 0, peer = 0, http = 0] = await freePorts('127.0.0.1', 3);
     const id = this.brokers.length + 1;
     const broker = new BrokerProcess({
       id,

@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { closeSync, existsSync, openSync, readFileSync, readdirSync } from 'node:fs';
 import { createServer } from 'node:net';
 import os from 'node:os';
@@ -7,6 +8,9 @@ import { fileURLToPath } from 'node:url';
 
 /** Of the same kind as this file, whether that is a source or a part of what is built. */
 const MAIN = fileURLToPath(new URL(`../cli/main${extname(import.meta.url)}`, import.meta.url));
+const FREE_PORTS_FROM = 12_000;
+const OUTGOING_PORTS_FROM = 32_768;
+const FREE_PORT_TRIES = 10_000;
 
 /**
  * Starts this program again as a broker, in the background: it outlives us, and Ctrl-C on our
@@ -96,26 +100,16 @@ export async function isPortFree(host: string, port: number): Promise<boolean> {
   });
 }
 
-/** Ports that were free a moment ago, all different. */
+/**
+ * Ports that are free, all different. None is such as a system gives to outgoing connections (from 32,768
+ * on Linux, from 49,152 elsewhere: RFC 6335 section 6), or one could be taken before it is listened on.
+ */
 export async function freePorts(host: string, count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  const ports = await Promise.all(
-    servers.map(
-      async (server) =>
-        await new Promise<number>((resolve, reject) => {
-          server.once('error', reject);
-          server.listen(0, host, () => {
-            const address = server.address();
-            if (address === null || typeof address === 'string') reject(new Error('no port'));
-            else resolve(address.port);
-          });
-        }),
-    ),
-  );
-  await Promise.all(
-    servers.map(
-      async (server) => await new Promise<void>((resolve) => server.close(() => resolve())),
-    ),
-  );
-  return ports;
+  const ports = new Set<number>();
+  for (let tries = 0; ports.size < count; tries += 1) {
+    if (tries === FREE_PORT_TRIES) throw new Error(`no ${count} free ports on ${host}`);
+    const port = randomInt(FREE_PORTS_FROM, OUTGOING_PORTS_FROM);
+    if (!ports.has(port) && (await isPortFree(host, port))) ports.add(port);
+  }
+  return [...ports];
 }

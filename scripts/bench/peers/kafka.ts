@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 
-import { freePorts } from '../../lib/broker-process.js';
+import { freePorts } from '../../../src/cli/processes.js';
 import { type Command, drive, type Measured } from '../drive.js';
 import type { Job } from '../driver/job.js';
 import type { System } from '../system.js';
@@ -76,7 +76,7 @@ class KafkaSystem implements System {
     name: string,
     durability: Durability,
   ): Promise<KafkaSystem> {
-    const free = await freePorts(SERVERS * 2);
+    const free = await freePorts('127.0.0.1', SERVERS * 2);
     const ports = Array.from({ length: SERVERS }, (_, i): Ports => {
       const [client = 0, controller = 0] = free.slice(i * 2);
       return { client, controller };

@@ -5,7 +5,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-import { freePorts } from '../../lib/broker-process.js';
+import { freePorts } from '../../../src/cli/processes.js';
 import { drive, driverProgram, type Command, type Measured } from '../drive.js';
 import type { Job } from '../driver/job.js';
 import type { System } from '../system.js';
@@ -62,7 +62,7 @@ class NatsSystem implements System {
 
   static async start(program: string, name: string, durability: Durability): Promise<NatsSystem> {
     const dir = mkdtempSync(path.join(os.tmpdir(), 'millrace-nats-'));
-    const free = await freePorts(SERVERS * 3);
+    const free = await freePorts('127.0.0.1', SERVERS * 3);
     const ports = Array.from({ length: SERVERS }, (_, i): Ports => {
       const [client = 0, cluster = 0, http = 0] = free.slice(i * 3);
       return { client, cluster, http };

@@ -178,7 +178,10 @@ function undoBytes(
   const pending = facts.pending.slice(made);
   const durableSize = facts.pending
     .slice(0, made)
-    .reduce((to, at) => (at.kind === 'truncated' ? Math.min(to, at.offset) : to), facts.durableSize);
+    .reduce(
+      (to, at) => (at.kind === 'truncated' ? Math.min(to, at.offset) : to),
+      facts.durableSize,
+    );
   let restored = 0;
   const fd = openSync(file, 'r+');
   try {
