@@ -5,7 +5,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { Prng } from '../../src/base/prng.js';
 import { MillraceClient } from '../../src/client/index.js';
-import { CHECK_IDS, checkHistoryFile, HistoryWriter, type Verdict } from '../../test/checker/index.js';
+import {
+  CHECK_IDS,
+  checkHistoryFile,
+  HistoryWriter,
+  type Verdict,
+} from '../../test/checker/index.js';
 import { ChaosCluster } from './chaos-cluster.js';
 import { type DumpFigures, dumpReplicas } from './dump.js';
 import { GroupLoad } from './group-load.js';
