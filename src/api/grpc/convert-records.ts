@@ -17,11 +17,10 @@ import {
   recordBytesMax,
 } from '../../model/record-batch-builder.js';
 import type { RecordFields } from '../../model/record.js';
+import type { FetchedBatches, GatheredFetchResponse } from '../../rpc/fetch-response.js';
 import { atMost, integerIn, invalid, topicIdIn, topicNameIn } from '../../rpc/convert.js';
 import type { FetchPartition__Output } from '../../rpc/gen/millrace/broker/v1/FetchPartition.js';
 import type { FetchRequest__Output } from '../../rpc/gen/millrace/broker/v1/FetchRequest.js';
-import type { FetchResponse } from '../../rpc/gen/millrace/broker/v1/FetchResponse.js';
-import type { FetchedPartition as WireFetchedPartition } from '../../rpc/gen/millrace/broker/v1/FetchedPartition.js';
 import type { PlainRecord__Output } from '../../rpc/gen/millrace/broker/v1/PlainRecord.js';
 import type { ProduceRequest__Output } from '../../rpc/gen/millrace/broker/v1/ProduceRequest.js';
 import type { ProduceResponse } from '../../rpc/gen/millrace/broker/v1/ProduceResponse.js';
@@ -171,22 +170,16 @@ function fetchPartitionFrom(wire: FetchPartition__Output, at: number): FetchPart
   };
 }
 
-export function fetchResponseFrom(result: FetchResult): FetchResponse {
+export function fetchResponseFrom(result: FetchResult): GatheredFetchResponse {
   return { partitions: result.partitions.map(fetchedToWire), brokerId: result.brokerId };
 }
 
-function fetchedToWire(fetched: FetchedPartition): WireFetchedPartition {
-  const [only, more] = fetched.batches;
+function fetchedToWire(fetched: FetchedPartition): FetchedBatches {
   return {
     topic: fetched.topic,
     partition: fetched.partition,
     error: fetched.error === undefined ? null : errorToWire(fetched.error),
-    batches:
-      only === undefined
-        ? new Uint8Array(0)
-        : more === undefined
-          ? only
-          : Buffer.concat(fetched.batches),
+    batches: fetched.batches,
     highWatermark: fetched.highWatermark,
     logStartOffset: fetched.logStartOffset,
     leaderEpoch: fetched.leaderEpoch,

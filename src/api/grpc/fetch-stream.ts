@@ -1,13 +1,13 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { FetchPartition, FetchRequest, FetchResult } from '../../broker/types.js';
+import type { GatheredFetchResponse } from '../../rpc/fetch-response.js';
 import type { FetchRequest__Output } from '../../rpc/gen/millrace/broker/v1/FetchRequest.js';
-import type { FetchResponse } from '../../rpc/gen/millrace/broker/v1/FetchResponse.js';
 import { statusOf } from '../../rpc/status.js';
 import { mustServe, type ApiContext } from './context.js';
 import { fetchRequestFrom, fetchResponseFrom, recordBytesOf } from './convert-records.js';
 import { logBug } from './unary.js';
 
-export type FetchCall = ServerWritableStream<FetchRequest__Output, FetchResponse>;
+export type FetchCall = ServerWritableStream<FetchRequest__Output, GatheredFetchResponse>;
 
 /** Nothing more is read while this much was written that the client has not taken. */
 const AHEAD_BYTES_MAX = 2 * 1024 * 1024;

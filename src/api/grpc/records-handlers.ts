@@ -1,6 +1,6 @@
 import type { ProduceResult } from '../../broker/types.js';
 import { integerIn } from '../../rpc/convert.js';
-import type { RecordsHandlers } from '../../rpc/gen/millrace/broker/v1/Records.js';
+import type { GatheringRecordsHandlers } from '../../rpc/fetch-response.js';
 import type { ApiContext } from './context.js';
 import {
   fetchRequestFrom,
@@ -14,7 +14,7 @@ import { ProduceStream, type ProduceCall } from './produce-stream.js';
 import { unary } from './unary.js';
 
 /** The Records service. */
-export function recordsHandlers(context: ApiContext): RecordsHandlers {
+export function recordsHandlers(context: ApiContext): GatheringRecordsHandlers {
   const { metrics, clock, crc32c, self } = context;
   return {
     ProduceStream: (call: ProduceCall) => new ProduceStream(context, call).serve(),

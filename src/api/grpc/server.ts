@@ -6,6 +6,7 @@ import type { BrokerId } from '../../model/ids.js';
 import { LIMITS } from '../../model/limits.js';
 import type { Telemetry } from '../../ports/telemetry.js';
 import type { Cancel, World } from '../../ports/world.js';
+import { gatheringRecordsService } from '../../rpc/fetch-response.js';
 import { listenOn, serverOptions, type Listener } from '../../rpc/grpc-server.js';
 import { protoTypes } from '../../rpc/proto.js';
 import { clusterHandlers } from './cluster-handlers.js';
@@ -65,7 +66,7 @@ export class ClientServer {
         keepaliveTimeoutMs: KEEPALIVE_TIMEOUT_MS,
       }),
     );
-    this.server.addService(protoTypes().Records.service, recordsHandlers(this.context));
+    this.server.addService(gatheringRecordsService(), recordsHandlers(this.context));
     this.server.addService(protoTypes().Cluster.service, clusterHandlers(this.context));
     this.server.addService(protoTypes().Groups.service, groupHandlers(this.context));
     this.healthService.addToServer(this.server);
