@@ -70,18 +70,19 @@ class MochaRunner implements TestRunner {
   }
 
   async mutantRun(options: MutantRunOptions): Promise<MutantRunResult> {
-    const { activeMutant, disableBail, hitLimit, mutantActivation, testFilter } = options;
+    const { activeMutant, disableBail, hitLimit } = options;
+    const titles = titlesIn(options);
     const context: Partial<Record<keyof InstrumenterContext, unknown>> = this.context;
     context.hitLimit = hitLimit;
     context.hitCount = hitLimit === undefined ? undefined : 0;
-    this.mocha.grep(testFilter === undefined ? /(?:)/ : new Titles(testFilter));
-    context.activeMutant = mutantActivation === 'static' ? activeMutant.id : undefined;
+    this.mocha.grep(titles === undefined ? /(?:)/ : new Titles(titles));
+    // A mutant in what runs while loading comes with a process that has loaded nothing yet.
+    context.activeMutant = activeMutant.id;
     try {
       await this.load();
     } catch (error) {
       return toMutantRunResult({ status: DryRunStatus.Error, errorMessage: String(error) });
     }
-    context.activeMutant = activeMutant.id;
     const result = await this.run(disableBail);
     const { hitCount } = this.context;
     return toMutantRunResult(determineHitLimitReached(hitCount, hitLimit) ?? result);
@@ -125,6 +126,11 @@ function described(test: Mocha.Test): Omit<TestResult, 'status' | 'failureMessag
   const { file, duration } = test;
   const where = file === undefined ? {} : { fileName: file };
   return { id: title, name: title, timeSpentMs: duration ?? 0, ...where };
+}
+
+/** Those to be run; undefined: all. A filter for a mutant that every test reaches names files. */
+function titlesIn({ testFilter }: MutantRunOptions): readonly string[] | undefined {
+  return testFilter?.every((one) => one.endsWith('.test.ts')) === true ? undefined : testFilter;
 }
 
 /** Matches these titles and no others, at the cost of looking one up: asked for every test of a run. */

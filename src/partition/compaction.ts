@@ -123,7 +123,6 @@ const UNTOUCHED: CompactedBatch = { rest: undefined, firstTombstone: undefined }
 
 /** Which records of a batch stay. A batch that cannot be read stays as it is, on every replica. */
 export function compactBatch(batch: BatchRecords, step: CompactionStep): CompactedBatch {
-  if (batch.header.recordsCount === 0) return UNTOUCHED;
   const all = readAll(batch);
   if (all === undefined) return UNTOUCHED;
   const kept = all.filter(({ record }) => stays(record, step));
@@ -183,7 +182,6 @@ interface PlacedRecord {
 
 /** Undefined if it is malformed: producers may write what they like into topics of any other kind. */
 function readAll({ header, records }: BatchRecords): readonly PlacedRecord[] | undefined {
-  if (header.recordsCount === 0) return [];
   const reader = new RecordReader(header, records);
   const all: PlacedRecord[] = [];
   try {

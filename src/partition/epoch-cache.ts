@@ -23,7 +23,7 @@ export class EpochCache {
     invariant(last === undefined || epoch > last, 'leader epoch falls', { epoch, last });
     this.epochs.push(epoch);
     this.starts.push(start);
-    if (this.epochs.length > EPOCHS_MAX) this.drop(this.epochs.length - EPOCHS_MAX);
+    this.drop(this.epochs.length - EPOCHS_MAX);
   }
 
   /** The last that wrote a record; undefined: none is remembered. */
@@ -76,8 +76,8 @@ export class EpochCache {
     return cache;
   }
 
+  /** The oldest; none if `count` is not positive. */
   private drop(count: number): void {
-    if (count <= 0) return;
     this.epochs.splice(0, count);
     this.starts.splice(0, count);
   }

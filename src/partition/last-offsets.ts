@@ -105,9 +105,10 @@ function counts(known: number, { logStartOffset, tombstonesBelow }: LogBounds): 
 /** Throws INVALID_BATCH on a batch whose records cannot be read here. Records without a key are left out. */
 export function keyedRecords(header: RecordBatchHeader, batch: Uint8Array): KeyedRecord[] {
   if ((header.attributes & ATTRIBUTE_CODEC_MASK) !== 0) {
-    const text =
-      'the topic compares by key (compare.by.key), and takes no compressed batches: their keys cannot be seen';
-    throw new BrokerError('INVALID_BATCH', text);
+    throw new BrokerError(
+      'INVALID_BATCH',
+      'the topic compares by key (compare.by.key), and takes no compressed batches: their keys cannot be seen',
+    );
   }
   const found: KeyedRecord[] = [];
   const records = new RecordReader(header, batch.subarray(BATCH_HEADER_BYTES));

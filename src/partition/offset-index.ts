@@ -131,7 +131,7 @@ export class OffsetIndex {
       return;
     }
     const above = lowerBound(this.items.length, (i) => (this.items[i]?.offset ?? 0) <= logStart);
-    if (above > 1) this.items.splice(0, above - 1);
+    this.items.splice(0, above - 1);
   }
 
   /*

@@ -35,6 +35,8 @@ const KEYS = ['', 'a', '\u00ff', 'aa', 'long key '.repeat(900)].map((text) =>
   Uint8Array.from(Buffer.from(text, 'latin1')),
 );
 
+const NOTHING = { count: 0, bytes: new Uint8Array() };
+
 const givens = fc.record({
   key: fc.option(fc.nat(KEYS.length - 1), { nil: undefined, freq: 8 }),
   value: fc.option(fc.nat(255), { nil: undefined, freq: 3 }),
@@ -216,6 +218,101 @@ describe('compaction', () => {
     );
     expect(noteKeys(batch, { from: offset(0), below: offset(99) }, keys)).to.equal(8);
     expect(keys.size).to.equal(1);
+  });
+
+  it('remembers as many records as it may, and as many bytes of different keys', () => {
+    const keyOf = (n: number): Uint8Array => Uint8Array.of(9, 9, 9, n);
+    const three = new KeyTable({ bytesMax: 1e6, recordsMax: 3 });
+    const taken = [1, 2, 2, 1].map((key, at) => three.note(keyOf(key), offset(at)));
+    expect(taken).to.deep.equal([true, true, true, false]);
+    expect([three.size, three.lastOf(keyOf(1)), three.lastOf(keyOf(2))]).to.deep.equal([2, 0, 2]);
+
+    /** The least that holds so many keys. */
+    const bytesFor = (count: number): number => {
+      for (let bytesMax = 1; ; bytesMax += 1) {
+        const keys = new KeyTable({ bytesMax, recordsMax: 100 });
+        const all = Array.from({ length: count }, (_, i) => keys.note(keyOf(i), offset(i)));
+        if (!all.includes(false)) return bytesMax;
+      }
+    };
+    const each = bytesFor(2) / 2;
+    expect(each).to.be.greaterThan(64);
+    expect([bytesFor(3), bytesFor(5)]).to.deep.equal([3 * each, 5 * each]);
+    const repeated = new KeyTable({ bytesMax: each, recordsMax: 100 });
+    for (let at = 0; at < 9; at += 1) {
+      expect(repeated.note(keyOf(1), offset(at)), 'a key is kept once').to.equal(true);
+    }
+  });
+
+  const first = { key: 0, value: 1 };
+  const dead = { key: 1, value: undefined };
+  const tombstones: {
+    what: string;
+    records: readonly Given[];
+    tombstonesBelow: number;
+    want: { left: number | 'all'; firstTombstone: number | undefined };
+  }[] = [
+    {
+      what: 'none',
+      records: [first, { key: 1, value: 2 }],
+      tombstonesBelow: 0,
+      want: { left: 'all', firstTombstone: undefined },
+    },
+    {
+      what: 'one in a batch of which everything stays',
+      records: [first, dead],
+      tombstonesBelow: 10,
+      want: { left: 'all', firstTombstone: 11 },
+    },
+    {
+      what: 'one of two, where the first is superseded',
+      records: [dead, first, dead],
+      tombstonesBelow: 10,
+      want: { left: 2, firstTombstone: 12 },
+    },
+    {
+      what: 'none that is old enough to go',
+      records: [dead, first],
+      tombstonesBelow: 11,
+      want: { left: 1, firstTombstone: undefined },
+    },
+    {
+      what: 'the first that is too young',
+      records: [dead, { key: 2, value: undefined }, { key: 3, value: undefined }],
+      tombstonesBelow: 11,
+      want: { left: 2, firstTombstone: 11 },
+    },
+    {
+      what: 'none in a batch without records',
+      records: [],
+      tombstonesBelow: 11,
+      want: { left: 'all', firstTombstone: undefined },
+    },
+  ];
+  for (const { what, records, tombstonesBelow, want } of tombstones) {
+    it(`tells which tombstone stays: ${what}`, () => {
+      const batch =
+        records.length > 0
+          ? opened(batchOf(records, 10, false))
+          : opened(rebuildBatch(batchOf([first], 10, false), NOTHING, { crc32c }));
+      const keys = new KeyTable({ bytesMax: 1e6, recordsMax: 1e6 });
+      noteKeys(batch, { from: offset(0), below: offset(99) }, keys);
+      const step = { keys, to: offset(99), tombstonesBelow: offset(tombstonesBelow) };
+      const { rest, firstTombstone } = compactBatch(batch, step);
+      expect({ left: rest?.count ?? 'all', firstTombstone }).to.deep.equal(want);
+    });
+  }
+
+  it('stores records compressed only where that makes them smaller', () => {
+    const batch = batchOf([first, { key: 4, value: 1 }], 0, false);
+    const bytes = recordsOfBatch(batch).records;
+    const stored = (by: number): Uint8Array => {
+      const compressed = { codec: 1, bytes: new Uint8Array(bytes.length + by) };
+      return rebuildBatch(batch, { count: 2, bytes }, { compressed, crc32c });
+    };
+    expect([-1, 0, 1].map((by) => codecOfBatch(stored(by)))).to.deep.equal([1, 0, 0]);
+    expect(stored(0)).to.deep.equal(batch);
+    expect(stored(-1).length).to.equal(batch.length - 1);
   });
 
   it('leaves a batch that holds no readable records as it is', () => {

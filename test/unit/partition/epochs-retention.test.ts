@@ -110,6 +110,9 @@ describe('decideRetention', () => {
     ['keeps everything up to the number of records', 0, { records: 400 }, undefined],
     ['drops by count where bytes would keep more', 0, { bytes: 2_500, records: 250 }, 150],
     ['drops by bytes where count would keep more', 0, { bytes: 2_000, records: 250 }, 200],
+    ['keeps nothing that is older than now', 31, { ms: 0 }, 300],
+    ['keeps no bytes', 0, { bytes: 0 }, 400],
+    ['keeps no record', 0, { records: 0 }, 400],
     ['drops by age where count would keep more', 1_000, { ms: 50, records: 250 }, 400],
   ];
   for (const [rule, nowMs, { ms, bytes, records }, want] of cases) {

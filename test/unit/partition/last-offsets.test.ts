@@ -3,9 +3,9 @@ import fc from 'fast-check';
 
 import { crc32c } from '../../../src/base/crc32c.js';
 import { BrokerError } from '../../../src/model/errors.js';
-import { offset } from '../../../src/model/ids.js';
+import { offset, term } from '../../../src/model/ids.js';
 import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
-import { readBatchHeader } from '../../../src/model/record-batch.js';
+import { readBatchHeader, stampBatch } from '../../../src/model/record-batch.js';
 import {
   ABSENT,
   keyedRecords,
@@ -116,6 +116,11 @@ describe('last offsets of keys', () => {
       last[length - 1] = 0x62;
       expect(table.lastOf(last, bounds(0))).to.equal(ABSENT);
     }
+    const whole = new LastOffsets(PLENTY);
+    const large = new Uint8Array(500_000);
+    whole.note(large, offset(1), false);
+    expect(whole.bytes, 'a character a byte').to.be.within(500_000, 500_100);
+    expect(whole.lastOf(large, bounds(0))).to.equal(1);
     for (const length of [4_095, 4_096, 4_097, 8_192, 8_193]) {
       expect(table.lastOf(new Uint8Array(length).fill(0x61), bounds(0))).to.equal(length);
     }
@@ -136,6 +141,14 @@ describe('keyed records of a batch', () => {
       [2, true],
     ]);
     expect(onlyKeyOf(header, records)).to.equal(undefined);
+  });
+
+  it('count their place from the beginning of the batch, wherever in the log it stands', () => {
+    const batch = batchOf([{ value: bytes('1') }, { key: bytes('a') }]);
+    stampBatch(batch, { baseOffset: offset(700), leaderEpoch: term(3) });
+    const [only] = keyedRecords(readBatchHeader(batch), batch);
+    expect(only?.delta).to.equal(1);
+    expect(ABSENT, 'no offset is').to.be.lessThan(0);
   });
 
   it('have one key, or not', () => {

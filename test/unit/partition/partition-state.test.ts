@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { logIndex, offset, term } from '../../../src/model/ids.js';
+import { LIMITS as MODEL } from '../../../src/model/limits.js';
 import type { LogEntry } from '../../../src/model/log-entry.js';
 import { PartitionState, type PartitionLimits } from '../../../src/partition/partition-state.js';
 import { LogWriter } from './log-fixture.js';
@@ -210,6 +211,30 @@ describe('PartitionState', () => {
     expect(state.bytesSinceCompaction).to.equal(all - first.payload.length);
     expect(state.settled, 'it was known').to.deep.equal({ below: 1, sinceMs: 1_000 });
     expect(state.apply(log.compact(4, 0, 0))?.kind, 'beyond the end').to.equal('rejected');
+  });
+
+  it('remembers how much lay below the bound when it rose, however often the bound is repeated', () => {
+    const log = new LogWriter();
+    const state = applied([log.batch({ records: 2 }), log.compact(2, 0)]);
+    expect(state.bytesSinceCompaction).to.equal(0);
+    const long = log.batch({ records: 2, valueBytes: 900 });
+    state.apply(long);
+    state.apply(log.compact(2, 0));
+    expect(state.bytesSinceCompaction).to.equal(long.payload.length);
+  });
+
+  it('keeps the producer whose id is 0, and none for plain batches', () => {
+    const log = new LogWriter();
+    const producer = { producerId: 0, producerEpoch: 0, baseSequence: 0 };
+    const state = applied([log.batch(), log.batch({ producer }), log.batch()]);
+    expect([...state.producers.byAge()].map(({ producerId }) => producerId)).to.deep.equal([0]);
+    expect(new PartitionState().producers.producersMax).to.equal(MODEL.producersPerPartitionMax);
+  });
+
+  it('is not compacted to begin with', () => {
+    const state = new PartitionState();
+    expect(state.compaction).to.deep.equal({ to: 0, tombstonesBelow: 0 });
+    expect(state.settled).to.deep.equal({ below: 0, sinceMs: 0 });
   });
 
   it('starts from nothing again where there is no state', () => {

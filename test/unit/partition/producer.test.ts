@@ -177,6 +177,26 @@ describe('idempotent producers', () => {
       want: { kind: 'outOfOrder', expected: 6 },
     },
     {
+      rule: 'in flight: the sixth batch back is not known either',
+      applied: [],
+      pending: six,
+      next: stamp(7, 0),
+      want: { kind: 'outOfOrder', expected: 6 },
+    },
+    {
+      rule: 'in flight: the fifth batch back is',
+      applied: [],
+      pending: six,
+      next: stamp(7, 1),
+      want: { kind: 'inFlight', token: 'p1' },
+    },
+    {
+      rule: 'a batch that ends where another did, but began later, is no repetition',
+      applied: [stamp(7, 0, 5)],
+      next: stamp(7, 3, 2),
+      want: { kind: 'outOfOrder', expected: 5 },
+    },
+    {
       rule: 'in flight: a new epoch fences the one before at once',
       applied: [stamp(7, 0)],
       pending: [stamp(7, 1), stamp(7, 0, 1, 1)],
@@ -223,6 +243,17 @@ describe('idempotent producers', () => {
     expect(() => overlay.applied(7, 'a')).to.throw(/order of their append/);
   });
 
+  it('knows no more of a producer than the table once nothing of it is pending', () => {
+    const table = tableOf([stamp(7, 0)]);
+    const overlay = new ProducerOverlay<string>();
+    overlay.append(stamp(7, 1), 'a');
+    table.record(stamp(7, 1), offset(10), 0);
+    overlay.applied(7, 'a');
+    expect(overlay.check(table, stamp(7, 2), AT).kind).to.equal('accept');
+    table.expire(20_000);
+    expect(overlay.check(table, stamp(7, 2), AT).kind).to.equal('unknownProducer');
+  });
+
   it('asserts at apply what the leader validated', () => {
     const table = tableOf([stamp(7, 0), stamp(7, 1, 1)]);
     expect(() => table.record(stamp(7, 3), offset(50), 0)).to.throw(/sequence gap/);
@@ -259,6 +290,25 @@ describe('idempotent producers', () => {
         overlay.check(full(), newcomer, { nowMs, keptMs: 500 }).kind;
       expect(at(501)).to.equal('limit');
       expect(at(901)).to.equal('accept');
+    });
+
+    it('does not give the place of one old producer to two new ones', () => {
+      const overlay = new ProducerOverlay<string>();
+      const check = (id: number): string =>
+        overlay.check(full(), stamp(id, 0), { nowMs: 9_000, keptMs: 500 }).kind;
+      for (const id of [50, 51, 52]) {
+        expect(check(id)).to.equal('accept');
+        overlay.append(stamp(id, 0), 'a');
+      }
+      expect(check(53)).to.equal('limit');
+    });
+
+    it('lets a producer go on whose first batch it took, whatever is kept by now', () => {
+      const overlay = new ProducerOverlay<string>();
+      expect(overlay.check(full(), newcomer, { nowMs: 501, keptMs: 500 }).kind).to.equal('accept');
+      overlay.append(newcomer, 'a');
+      const later = { nowMs: 501, keptMs: 100_000 };
+      expect(overlay.check(full(), stamp(99, 1), later).kind).to.equal('accept');
     });
 
     it('does not forget an old producer that has a batch in flight', () => {
