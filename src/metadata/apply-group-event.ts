@@ -115,8 +115,7 @@ function addMember(state: MetadataState, event: EventOf<'member'>): Rejection | 
   const { memberId, profile, replaces } = event;
   if (!event.isStart) return unknownMember(memberId);
   const existing = state.consumerGroups.get(event.group);
-  const holder =
-    profile.instanceId === '' ? undefined : existing?.memberOfInstance(profile.instanceId);
+  const holder = existing?.memberOfInstance(profile.instanceId);
   if (holder !== undefined && holder.memberId !== replaces) {
     return rejected(
       'UNRELEASED_INSTANCE_ID',

@@ -83,6 +83,7 @@ export interface ConsumerGroupView {
   readonly members: ReadonlyMap<string, GroupMember>;
   /** Member that holds the partition, may hold it, or has yet to release it. */
   ownerOf(slot: Slot): string | undefined;
+  /** Of no member for the empty one. */
   memberOfInstance(instanceId: string): GroupMember | undefined;
   /** Sequence of each member's last commit; none of members that do not number theirs. */
   readonly lastCommits: ReadonlyMap<string, number>;

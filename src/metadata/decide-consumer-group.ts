@@ -58,8 +58,7 @@ export function decideJoin(
     return { kind: 'events', events: [{ ...start, replaces: '' }] };
   }
   if (memberEpoch > 0) return unknownMember(memberId);
-  const holder =
-    profile.instanceId === '' ? undefined : group?.memberOfInstance(profile.instanceId);
+  const holder = group?.memberOfInstance(profile.instanceId);
   if (holder !== undefined && !holder.isAway && isConnected(holder.memberId)) {
     return rejected(
       'UNRELEASED_INSTANCE_ID',

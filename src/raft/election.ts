@@ -43,10 +43,6 @@ export class Election {
     return this.timer.elapsed;
   }
 
-  voteOf(id: BrokerId): Vote | undefined {
-    return this.votes.get(id);
-  }
-
   tick(): void {
     this.ticks++;
     const { replica } = this;

@@ -240,6 +240,29 @@ describe('golden bytes of the metadata log', () => {
     expect(() => decodeCommand(unhex('01 63'))).to.throw('kind 99');
   });
 
+  it('refuses lists that begin with a reference to what came before, and kinds unheard of', () => {
+    const commit = { group: 'g', topicId: TOPIC, partition: 0, offset: 5, metadata: '' };
+    const commits = [{ kind: 'commitOffsets', commits: [commit] }] as const;
+    const fenced = [{ kind: 'commitOffsets', commits: [{ ...commit, fence: FENCE }] }] as const;
+    const left = { kind: 'leave', group: 'g', memberId: 'm' } as const;
+    const events = [{ kind: 'groupEvents', events: [left] }] as const;
+    // Version, kind of the command and the list's count stand before the first item.
+    const first = (command: Command, byte: number): unknown => {
+      const bytes = encodeCommand(command);
+      bytes[3] = byte;
+      // As many bytes as are asked for, whatever is left out.
+      return decodeCommand(Uint8Array.of(...bytes, ...new Uint8Array(64)));
+    };
+    for (const flags of [1, 2, 3]) {
+      expect(() => first(commits[0], flags), `${flags}`).to.throw(MalformedBytesError, 'names no');
+    }
+    expect(() => first(fenced[0], 7)).to.throw(MalformedBytesError, 'names no');
+    expect(() => first(commits[0], 4)).to.throw(MalformedBytesError, 'commit flags 4');
+    expect(() => first(fenced[0], 8)).to.throw(MalformedBytesError, 'commit flags 8');
+    expect(() => first(events[0], 0x7f)).to.throw(MalformedBytesError, 'event kind 127');
+    expect(() => first(events[0], 0xff)).to.throw(MalformedBytesError, 'names no group');
+  });
+
   it('has one form of a snapshot', () => {
     const log = new Log(1, 2);
     log.apply(createTopic('logs', [[1, 2], [2, 1]]));

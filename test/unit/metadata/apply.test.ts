@@ -2,6 +2,7 @@ import { expect } from 'chai';
 
 import { applyCommand } from '../../../src/metadata/apply.js';
 import type { Command } from '../../../src/metadata/command.js';
+import { METADATA_LIMITS } from '../../../src/metadata/limits.js';
 import { MetadataMachine } from '../../../src/metadata/metadata-machine.js';
 import { MetadataState } from '../../../src/metadata/metadata-state.js';
 import { OffsetLedger } from '../../../src/metadata/offset-ledger.js';
@@ -380,6 +381,141 @@ describe('applying metadata commands', () => {
     const topic = log.state.topicsByName.get('logs');
     expect(topic?.settings.retentionMs).to.equal(7);
     expect(topic).to.deep.include({ id: TOPIC, name: 'logs', configVersion: 0, configHistory: [] });
+  });
+
+  it('takes a change of settings from before settings had versions, which gives them none', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    const set = new Map([['retention.ms', '1000']]);
+    log.apply({ kind: 'alterTopic', topicId: TOPIC, set, unset: [], isUnversioned: true });
+    const topic = log.state.topicsById.get(TOPIC)!;
+    expect(topic.settings.retentionMs).to.equal(1_000);
+    expect([topic.configVersion, topic.configHistory]).to.eql([0, []]);
+    log.apply({ kind: 'alterTopic', topicId: TOPIC, set, unset: [] });
+    expect(log.state.topicsById.get(TOPIC), 'nothing changed').to.equal(topic);
+  });
+
+  it('knows a repeated change of settings for one, after any number of others', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    const now = () => log.state.topicsById.get(TOPIC)!;
+    const alter = (value: string, expectedVersion: number) => {
+      const set = new Map([['retention.ms', value]]);
+      return log.apply({
+        ...{ kind: 'alterTopic', topicId: TOPIC, set, unset: [] },
+        expectedVersion: logIndex(expectedVersion),
+      });
+    };
+    const set = new Map();
+    log.state.takeDelta();
+    expect(log.apply({ kind: 'alterTopic', topicId: TOPIC, set, unset: ['retention.ms'] })).to.eql({
+      kind: 'done',
+    });
+    expect(log.state.takeDelta(), 'nothing to tell').to.equal(undefined);
+    let before = 0;
+    for (const value of ['1000', '2000', '3000', '4000']) {
+      before = now().configVersion;
+      alter(value, before);
+      expect(alter(value, before), `a repetition of ${value}`).to.eql({ kind: 'done' });
+    }
+    expect(now().configHistory).to.have.length(4);
+    expect(alter('4000', 0)).to.deep.include({ code: 'STALE_CONFIG_VERSION' });
+  });
+
+  it('moves replicas only to where replicas may be', () => {
+    const log = new Log(1, 2, 3);
+    log.apply(createTopic('logs', [[1, 2]]));
+    const cases = [
+      [[], 'INVALID_REPLICATION_FACTOR'],
+      [[1, 1], 'INVALID_ARGUMENT'],
+      [[1, 9], 'INVALID_ARGUMENT'],
+    ] as const;
+    for (const [replicas, code] of cases) {
+      const move = { kind: 'moveReplicas', groupId: group(1), replicas: ids(...replicas) } as const;
+      expect(log.refusal(move), replicas.join()).to.equal(code);
+    }
+    expect(log.partition().replicas).to.eql([1, 2]);
+  });
+
+  it('tells nobody of tombstones when a move left none', () => {
+    const log = new Log(1, 2);
+    log.apply(createTopic('logs', [[1]]));
+    log.apply({ kind: 'moveReplicas', groupId: group(1), replicas: ids(1, 2) });
+    log.state.takeDelta();
+    log.apply({ kind: 'completeMove', groupId: group(1), replicas: ids(1, 2) });
+    expect(log.state.takeDelta()).to.deep.include({ topics: [TOPIC], tombstones: [] });
+  });
+
+  it('gives partitions as many replicas as may be, and topics as many partitions', () => {
+    const brokers = Array.from({ length: LIMITS.replicationFactorMax }, (_, i) => i + 1);
+    const log = new Log(...brokers);
+    const most = LIMITS.partitionsPerTopicMax;
+    const assignment = Array.from({ length: most - 1 }, () => [1]);
+    expect(log.apply(createTopic('logs', [brokers, ...assignment]))).to.eql({ kind: 'done' });
+    expect(log.refusal(addPartitions(most, [[1]]))).to.equal('INVALID_PARTITIONS');
+  });
+
+  it('has no more partitions in all topics than the cluster may hold', () => {
+    const log = new Log(1);
+    const each = LIMITS.partitionsPerTopicMax;
+    const assignment = Array.from({ length: each }, () => [1]);
+    const idOf = (n: number) => topicId(n.toString(16).padStart(32, '0'));
+    const topics = METADATA_LIMITS.partitionsMax / each;
+    for (let n = 1; n < topics; n += 1) log.apply(createTopic(`t${n}`, assignment, idOf(n)));
+    const rest = assignment.slice(1);
+    expect(log.refusal(createTopic('last', rest)), 'one less than there is room for').to.equal(
+      undefined,
+    );
+    expect(log.refusal(createTopic('more', [[1], [1]], OTHER_TOPIC))).to.equal(
+      'INVALID_PARTITIONS',
+    );
+    expect(log.refusal(addPartitions(each - 1, [[1]])), 'exactly as many').to.equal(undefined);
+    expect(log.refusal(createTopic('more', [[1]], OTHER_TOPIC))).to.equal('INVALID_PARTITIONS');
+    expect(log.state.groups.size).to.equal(METADATA_LIMITS.partitionsMax);
+  });
+
+  it('has no more topics than the cluster may hold', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]], OTHER_TOPIC));
+    const image = log.state.topicsById.get(OTHER_TOPIC)!;
+    for (let n = 2; n < LIMITS.topicsMax; n += 1) {
+      const id = topicId(n.toString(16).padStart(32, '0'));
+      log.state.putTopic({ ...image, id, name: `t${n}`, partitions: [] });
+    }
+    expect(log.refusal(createTopic('last', [[1]]))).to.equal(undefined);
+    expect(log.state.topicsById.size).to.equal(LIMITS.topicsMax);
+    const more = createTopic('more', [[1]], topicId('f'.repeat(32)));
+    expect(log.refusal(more)).to.equal('THROTTLED');
+  });
+
+  it('takes no more commits than the ledger has room for, and none halfway', () => {
+    const state = new MetadataState(new OffsetLedger(1));
+    const apply = (command: Command) =>
+      applyCommand(state, command, { index: logIndex(1), timeMs: TIME_MS });
+    apply({ kind: 'registerBroker', registration: registration(1) });
+    apply(createTopic('logs', [[1], [1]]));
+    const at = { group: 'g', topicId: TOPIC, offset: 3, metadata: '' };
+    const result = apply({
+      kind: 'commitOffsets',
+      commits: [0, 1, 0].map((partition) => ({ ...at, partition })),
+    });
+    if (result.kind !== 'offsetsCommitted') throw new Error('not committed');
+    const codes = result.refused.map((refusal) => refusal?.code);
+    expect(codes).to.eql([undefined, 'THROTTLED', undefined]);
+    expect(state.ledger.rows('g').map(({ partition }) => partition)).to.eql([0]);
+  });
+
+  it('begins new partitions at the beginning, with nothing said of it', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    const commit = { group: 'g', topicId: TOPIC, partition: 0, offset: 7, metadata: 'm' };
+    log.apply({ kind: 'commitOffsets', commits: [commit] });
+    log.apply(addPartitions(1, [[1]]));
+    expect(log.state.ledger.position('g', TOPIC, 1)).to.eql({
+      offset: 0,
+      metadata: '',
+      timeMs: TIME_MS,
+    });
   });
 
   it('starts anew from nothing', () => {

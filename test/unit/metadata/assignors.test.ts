@@ -134,6 +134,21 @@ describe('the uniform assignor', () => {
     expect(sizes(evened)).to.eql([1, 1, 2]);
   });
 
+  it('evens out two shares that differ by two, and leaves those that differ by one', () => {
+    const members = { x: { topics: 'a' }, y: { topics: 'a' }, z: { topics: 'b' } };
+    const of = (count: number): string[] => Array.from({ length: count }, (_, i) => `a${i}`);
+    for (const [count, want] of [
+      [2, [1, 1]],
+      [3, [2, 1]],
+      [4, [2, 2]],
+    ] as const) {
+      const hoarded = new Map([['x', of(count).map(slot)]]);
+      const evened = uniformAssignor.assign(inputOf({ a: count, b: 9 }, members, hoarded));
+      const loads = ['x', 'y'].map((id) => evened.get(id)?.length);
+      expect(loads, `${count} partitions`).to.eql(want);
+    }
+  });
+
   it('forgets what is gone: topics, partitions, subscriptions', () => {
     const current = new Map([['x', ['a0', 'a7', 'b0', 'c0'].map(slot)]]);
     const input = inputOf({ a: 1, b: 1 }, { x: { topics: 'a' } }, current);
@@ -158,6 +173,30 @@ describe('the rack assignor', () => {
       ['z', near.get('x')!],
     ]);
     expect(shown(rackAssignor.assign(inputOf({ a: 9 }, members, far, RACKS)))).to.eql(shown(near));
+  });
+
+  it('gives a partition with replicas in two racks to the member of both that has the least', () => {
+    const members = { x: { topics: 'a', rack: 'r1' }, y: { topics: 'a', rack: 'r2' } };
+    const near = (racks: readonly string[]): Record<string, string> => {
+      const input = inputOf({ a: 6 }, members);
+      const topics = [...input.topics].map(([id, topic]) => {
+        return [id, { ...topic, racksOf: () => new Set(racks) }] as const;
+      });
+      return shown(rackAssignor.assign({ ...input, topics: new Map(topics) }));
+    };
+    expect(near(['r1', 'r2'])).to.eql({ x: 'a0 a2 a4', y: 'a1 a3 a5' });
+    expect(near(['r2', 'r1']), 'in whatever order').to.eql(near(['r1', 'r2']));
+  });
+
+  it('moves what is near to whom it goes when shares are evened out', () => {
+    const members = {
+      x: { topics: 'ab', rack: 'r1' },
+      y: { topics: 'a', rack: 'r2' },
+      z: { topics: 'b', rack: 'r1' },
+    };
+    const hoarded = new Map([['x', ['a0', 'a1', 'a2', 'a3'].map(slot)]]);
+    const input = inputOf({ a: 4, b: 2 }, members, hoarded, ['r1', 'r2']);
+    expect(shown(rackAssignor.assign(input))).to.eql({ x: 'a0 a2', y: 'a1 a3', z: 'b0 b1' });
   });
 
   it('stays balanced and sticky where racks do not help', () => {
@@ -360,6 +399,9 @@ describe('assignors that a broker was given', () => {
     expect(wrong([a0, a1, slot('a2')], [b0])).to.match(/2 partitions, and no partition 2/);
     expect(wrong([a0, a1, { ...a0, partition: '0' }], [b0])).to.match(/no partition "0"/);
     expect(wrong([a0, a1, null], [b0])).to.match(/m1 got no partition/);
+    expect(wrong([a0, a1, 'a2'], [b0])).to.match(/m1 got no partition/);
+    expect(wrong([a0, a1, { ...a0, partition: -1 }], [b0])).to.match(/no partition -1/);
+    expect(wrong([a0, a1, { ...a0, partition: 0.5 }], [b0])).to.match(/no partition 0.5/);
     expect(wrong('all', [b0])).to.match(/m1 got no list/);
     expect(assignmentProblem(input, new Map([['m3', [a0]]]))).to.match(/no member "m3"/);
     expect(assignmentProblem(input, {} as Assignment)).to.match(/no Map/);

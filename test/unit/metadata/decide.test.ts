@@ -12,6 +12,7 @@ import {
 } from '../../../src/metadata/decide.js';
 import type { Command } from '../../../src/metadata/command.js';
 import { brokerId, logIndex } from '../../../src/model/ids.js';
+import { GROUP, GroupLog } from './group-support.js';
 import { createTopic, ids, Log, OTHER_TOPIC, registration, TOPIC } from './support.js';
 
 const NEW = {
@@ -206,6 +207,19 @@ describe('deciding on metadata requests', () => {
       groupId: log.partition().groupId,
       item: { group: 'g', topicId: TOPIC, partition: 0, offset: 3, metadata: 'm' },
     });
+  });
+
+  it('carries who commits, for what it holds alone', () => {
+    const log = new GroupLog({ a: 2 });
+    log.join('m1');
+    log.settle();
+    const wanted = { topic: 'a', partition: 0, offset: 3, metadata: '' };
+    const fence = { memberId: 'm1', memberEpoch: log.member('m1').epoch, sequence: 7 };
+    const made = decideCommit(log.state, GROUP, wanted, fence);
+    expect(made).to.have.deep.nested.property('item.fence', fence);
+    const ahead = { ...fence, memberEpoch: fence.memberEpoch + 1 };
+    expect(verdict(decideCommit(log.state, GROUP, wanted, ahead))).to.equal('FENCED_MEMBER_EPOCH');
+    expect(verdict(decideCommit(log.state, GROUP, wanted))).to.equal('GROUP_NOT_EMPTY');
   });
 
   it('carries the version that a change of settings expects', () => {

@@ -1,8 +1,15 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 
+import { MalformedBytesError } from '../../../src/base/bytes.js';
 import type { Command } from '../../../src/metadata/command.js';
-import { encodeSlices, encodeSnapshot } from '../../../src/metadata/snapshot-codec.js';
+import { MetadataState } from '../../../src/metadata/metadata-state.js';
+import { OffsetLedger } from '../../../src/metadata/offset-ledger.js';
+import {
+  decodeSnapshot,
+  encodeSlices,
+  encodeSnapshot,
+} from '../../../src/metadata/snapshot-codec.js';
 import { brokerId, logIndex, raftGroupId, topicId, type TopicId } from '../../../src/model/ids.js';
 import { Log, registration } from './support.js';
 
@@ -111,6 +118,42 @@ describe('metadata snapshots', () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  it('with more offsets than may be are refused', () => {
+    const log = new Log(1);
+    const assignment = [[brokerId(1)], [brokerId(1)]];
+    const topic = { topicId: topicIdOf(1), name: 'a', assignment, config: new Map() };
+    log.apply({ kind: 'createTopic', ...topic });
+    const commits = [0, 1].map((partition) => ({
+      ...{ group: 'g', topicId: topicIdOf(1), partition, offset: 1, metadata: '' },
+    }));
+    log.apply({ kind: 'commitOffsets', commits });
+    const bytes = log.machine.encode();
+    const roomy = new MetadataState(new OffsetLedger(2));
+    decodeSnapshot(bytes, roomy);
+    expect(roomy.ledger.size).to.equal(2);
+    const tight = new MetadataState(new OffsetLedger(1));
+    expect(() => decodeSnapshot(bytes, tight)).to.throw(MalformedBytesError, 'more offsets');
+  });
+
+  it('keep how long groups have been idle, but for those that were active since', () => {
+    const log = new Log(1);
+    const assignment = [[brokerId(1)]];
+    const topic = { topicId: topicIdOf(1), name: 'a', assignment, config: new Map() };
+    log.apply({ kind: 'createTopic', ...topic });
+    const commit = (group: string): void => {
+      const at = { topicId: topicIdOf(1), partition: 0, offset: 1, metadata: '' };
+      log.apply({ kind: 'commitOffsets', commits: [{ group, ...at }] });
+    };
+    for (const group of ['busy', 'quiet']) commit(group);
+    log.apply({ kind: 'ageGroups', elapsedMs: 3, limitMs: 9 });
+    commit('busy');
+    const late = new Log();
+    late.machine.restore(log.machine.encode(), log.state.version);
+    for (const { state } of [log, late]) {
+      expect(['busy', 'quiet'].map((name) => state.idleGroups.timeOf(name))).to.eql([0, 3]);
+    }
   });
 
   it('are encoded in slices', () => {

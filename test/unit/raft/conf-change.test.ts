@@ -141,5 +141,7 @@ describe('membership changes', () => {
     for (const id of [1, 2, 3, 4, 5]) expect(isMember(joint, id as never)).equal(true);
     expect(isMember(joint, 6 as never)).equal(false);
     expect(leaveJoint(joint)).deep.equal(m([3, 4, 5], [1]));
+    expect(sameMembership(joint, { ...joint })).equal(true);
+    expect(sameMembership(joint, { ...joint, autoLeave: false })).equal(false);
   });
 });
