@@ -3,8 +3,9 @@
  * expression or statement of the sources at a time (Stryker) and runs the unit tests that reach it.
  * What no test notices is printed. Fails when fewer than 85 of 100 changes are noticed.
  *
- * Results are kept in `.mutation`, and only what changed since is run again; `--force` runs all. New
- * test data does not count as a change of the tests that read it.
+ * File by file: results of each are kept in `.mutation` as soon as it is done, so that a run which was
+ * cut off goes on, and only what changed since is run again; `--force` runs all. New test data does not
+ * count as a change of the tests that read it.
  */
 import { Stryker } from '@stryker-mutator/core';
 import type { MutantResult } from '@stryker-mutator/api/core';
@@ -28,6 +29,12 @@ const FOLDERS: ReadonlyMap<string, readonly string[]> = new Map([
   ['metadata', ['test/unit/metadata', 'test/golden/metadata']],
 ]);
 
+async function sourcesIn(folder: string): Promise<string[]> {
+  const names = await readdir(`src/${folder}`, { recursive: true });
+  const sources = names.filter((name) => name.endsWith('.ts')).sort();
+  return sources.map((name) => path.join('src', folder, name));
+}
+
 async function testsIn(places: readonly string[]): Promise<string[]> {
   const files: string[] = [];
   for (const place of places) {
@@ -39,7 +46,8 @@ async function testsIn(places: readonly string[]): Promise<string[]> {
 }
 
 interface Choice {
-  readonly mutate: readonly string[];
+  /** A file, maybe with lines of it. */
+  readonly mutate: string;
   readonly concurrency: number;
   readonly force: boolean;
 }
@@ -47,7 +55,7 @@ interface Choice {
 function runStryker(folder: string, tests: string[], choice: Choice): Promise<MutantResult[]> {
   const { mutate, concurrency, force } = choice;
   const stryker = new Stryker({
-    mutate: mutate.length > 0 ? [...mutate] : [`src/${folder}/**/*.ts`],
+    mutate: [mutate],
     testFiles: tests,
     testRunner: 'mocha-12',
     plugins: [path.join(import.meta.dirname, 'plugins.ts')],
@@ -140,8 +148,15 @@ async function main(): Promise<void> {
   const { mutate, force } = values;
   for (const folder of folders) {
     const tests = await testsIn(FOLDERS.get(folder) ?? []);
-    const choice = { mutate, force, concurrency: Number(values.concurrency) };
-    const results = await runStryker(folder, tests, choice);
+    const concurrency = Number(values.concurrency);
+    const results: MutantResult[] = [];
+    for (const one of mutate.length > 0 ? mutate : await sourcesIn(folder)) {
+      const found = await runStryker(folder, tests, { mutate: one, force, concurrency });
+      const file = path.resolve(one.split(':', 1)[0] ?? one);
+      const own = found.filter(({ fileName }) => path.resolve(fileName) === file);
+      results.push(...own);
+      if (own.length > 0) process.stdout.write(row(one, own));
+    }
     report(folder, results);
     if (scoreOf(count(results)) < SCORE_MIN) process.exitCode = 1;
   }

@@ -31,6 +31,9 @@ declare global {
 /** All tests but those of how long something takes: instrumented code takes longer. */
 const ALL = /^(?!.*takes little time)/;
 
+/** Of properties that do not say how many; the others have casesOf. */
+const CASES = 10;
+
 /** Results are taken from the runner's events. */
 class Silent extends Mocha.reporters.Base {}
 
@@ -44,7 +47,7 @@ class MochaRunner implements TestRunner {
 
   constructor(options: StrykerOptions) {
     this.context = globalThis.__stryker__ ??= {};
-    fc.configureGlobal({ seed: 1 });
+    fc.configureGlobal({ seed: 1, numRuns: CASES });
     // Stryker has its own timeouts, and workers that it can kill.
     this.mocha = new Mocha({ timeout: 0, reporter: Silent });
     this.mocha.cleanReferencesAfterRun(false);

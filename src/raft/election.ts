@@ -165,7 +165,7 @@ export class Election {
   onTimeoutNow(m: TimeoutNow): void {
     const { replica } = this;
     if (!replica.mayCampaign || replica.needsRepair || replica.term + 1 >= TERM_LIMIT) return;
-    if (replica.role === 'leader' || (replica.leader ?? m.from) !== m.from) return;
+    if ((replica.leader ?? m.from) !== m.from) return;
     this.requestVotes(true);
   }
 

@@ -99,7 +99,8 @@ function contentIn(
         ...head,
         kind,
         granted: flags.includes('granted'),
-        damaged: flags.includes('damaged'),
+        damaged: flags.includes('damaged') || flags.includes('lostTail'),
+        ...(flags.includes('lostTail') ? { lostTail: true } : undefined),
       };
     case 'appendRequest':
       return {

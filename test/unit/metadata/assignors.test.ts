@@ -15,6 +15,7 @@ import { slotKey, sortedSlots, type Slot } from '../../../src/metadata/consumer-
 import { planTarget } from '../../../src/metadata/plan-target.js';
 import { topicId } from '../../../src/model/ids.js';
 import { GroupLog, show, slot } from './group-support.js';
+import { casesOf } from '../../support/cases.js';
 
 type Spec = Readonly<
   Record<string, { readonly topics: string; readonly rack?: string; readonly instance?: string }>
@@ -267,7 +268,7 @@ describe('every assignor', () => {
             expect(shown(again)[memberId] ?? '').to.equal(shown(first)[memberId] ?? '');
           }
         }),
-        { numRuns: 300 },
+        { numRuns: casesOf(300) },
       );
     });
 
@@ -288,7 +289,7 @@ describe('every assignor', () => {
           expect(left.at(-1)! - left[0]!).to.be.at.most(1);
           if (name === 'uniform') expect(moved(first, after)).to.equal(0);
         }),
-        { numRuns: 300 },
+        { numRuns: casesOf(300) },
       );
     });
   }

@@ -12,6 +12,7 @@ import {
 } from '../../../src/metadata/snapshot-codec.js';
 import { brokerId, logIndex, raftGroupId, topicId, type TopicId } from '../../../src/model/ids.js';
 import { Log, registration } from './support.js';
+import { casesOf } from '../../support/cases.js';
 
 const topicIdOf = (n: number): TopicId => topicId(n.toString(16).padStart(32, '0'));
 const small = fc.integer({ min: 1, max: 5 });
@@ -102,7 +103,7 @@ describe('metadata snapshots', () => {
         );
         expect(late.state.ledger.size).to.equal(whole.state.ledger.size);
       }),
-      { numRuns: 150 },
+      { numRuns: casesOf(150) },
     );
   });
 
@@ -116,7 +117,7 @@ describe('metadata snapshots', () => {
         for (const one of after) log.apply(one);
         expect(encodeSnapshot(frozen)).to.eql(bytes);
       }),
-      { numRuns: 100 },
+      { numRuns: casesOf(100) },
     );
   });
 

@@ -19,6 +19,7 @@ import {
 } from '../../../src/partition/compaction.js';
 import { PartitionState } from '../../../src/partition/partition-state.js';
 import { LogWriter } from './log-fixture.js';
+import { casesOf } from '../../support/cases.js';
 
 interface Given {
   /** Undefined: no key. */
@@ -200,7 +201,7 @@ describe('compaction', () => {
           }
         },
       ),
-      { numRuns: 400 },
+      { numRuns: casesOf(400) },
     );
   });
 

@@ -5,6 +5,7 @@ import { LIMITS as MODEL } from '../../../src/model/limits.js';
 import type { LogEntry } from '../../../src/model/log-entry.js';
 import { PartitionState, type PartitionLimits } from '../../../src/partition/partition-state.js';
 import { LogWriter } from './log-fixture.js';
+import { casesOf } from '../../support/cases.js';
 
 const SMALL: PartitionLimits = {
   producers: { producersMax: 4, expiryMs: 5_000 },
@@ -101,7 +102,7 @@ describe('PartitionState', () => {
         expect(state.encode()).to.deep.equal(whole.encode());
         expect(state.appliedIndex).to.equal(entries.length);
       }),
-      { numRuns: 300 },
+      { numRuns: casesOf(300) },
     );
   });
 

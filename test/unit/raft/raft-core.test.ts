@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { brokerId } from '../../../src/model/ids.js';
+import { brokerId, incarnation, logIndex, term } from '../../../src/model/ids.js';
 import { base, heartbeat, heartbeatAnswer, voteAnswer } from '../../support/raft-messages.js';
 import { RaftNet } from '../../support/raft-net.js';
 
@@ -31,6 +31,12 @@ describe('raft core, the main road', () => {
 });
 
 describe('raft core, who is active', () => {
+  it('tells for how long it has heard nothing', () => {
+    const net = RaftNet.of(3);
+    net.tick(3, 2);
+    expect(net.node(3).inspect().electionElapsedTicks).equal(2);
+  });
+
   it('tells at every tick which followers answered within an election timeout', () => {
     const net = RaftNet.of(3);
     net.elect(1);
@@ -130,5 +136,40 @@ describe('raft core, who campaigns first', () => {
       net.step(2, { kind: 'message', message: heartbeat(base(1, 2, 5)) });
     }
     expect(net.node(2).inspect().heldMessages).equal(256);
+  });
+});
+
+describe('raft core, who campaigns first after a leader is gone', () => {
+  const firstOf = (rankSalt: number): number[] => {
+    const net = RaftNet.of(5, { rankSalt });
+    net.elect(1);
+    net.crash(1);
+    for (const id of [2, 3, 4, 5]) net.step(id, { kind: 'connectionLost', peer: brokerId(1) });
+    return [2, 3, 4, 5].filter((id) => net.node(id).status().role === 'preCandidate');
+  };
+
+  it('is another one from group to group, so that a broker is not given all of them', () => {
+    expect([0, 1, 2, 3, 4, 7].map(firstOf)).deep.equal([[2], [5], [4], [3], [2], [3]]);
+  });
+
+  it('is nobody because of a stranger, in whatever group', () => {
+    for (const rankSalt of [0, 1, 2, 3]) {
+      const net = RaftNet.of(5, { rankSalt });
+      net.elect(1);
+      net.propose(1, 'a');
+      net.stabilize();
+      net.crash(1);
+      const waiting = [2, 3, 4, 5].filter((id) => {
+        net.step(id, { kind: 'connectionLost', peer: brokerId(1) });
+        return net.node(id).status().role === 'follower';
+      });
+      for (const id of waiting) {
+        const head = { from: brokerId(9), to: brokerId(id), term: term(2) };
+        const lastLog = { term: term(0), index: logIndex(0) };
+        const rest = { incarnation: incarnation(1), kind: 'preVoteRequest', lastLog } as const;
+        net.step(id, { kind: 'message', message: { ...head, ...rest } });
+        expect(net.node(id).status().role, `${id} of salt ${rankSalt}`).equal('follower');
+      }
+    }
   });
 });
