@@ -3,7 +3,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-import type { ChaosOptions } from './options.js';
+import { type ChaosOptions, needsAsOptions } from './options.js';
 import type { Outcome } from './outcome.js';
 import { reportOf, tableOf } from './report.js';
 import type { Scenario } from './scenario.js';
@@ -20,7 +20,9 @@ export async function campaign(
   say: (text: string) => void,
   signal: AbortSignal,
 ): Promise<readonly Outcome[]> {
-  const outcomes = options.skipDone ? doneBefore(options) : [];
+  const outcomes = options.skipDone
+    ? doneBefore(options).filter(({ id }) => scenarios.some((scenario) => scenario.id === id))
+    : [];
   const done = new Set(outcomes.map(({ id }) => id));
   const isInterrupted = (): boolean => signal.aborted;
   for (const scenario of scenarios) {
@@ -34,23 +36,27 @@ export async function campaign(
     }
     outcomes.push(outcome);
     for (const line of reportOf(outcome)) say(line);
-    if (options.outcomes !== undefined) {
-      appendFileSync(options.outcomes, `${JSON.stringify(outcome)}\n`);
-    }
+    book(outcome, options);
   }
   say('');
   for (const line of tableOf(outcomes)) say(line);
   return outcomes;
 }
 
-/** What passed, for long enough, in a campaign before this one. */
+/** A line of the file of outcomes, if there is one. */
+export function book(outcome: Outcome, { outcomes }: ChaosOptions): void {
+  if (outcomes !== undefined) appendFileSync(outcomes, `${JSON.stringify(outcome)}\n`);
+}
+
+/** What passed, for long enough, in a campaign before this one; the last time if it did so twice. */
 function doneBefore({ outcomes, seconds }: ChaosOptions): Outcome[] {
   if (outcomes === undefined || !existsSync(outcomes)) return [];
-  return readFileSync(outcomes, 'utf8')
+  const passed = readFileSync(outcomes, 'utf8')
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as Outcome)
     .filter(({ status, faultSeconds }) => status === 'PASS' && faultSeconds >= seconds * 0.99);
+  return [...new Map(passed.map((outcome) => [outcome.id, outcome])).values()];
 }
 
 async function inOwnProcess(
@@ -64,7 +70,7 @@ async function inOwnProcess(
   const args = [
     ...['--import', 'tsx', MAIN, '--scenario', scenario.id, '--json'],
     ...['--seconds', String(seconds), '--slack', String(slack), '--seed', String(seed)],
-    ...['--acks-min', String(acksMin)],
+    ...['--acks-min', String(acksMin), ...needsAsOptions(options.needs)],
     ...['--share-limit-ms', String(shareLimitMs), ...limit, ...faults],
     ...(options.keep ? ['--keep'] : []),
   ];

@@ -1,5 +1,5 @@
 /**
- * `npm run chaos -- --scenario D01..D36 | --all | --random SEED | --list  [--minutes N | --seconds N]`
+ * `npm run chaos -- --scenario D01..D36[,..] | --all | --random SEED | --list  [--minutes N | --seconds N]`
  *
  * Real broker processes, real clients, faults; then heal, drain, and judge the recorded history. README.md
  * beside this file says what there is. Exits with 0 on PASS, 1 on FAIL, 3 on INVALID (a run too thin to
@@ -7,7 +7,7 @@
  */
 import process from 'node:process';
 
-import { campaign } from './campaign.js';
+import { book, campaign } from './campaign.js';
 import { type ChaosOptions, chaosOptions } from './options.js';
 import { reportOf } from './report.js';
 import { runScenario } from './run.js';
@@ -27,7 +27,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 process.on('disconnect', () => interrupted.abort());
 
 async function main(options: ChaosOptions): Promise<number> {
-  const say = (text: string): void => {
+  const say: Say = (text) => {
     (options.json ? process.stderr : process.stdout).write(`${text}\n`);
   };
   if (options.mode === 'list') {
@@ -36,28 +36,40 @@ async function main(options: ChaosOptions): Promise<number> {
     }
     return 0;
   }
-  if (options.mode === 'all') {
-    const outcomes = await campaign(NUMBERED, options, say, interrupted.signal);
-    if (options.json) process.stdout.write(`${JSON.stringify(outcomes)}\n`);
-    const statuses = outcomes.map(({ status }) => status);
-    if (outcomes.length < NUMBERED.length || statuses.includes('FAIL')) return EXIT_CODES.FAIL;
-    return statuses.includes('INVALID') ? EXIT_CODES.INVALID : 0;
+  if (options.mode === 'all') return await several(NUMBERED, options, say);
+  const named = options.scenario.split(',').map((name) => ({ name, scenario: findScenario(name) }));
+  const scenarios: Scenario[] = [];
+  for (const { name, scenario } of options.mode === 'random' ? [] : named) {
+    if (scenario === undefined) return unknownScenario(name);
+    scenarios.push(scenario);
   }
-  return await one(options, say);
+  if (options.mode === 'several') return await several(scenarios, options, say);
+  return await one(scenarios[0] ?? randomScenario(options.seed), options, say);
 }
 
-async function one(options: ChaosOptions, say: (text: string) => void): Promise<number> {
-  const scenario: Scenario | undefined =
-    options.mode === 'random' ? randomScenario(options.seed) : findScenario(options.scenario);
-  if (scenario === undefined) {
-    const names = SCENARIOS.flatMap(({ id, alias }) => [
-      id,
-      ...(alias === undefined ? [] : [alias]),
-    ]);
-    process.stderr.write(`unknown --scenario ${options.scenario}; there are ${names.join(', ')}\n`);
-    return EXIT_USAGE;
-  }
+type Say = (text: string) => void;
+
+function unknownScenario(name: string): number {
+  const names = SCENARIOS.flatMap(({ id, alias }) => [id, ...(alias === undefined ? [] : [alias])]);
+  process.stderr.write(`unknown --scenario ${name}; there are ${names.join(', ')}\n`);
+  return EXIT_USAGE;
+}
+
+async function several(
+  scenarios: readonly Scenario[],
+  options: ChaosOptions,
+  say: Say,
+): Promise<number> {
+  const outcomes = await campaign(scenarios, options, say, interrupted.signal);
+  if (options.json) process.stdout.write(`${JSON.stringify(outcomes)}\n`);
+  const statuses = outcomes.map(({ status }) => status);
+  if (outcomes.length < scenarios.length || statuses.includes('FAIL')) return EXIT_CODES.FAIL;
+  return statuses.includes('INVALID') ? EXIT_CODES.INVALID : 0;
+}
+
+async function one(scenario: Scenario, options: ChaosOptions, say: Say): Promise<number> {
   const outcome = await runScenario(scenario, { ...options, say, signal: interrupted.signal });
+  book(outcome, options);
   if (options.json) process.stdout.write(`${JSON.stringify(outcome)}\n`);
   else for (const line of reportOf(outcome)) say(line);
   return EXIT_CODES[outcome.status];

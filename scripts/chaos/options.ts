@@ -9,7 +9,8 @@ const ACKS_MIN = 100;
 
 /** What to run, as the command line says. */
 export interface ChaosOptions {
-  readonly mode: 'scenario' | 'all' | 'random' | 'list';
+  readonly mode: 'scenario' | 'several' | 'all' | 'random' | 'list';
+  /** One, or several with commas between them. */
   readonly scenario: string;
   readonly seed: number;
   readonly seconds: number;
@@ -61,10 +62,11 @@ export function chaosOptions(argv: readonly string[]): ChaosOptions {
   }
   const timed = minutes === undefined ? seconds : String(60 * positive('minutes', minutes, 0));
   const untold = faults === undefined ? (all ? 60 * MINUTES_OF_ALL : SECONDS_DEFAULT) : 86_400;
-  const mode = all ? 'all' : list ? 'list' : random === undefined ? 'scenario' : 'random';
+  const { scenario = 'kill-leader' } = values;
+  const named = scenario.includes(',') ? 'several' : 'scenario';
+  const mode = all ? 'all' : list ? 'list' : random === undefined ? named : 'random';
   return {
-    mode,
-    scenario: values.scenario ?? 'kill-leader',
+    ...{ mode, scenario },
     seed: positive('seed', values.seed ?? random, 1),
     seconds: positive('seconds', timed, untold),
     faultsMax: positive('faults', faults, Number.POSITIVE_INFINITY),
@@ -91,6 +93,15 @@ function positive(name: string, text: string | undefined, untold: number): numbe
   const value = Number(text);
   if (!(value > 0)) throw new RangeError(`--${name} must be a positive number`);
   return value;
+}
+
+/** The options that say these needs again, for a run in a process of its own. */
+export function needsAsOptions({ brokers, partitions, recordsPerSecond }: Needs): string[] {
+  return [
+    ...(brokers === undefined ? [] : ['--brokers', String(brokers)]),
+    ...(partitions === undefined ? [] : ['--partitions', String(partitions)]),
+    ...(recordsPerSecond === undefined ? [] : ['--records-per-second', String(recordsPerSecond)]),
+  ];
 }
 
 function given(name: string, text: string | undefined): Record<string, number> {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 
 import { AckTimes } from '../../../scripts/chaos/gaps.js';
 import { gapsByKind, judge } from '../../../scripts/chaos/judge.js';
-import { chaosOptions } from '../../../scripts/chaos/options.js';
+import { chaosOptions, needsAsOptions } from '../../../scripts/chaos/options.js';
 import { randomScenario } from '../../../scripts/chaos/scenarios/random.js';
 import { findScenario, SCENARIOS } from '../../../scripts/chaos/scenarios/registry.js';
 import type { Verdict } from '../../checker/index.js';
@@ -115,6 +115,14 @@ describe('the chaos command', () => {
     expect(chaosOptions(['--all']).seconds).to.equal(600);
     expect(chaosOptions(['--faults', '3'])).to.include({ faultsMax: 3, scenario: 'kill-leader' });
     expect(chaosOptions(['--random', '9'])).to.include({ mode: 'random', seed: 9 });
+    expect(chaosOptions(['--scenario', 'D01'])).to.include({ mode: 'scenario' });
+    expect(chaosOptions(['--scenario', 'D01,D02'])).to.include({ mode: 'several' });
+  });
+
+  it('tells each run of a campaign what the load is to be like', () => {
+    const said = ['--brokers', '5', '--partitions', '8', '--records-per-second', '200'];
+    expect(needsAsOptions(chaosOptions(['--all', ...said]).needs)).to.deep.equal(said);
+    expect(needsAsOptions(chaosOptions(['--all']).needs)).to.deep.equal([]);
   });
 
   it('draws at random only what leaves a majority of brokers', () => {
