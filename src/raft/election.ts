@@ -24,7 +24,14 @@ export class Election {
   private readonly replica: Replica;
   private readonly transitions: Transitions;
   private readonly timer: ElectionTimer;
+  /** In the present campaign: pre-votes while one is asked for, votes after it. */
+  private readonly preVotes = new Map<BrokerId, Vote>();
+  /**
+   * In `votesTerm`. They outlast the patience for them: a candidate that asks for pre-votes again, since
+   * disks or links were slow, is elected all the same by votes of its term that come late.
+   */
   private readonly votes = new Map<BrokerId, Vote>();
+  private votesTerm: Term | undefined = undefined;
   private ticks = 0;
   /** Whose process was last reported gone. */
   private lostLeader: BrokerId | undefined = undefined;
@@ -93,7 +100,7 @@ export class Election {
     if (replica.term + 1 >= TERM_LIMIT) return;
     replica.role = 'preCandidate';
     replica.leader = undefined;
-    this.clearVotes();
+    this.clear(this.preVotes);
     this.voteForSelf();
     for (const to of this.others()) {
       replica.sendUnconditionally({
@@ -151,14 +158,16 @@ export class Election {
   onVoteResponse(m: VoteResponse): void {
     const { replica } = this;
     const isPre = m.kind === 'preVoteResponse';
-    if (replica.role !== (isPre ? 'preCandidate' : 'candidate')) return;
+    if (!(isPre ? replica.role === 'preCandidate' : this.mayBeElected())) return;
     // A grant names the term it was asked for; that of another campaign is void.
     if (m.granted && m.term !== replica.term + (isPre ? 1 : 0)) return;
-    const before = this.votes.get(m.from);
+    const votes = isPre ? this.preVotes : this.votes;
+    const before = votes.get(m.from);
     const isDamagedGrant = before === 'damaged' || before === 'lostTail';
     if (before === 'granted' || (isDamagedGrant && !m.granted)) return;
-    this.votes.set(m.from, voteIn(m));
-    this.conclude();
+    votes.set(m.from, voteIn(m));
+    if (votes === this.campaignVotes) this.conclude();
+    else if (this.result(votes) === 'won') this.win();
   }
 
   /** The leader hands over (thesis §3.10): campaign at once, without pre-vote. */
@@ -181,7 +190,8 @@ export class Election {
     this.transitions.becomeFollower(toTerm(replica.term + 1), undefined);
     replica.role = 'candidate';
     replica.vote(replica.self);
-    this.clearVotes();
+    this.clear(this.votes);
+    this.votesTerm = replica.term;
     this.timer.giveVoteTime();
     for (const to of this.others()) {
       replica.send({
@@ -196,9 +206,19 @@ export class Election {
     }
   }
 
+  private get campaignVotes(): Map<BrokerId, Vote> {
+    return this.replica.role === 'preCandidate' ? this.preVotes : this.votes;
+  }
+
+  /** Its own vote in the present term is asked to be joined by others', now or in an earlier campaign. */
+  private mayBeElected(): boolean {
+    const { role, term } = this.replica;
+    return role === 'candidate' || (role === 'preCandidate' && this.votesTerm === term);
+  }
+
   private conclude(): void {
     const { replica } = this;
-    switch (this.result()) {
+    switch (this.result(this.campaignVotes)) {
       case 'pending':
         return;
       case 'lost':
@@ -212,9 +232,9 @@ export class Election {
     }
   }
 
-  private result(): VoteResult {
+  private result(votes: ReadonlyMap<BrokerId, Vote>): VoteResult {
     const { membership } = this.replica.log;
-    const voteOf = (id: BrokerId): Vote | undefined => this.votes.get(id);
+    const voteOf = (id: BrokerId): Vote | undefined => votes.get(id);
     return this.replica.needsRepair
       ? recoveryResult(membership, voteOf)
       : voteResult(membership, voteOf);
@@ -230,7 +250,7 @@ export class Election {
 
   private voteForSelf(): void {
     const { replica } = this;
-    this.votes.set(replica.self, replica.needsRepair ? 'lostTail' : 'granted');
+    this.campaignVotes.set(replica.self, replica.needsRepair ? 'lostTail' : 'granted');
   }
 
   private ownDamage(): Pick<VoteResponse, 'damaged' | 'lostTail'> {
@@ -271,10 +291,10 @@ export class Election {
   }
 
   /** For a new campaign. A leader whose process is gone will not answer: nobody waits for its vote. */
-  private clearVotes(): void {
-    this.votes.clear();
+  private clear(votes: Map<BrokerId, Vote>): void {
+    votes.clear();
     if (this.timer.isHinted && this.lostLeader !== undefined) {
-      this.votes.set(this.lostLeader, 'refused');
+      votes.set(this.lostLeader, 'refused');
     }
   }
 
