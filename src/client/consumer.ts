@@ -1,6 +1,7 @@
 import { BrokerError } from '../model/errors.js';
 import type { Cancel } from '../ports/world.js';
 import { abortable, isAborted, onAbort, overOrAborted, type Abortable } from './abort.js';
+import type { BatchView } from './batch-view.js';
 import { checkArgument } from './check-argument.js';
 import { mustHaveGroup, type StartAt } from './offset-lookup.js';
 import { PartitionConsumer, type ConsumerDeps } from './partition-consumer.js';
@@ -96,15 +97,30 @@ export class Consumer<K = Uint8Array, V = Uint8Array> extends PartitionConsumer<
   }
 
   /** Batch by batch: far cheaper per record. */
-  async *batches({ signal }: Abortable = {}): AsyncGenerator<ConsumedBatch<K, V>, void, undefined> {
+  batches({ signal }: Abortable = {}): AsyncGenerator<ConsumedBatch<K, V>, void, undefined> {
+    return this.each(signal, (upTo) => {
+      const batch = this.reader.takeBatch(upTo);
+      return batch !== undefined && batch.records.length > 0 ? batch : undefined;
+    });
+  }
+
+  /** Batch by batch, as bytes: the cheapest way to read. No serde is asked. */
+  views({ signal }: Abortable = {}): AsyncGenerator<BatchView, void, undefined> {
+    return this.each(signal, (upTo) => this.reader.takeView(upTo));
+  }
+
+  private async *each<T>(
+    signal: AbortSignal | undefined,
+    take: (upTo: number | undefined) => T | undefined,
+  ): AsyncGenerator<T, void, undefined> {
     const unlisten = onAbort(signal, () => this.fetcher.wake());
     try {
       while (await this.advance(signal)) {
         if (isAborted(signal)) break;
         const { open } = this.reader;
         if (open === undefined) continue;
-        const batch = this.reader.takeBatch(this.replay?.end(open));
-        if (batch !== undefined && batch.records.length > 0) yield batch;
+        const taken = take(this.replay?.end(open));
+        if (taken !== undefined) yield taken;
       }
     } finally {
       unlisten();

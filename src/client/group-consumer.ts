@@ -2,6 +2,7 @@ import { hexOf } from '../base/bytes.js';
 import { BrokerError } from '../model/errors.js';
 import type { Cancel } from '../ports/world.js';
 import { abortable, isAborted, onAbort, overOrAborted, type Abortable } from './abort.js';
+import type { BatchView } from './batch-view.js';
 import { checkArgument } from './check-argument.js';
 import { partitionKey } from './connection.js';
 import { GroupCallbacks, partitionsOf } from './group-callbacks.js';
@@ -143,17 +144,35 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
     }
   }
 
-  async *batches({ signal }: Abortable = {}): AsyncGenerator<ConsumedBatch<K, V>, void, undefined> {
+  batches({ signal }: Abortable = {}): AsyncGenerator<ConsumedBatch<K, V>, void, undefined> {
+    return this.each(signal, (held) => {
+      const batch = this.takeBatch();
+      const first = batch?.records[0];
+      if (first !== undefined) this.handOut(held, first.offset);
+      return first && batch;
+    });
+  }
+
+  views({ signal }: Abortable = {}): AsyncGenerator<BatchView, void, undefined> {
+    return this.each(signal, (held) => {
+      const view = this.reader.takeView();
+      if (view !== undefined) this.handOut(held, view.offset(0));
+      return view;
+    });
+  }
+
+  private async *each<T>(
+    signal: AbortSignal | undefined,
+    take: (held: Held) => T | undefined,
+  ): AsyncGenerator<T, void, undefined> {
     this.holdings.enteredLoop();
     const unlisten = onAbort(signal, () => this.fetcher.wake());
     try {
       while (await this.advance(signal)) {
         if (isAborted(signal)) break;
         const held = this.heldBy(this.reader.open);
-        const batch = held && this.takeBatch();
-        if (held === undefined || batch === undefined || batch.records.length === 0) continue;
-        this.handOut(held, batch.records[0]?.offset ?? batch.nextOffset);
-        yield batch;
+        const taken = held && take(held);
+        if (taken !== undefined) yield taken;
       }
     } finally {
       unlisten();

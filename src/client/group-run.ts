@@ -156,8 +156,7 @@ export class GroupRun<K, V> {
     const record = this.deps.nextRecord(current);
     if (record === undefined) return false;
     // What was skipped before it has no part in this.
-    const stored = current.batch.records[current.at - 1];
-    this.work.add(held, record, stored?.key);
+    this.work.add(held, record, current.batch.table.key(current.at - 1));
     return true;
   }
 

@@ -36,6 +36,7 @@ export type { RecordHeader, StoredRecord } from '../model/record.js';
 export type { BatchReport, RecordMetadata } from './accumulator.js';
 export type { Abortable } from './abort.js';
 export { Admin } from './admin.js';
+export type { BatchView } from './batch-view.js';
 export type { AppendedRecords, ConditionalAppend, KeyedAppend } from './conditional-append.js';
 export { Consumer, type ConsumerOptions, type StartAt } from './consumer.js';
 export {

@@ -1,6 +1,7 @@
 import type { Crc32c } from '../base/crc32c.js';
 import type { World } from '../ports/world.js';
 import type { Abortable } from './abort.js';
+import type { BatchView } from './batch-view.js';
 import type { ClusterView } from './cluster-view.js';
 import type { Codecs } from './compression/codecs.js';
 import type { ClientTransport } from './connection.js';
@@ -50,6 +51,12 @@ export abstract class PartitionConsumer<K, V> implements AsyncIterable<ConsumedR
 
   /** The same, batch by batch: far cheaper per record. */
   abstract batches(options?: Abortable): AsyncGenerator<ConsumedBatch<K, V>, void, undefined>;
+
+  /**
+   * The same, batch by batch and as bytes: where keys and values lie, with no object for any record. The
+   * cheapest way to read. No serde is asked.
+   */
+  abstract views(options?: Abortable): AsyncGenerator<BatchView, void, undefined>;
 
   /** As `records()`. */
   [Symbol.asyncIterator](): AsyncGenerator<ConsumedRecord<K, V>, void, undefined> {

@@ -96,22 +96,20 @@ export class RecordDecoder<K, V> {
   }
 
   /**
-   * The records from the given one on, and the first that is not among them: one that cannot be
-   * deserialized ends them. Throws DESERIALIZATION_FAILED if that is the first.
+   * These records, and how many of them came out: one that cannot be deserialized ends them. Throws
+   * DESERIALIZATION_FAILED if that is the first.
    */
   many(
     at: TopicPartition,
     records: readonly StoredRecord[],
-    from: number,
   ): { readonly records: readonly ReadRecord<K, V>[]; readonly end: number } {
     if (this.isPlain) {
-      const rest = from === 0 ? records : records.slice(from);
-      return { records: rest as readonly ReadRecord<K, V>[], end: records.length };
+      return { records: records as readonly ReadRecord<K, V>[], end: records.length };
     }
     const decoded: ReadRecord<K, V>[] = [];
-    for (let i = from; i < records.length; i += 1) {
+    for (const [i, stored] of records.entries()) {
       try {
-        const record = this.decode(at, records[i] as StoredRecord);
+        const record = this.decode(at, stored);
         if (record !== undefined) decoded.push(record);
       } catch (thrown) {
         if (decoded.length === 0) throw thrown;

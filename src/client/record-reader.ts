@@ -5,21 +5,38 @@ import {
   ATTRIBUTE_CONTROL,
   BATCH_HEADER_BYTES,
 } from '../model/record-batch.js';
-import { decodeRecords, type RawBatch, type StoredRecord } from '../model/record.js';
+import { RecordTable } from '../model/record-table.js';
+import type { RawBatch } from '../model/record.js';
+import { BatchView } from './batch-view.js';
 import type { Codecs } from './compression/codecs.js';
 import type { Fetcher } from './fetcher.js';
 import type { PartitionCursor } from './partition-cursor.js';
 import type { RecordDecoder } from './record-coding.js';
 import type { ConsumedBatch, ConsumedRecord } from './records.js';
 
+/** A batch whose records have been found and not been made yet. */
+export interface OpenedBatch {
+  readonly table: RecordTable;
+  /** The first record that is not to be handed out. */
+  readonly end: number;
+  readonly nextOffset: number;
+  readonly highWatermark: number;
+  readonly leaderEpoch: number;
+  /** As stored. */
+  readonly bytes: number;
+}
+
 /** A batch and how far into it the application has come. */
 export interface CurrentBatch {
   readonly cursor: PartitionCursor;
-  readonly batch: ConsumedBatch;
+  readonly batch: OpenedBatch;
   /** The cursor's when it was decoded: another one means that it is stale. */
   readonly generation: number;
+  /** The record to hand out next. */
   at: number;
 }
+
+const NO_RECORDS = new Uint8Array(0);
 
 /**
  * Decodes what a fetcher holds and hands it out, record by record or batch by batch. A consumer owns
@@ -51,7 +68,7 @@ export class RecordReader<K, V> {
       if (this.fetcher.isClosed || signal?.aborted === true) return false;
       this.fetcher.rethrow();
       const { current } = this;
-      if (current !== undefined && current.at < current.batch.records.length) {
+      if (current !== undefined && current.at < current.batch.end) {
         if (this.fetcher.isHalted) {
           await this.fetcher.changed();
           continue;
@@ -77,7 +94,7 @@ export class RecordReader<K, V> {
   setAside(): CurrentBatch | undefined {
     const { current } = this;
     this.current = undefined;
-    return current !== undefined && current.at < current.batch.records.length ? current : undefined;
+    return current !== undefined && current.at < current.batch.end ? current : undefined;
   }
 
   /** Hands out records of this batch from now on, which is not stale. */
@@ -91,7 +108,8 @@ export class RecordReader<K, V> {
     const batch = await this.decode(cursor, raw);
     const isStale = this.fetcher.get(cursor) !== cursor || cursor.generation !== generation;
     if (batch === undefined || isStale) return undefined;
-    if (batch.records.length > 0) return { cursor, batch, generation, at: 0 };
+    const at = batch.table.indexFrom(cursor.position);
+    if (at < batch.end) return { cursor, batch, generation, at };
     cursor.position = batch.nextOffset;
     return undefined;
   }
@@ -111,11 +129,11 @@ export class RecordReader<K, V> {
   nextRecord(current: CurrentBatch): ConsumedRecord<K, V> | undefined {
     const { cursor, batch } = current;
     for (;;) {
-      const record = batch.records[current.at];
-      if (record === undefined) return undefined;
+      if (current.at >= batch.end) return undefined;
+      const record = batch.table.record(current.at);
       const decoded = this.decoder.one(cursor, record);
       current.at += 1;
-      const isLast = current.at === batch.records.length;
+      const isLast = current.at === batch.end;
       cursor.position = isLast ? batch.nextOffset : record.offset + 1;
       if (decoded !== undefined) return decoded;
       // Whoever was asked about the record may have paused or closed meanwhile.
@@ -131,17 +149,38 @@ export class RecordReader<K, V> {
   takeBatch(upTo = Infinity): ConsumedBatch<K, V> | undefined {
     const { current } = this;
     if (current === undefined) return undefined;
+    const { cursor, batch, at } = current;
+    const { table, highWatermark, leaderEpoch, bytes } = batch;
+    const stored = table.records(at, Math.min(upTo, batch.end));
+    const { records, end } = this.decoder.many(cursor, stored);
+    const nextOffset = this.pass(current, at + end);
+    const { topic, partition } = cursor;
+    return { topic, partition, records, nextOffset, highWatermark, leaderEpoch, bytes };
+  }
+
+  /** What is left of the current batch, or of what comes before `upTo`, as it lies in memory. */
+  takeView(upTo = Infinity): BatchView | undefined {
+    const { current } = this;
+    if (current === undefined) return undefined;
+    const { cursor, batch, at: first } = current;
+    const end = Math.min(upTo, batch.end);
+    return new BatchView(cursor, {
+      ...{ table: batch.table, first, end, nextOffset: this.pass(current, end) },
+      ...{ highWatermark: batch.highWatermark, leaderEpoch: batch.leaderEpoch },
+      storedBytes: batch.bytes,
+    });
+  }
+
+  /** What comes before the record `end` is handed out; the offset to read after that. */
+  private pass(current: CurrentBatch, end: number): number {
     const { cursor, batch } = current;
-    const among = upTo < batch.records.length ? batch.records.slice(0, upTo) : batch.records;
-    const { records, end } = this.decoder.many(cursor, among, current.at);
-    const next = batch.records[end];
-    const nextOffset = next?.offset ?? batch.nextOffset;
+    const isWhole = end >= batch.end;
     if (this.current === current) {
-      if (next === undefined) this.current = undefined;
+      if (isWhole) this.current = undefined;
       else current.at = end;
     }
-    cursor.position = nextOffset;
-    return { ...batch, records, nextOffset };
+    cursor.position = isWhole ? batch.nextOffset : batch.table.offset(end);
+    return cursor.position;
   }
 
   /** Hands out nothing more of what was decoded for this cursor, or for any. */
@@ -153,26 +192,22 @@ export class RecordReader<K, V> {
   private async decode(
     cursor: PartitionCursor,
     { header, bytes }: RawBatch,
-  ): Promise<ConsumedBatch | undefined> {
+  ): Promise<OpenedBatch | undefined> {
     try {
+      const { attributes } = header;
       const stored = bytes.subarray(BATCH_HEADER_BYTES);
-      const codec = header.attributes & ATTRIBUTE_CODEC_MASK;
+      const codec = attributes & ATTRIBUTE_CODEC_MASK;
       const plain = codec === 0 ? stored : await this.codecs.decompress(codec, stored);
-      const isControl = (header.attributes & ATTRIBUTE_CONTROL) !== 0;
-      let records: readonly StoredRecord[] = isControl ? [] : decodeRecords(header, plain);
-      const first = records[0]?.offset ?? cursor.position;
+      const isControl = (attributes & ATTRIBUTE_CONTROL) !== 0;
+      const table = isControl
+        ? new RecordTable({ ...header, recordsCount: 0 }, NO_RECORDS)
+        : new RecordTable(header, withoutClass(plain));
       const nextOffset = header.baseOffset + header.lastOffsetDelta + 1;
-      if (first < cursor.position || nextOffset > cursor.end) {
-        records = records.filter((r) => r.offset >= cursor.position && r.offset < cursor.end);
-      }
       return {
-        topic: cursor.topic,
-        partition: cursor.partition,
-        records,
-        nextOffset,
+        ...{ table, nextOffset, bytes: bytes.length },
+        end: nextOffset > cursor.end ? table.indexFrom(cursor.end) : table.count,
         highWatermark: cursor.highWatermark,
         leaderEpoch: header.leaderEpoch,
-        bytes: bytes.length,
       };
     } catch (thrown) {
       const what = `${cursor.topic}/${cursor.partition}: the batch at offset ${header.baseOffset}`;
@@ -189,4 +224,9 @@ export class RecordReader<K, V> {
       return undefined;
     }
   }
+}
+
+/** The same bytes as a Uint8Array: those of a Buffer are slower to read, and so are its views. */
+function withoutClass(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }

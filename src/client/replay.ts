@@ -66,10 +66,10 @@ export class Replay {
   /** Of the batch at hand, up to the first record that is not due yet, or not the earliest. */
   end(current: CurrentBatch): number {
     const nowMs = this.deps.world.clock.monotonicMs();
-    const { records } = current.batch;
+    const { table, end: batchEnd } = current.batch;
     let end = current.at + 1;
-    for (; end < records.length; end += 1) {
-      const timestampMs = records[end]?.timestampMs ?? 0;
+    for (; end < batchEnd; end += 1) {
+      const timestampMs = table.timestampMs(end);
       const isEarliest = [...this.aside.values()].every((other) => timestampMs <= timeOf(other));
       if (!isEarliest || this.clock.dueMs(timestampMs) > nowMs) break;
       this.clock.handedOut(timestampMs, this.readySinceMs ?? nowMs);
@@ -113,7 +113,7 @@ export class Replay {
     if (current !== undefined) this.aside.set(current.cursor, current);
     for (const [cursor, { generation, at, batch }] of this.aside) {
       const isStale = fetcher.get(cursor) !== cursor || cursor.generation !== generation;
-      if (isStale || at >= batch.records.length) this.aside.delete(cursor);
+      if (isStale || at >= batch.end) this.aside.delete(cursor);
     }
   }
 
@@ -146,5 +146,5 @@ export class Replay {
 }
 
 function timeOf({ batch, at }: CurrentBatch): number {
-  return batch.records[at]?.timestampMs ?? 0;
+  return batch.table.timestampMs(at);
 }

@@ -17,13 +17,16 @@ async function pass(
   let records = 0;
   let bytes = 0;
   let lastAt = performance.now();
-  for await (const batch of consumer.batches()) {
-    for (const { value } of batch.records) {
-      if (value === undefined) throw new Error('a record without a value');
-      bytes += value.length;
-      check?.take(value);
+  for await (const view of consumer.views()) {
+    check?.within(view.bytes);
+    for (let i = 0; i < view.count; i += 1) {
+      const start = view.valueStart(i);
+      const end = view.valueEnd(i);
+      if (start < 0) throw new Error('a record without a value');
+      bytes += end - start;
+      check?.take(start, end);
     }
-    records += batch.records.length;
+    records += view.count;
     const now = performance.now();
     latencies.note(now - lastAt);
     lastAt = now;

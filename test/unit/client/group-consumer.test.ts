@@ -251,6 +251,24 @@ describe('group consumer', () => {
     expect(s.cluster.commits).to.deep.equal([{ partition: 0, offset: 3 }]);
   });
 
+  it('takes a view for processed when the loop comes back for the next one', async () => {
+    const s = setup(1);
+    put(s.cluster, 0, 2);
+    put(s.cluster, 0, 3);
+    const { consumer } = new Member(s);
+    const counts: number[] = [];
+    const reading = (async () => {
+      for await (const view of consumer.views()) {
+        counts.push(view.count);
+        if (counts.length === 2) break;
+      }
+      await consumer.close();
+    })();
+    await s.world.until(reading);
+    expect(counts).to.deep.equal([2, 3]);
+    expect(s.cluster.committed.get('g/0'), 'the second is still in hand').to.equal(2);
+  });
+
   it('does not heap up commits while the coordinator is away', async () => {
     const s = setup(1);
     const a = new Member(s, { autoCommitIntervalMs: 100 }).read();

@@ -17,9 +17,7 @@ const anyPartition = fc.record({
 
 function read(partitions: readonly FetchedBatches[], brokerId: number): object {
   const { responseDeserialize } = protoTypes().Records.service.FetchStream;
-  return responseDeserialize(
-    Buffer.from(encodeFetchResponse({ partitions, brokerId }).joined()),
-  );
+  return responseDeserialize(Buffer.from(encodeFetchResponse({ partitions, brokerId }).joined()));
 }
 
 describe('rpc/fetch-response', () => {
