@@ -8,8 +8,6 @@ import type { Job } from './driver/job.js';
 import type { System } from './system.js';
 
 const LOOP_DELAY = /^millrace_nodejs_eventloop_lag_p99_seconds ([\d.e+-]+)$/m;
-/** What the metrics' timer waits by itself; prom-client's default. */
-const LOOP_RESOLUTION_MS = 10;
 const MAX_BATCH_BYTES = 8 << 20;
 
 /** Three broker processes of Millrace; the data is in a temporary folder and goes with them. */
@@ -104,5 +102,5 @@ export class MillraceSystem implements System {
 async function loopDelayP99Ms(broker: BrokerProcess): Promise<number> {
   const response = await fetch(`http://127.0.0.1:${broker.ports.http}/metrics`);
   const seconds = Number(LOOP_DELAY.exec(await response.text())?.[1] ?? Number.NaN);
-  return Math.max(0, seconds * 1000 - LOOP_RESOLUTION_MS);
+  return seconds * 1000;
 }

@@ -1,7 +1,12 @@
 import { pino, type DestinationStream, type Logger as PinoLogger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { Logger } from '../ports/telemetry.js';
+import { LoopDelay } from './loop-delay.js';
 import { telemetryOf, type ProcessTelemetry } from './process-telemetry.js';
+
+const PREFIX = 'millrace_';
+/** Milliseconds between two looks of prom-client at the event loop: never. */
+const NEVER = 2 ** 31 - 1;
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
@@ -32,7 +37,12 @@ export function pinoTelemetry(options: {
     options.destination === undefined ? pino(settings) : pino(settings, options.destination);
   if (options.brokerOnly === true) return telemetryOf(loggerOf(root));
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: 'millrace_' });
+  collectDefaultMetrics({
+    register: registry,
+    prefix: PREFIX,
+    eventLoopMonitoringPrecision: NEVER,
+  });
+  new LoopDelay(registry, PREFIX);
   return telemetryOf(loggerOf(root), () => registry.metrics());
 }
 
