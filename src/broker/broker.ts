@@ -100,6 +100,7 @@ class MillraceBroker implements Broker {
       member.leaders.start();
       member.floor.start();
       member.session.start();
+      this.#tellIfCrowded();
       member.reconciler.start();
       member.mover.start();
       member.balancer.start();
@@ -108,6 +109,16 @@ class MillraceBroker implements Broker {
       if (error.code !== 'SHUTTING_DOWN') this.#broken = error;
       throw error;
     }
+  }
+
+  /** What is here stays, whatever the settings say by now. */
+  #tellIfCrowded(): void {
+    const { self, store } = this.#options;
+    const groups = store.replicas().filter(({ spec }) => spec.groupId !== METADATA_GROUP);
+    const { replicasMax = Infinity } = self;
+    if (groups.length <= replicasMax) return;
+    const facts = { replicas: groups.length, replicasMax };
+    this.#log.warn(facts, 'this broker holds more replicas than replicasMemoryBytes has room for');
   }
 
   services(): BrokerServices | undefined {
@@ -262,7 +273,7 @@ class MillraceBroker implements Broker {
       partitions,
       metadataGroup: () => replica.group,
     });
-    const { id, address, rack } = self;
+    const { id, address, rack, replicasMax } = self;
     return {
       identity,
       multiRaft,
@@ -273,7 +284,7 @@ class MillraceBroker implements Broker {
       leaders,
       link,
       session: new BrokerSession({
-        registration: { id, directoryId: identity.directoryId, address, rack },
+        registration: { id, directoryId: identity.directoryId, address, rack, replicasMax },
         link,
         world,
         settings,

@@ -2,8 +2,10 @@ import { readStringMap, writeStringMap } from '../metadata/codec-parts.js';
 import {
   readAddress,
   readRegistration,
+  readRoom,
   writeAddress,
   writeRegistration,
+  writeRoom,
 } from '../metadata/command-codec.js';
 import type { BrokerRegistration } from '../metadata/command.js';
 import type { MorePartitions, NewTopic, WantedCommit } from '../metadata/decide.js';
@@ -38,9 +40,16 @@ const stringMap: Codec<ReadonlyMap<string, string>> = {
   write: writeStringMap,
   read: readStringMap,
 };
+/** The last of a request's fields: room is told behind it, by those who know of it. */
 export const registrationCodec: Codec<BrokerRegistration> = {
-  write: writeRegistration,
-  read: readRegistration,
+  write: (w, registration) => {
+    writeRegistration(w, registration);
+    writeRoom(w, registration);
+  },
+  read: (r) => {
+    const registration = readRegistration(r);
+    return r.remaining === 0 ? registration : { ...registration, ...readRoom(r) };
+  },
 };
 export const addressCodec: Codec<BrokerAddress> = { write: writeAddress, read: readAddress };
 export const brokerIds = listOf(uint<BrokerId>());

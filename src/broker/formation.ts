@@ -323,6 +323,7 @@ export class Formation {
       directoryId: this.#directoryId,
       address: self.address,
       rack: self.rack,
+      replicasMax: self.replicasMax,
     };
     const backoff = new Backoff(200, 2_000);
     for (let attempt = 0; !this.#isStopped; attempt += 1) {

@@ -244,6 +244,8 @@ export interface BrokerSelf {
   readonly id: BrokerId;
   readonly address: BrokerAddress;
   readonly rack: string;
+  /** Replicas that it has memory for; undefined: as many as come. */
+  readonly replicasMax?: number | undefined;
 }
 
 /** How this broker finds its cluster the first time; later starts go by the stored identity. */

@@ -12,6 +12,7 @@ export const CONFIG_DEFAULTS = {
   raftTickMs: 50,
   raftElectionTicks: 20,
   raftHeartbeatTicks: 2,
+  replicasMemoryBytes: 512 * MIB,
   storeMemoryBytes: 192 * MIB,
   recentEntriesBytes: 96 * MIB,
   retentionCheckMs: 30_000,

@@ -19,6 +19,7 @@ const TEXT_KINDS: Readonly<Record<ConfigKey, TextKind>> = {
   raftTickMs: 'number',
   raftElectionTicks: 'number',
   raftHeartbeatTicks: 'number',
+  replicasMemoryBytes: 'number',
   storeMemoryBytes: 'number',
   recentEntriesBytes: 'number',
   retentionCheckMs: 'number',

@@ -55,7 +55,12 @@ export const brokerConfigSchema = z.strictObject({
   raftElectionTicks: whole(4, 1_000).default(DEFAULTS.raftElectionTicks),
   raftHeartbeatTicks: whole(1, 100).default(DEFAULTS.raftHeartbeatTicks),
 
-  /** LevelDB's write buffers and caches of all replicas together. */
+  /**
+   * Memory for replicas, 512 KiB each (`LIMITS.replicaMemoryBytes`): one for which there is no room is not
+   * placed on this broker.
+   */
+  replicasMemoryBytes: whole(8 * MIB, 64 * 1024 * MIB).default(DEFAULTS.replicasMemoryBytes),
+  /** What LevelDB's write buffers and caches of all replicas together may take beyond that. */
   storeMemoryBytes: whole(16 * MIB, 64 * 1024 * MIB).default(DEFAULTS.storeMemoryBytes),
   /** Recent log entries kept in memory for followers and readers. */
   recentEntriesBytes: whole(8 * MIB, 64 * 1024 * MIB).default(DEFAULTS.recentEntriesBytes),

@@ -17,7 +17,7 @@ import { createMultiRaft } from '../host/multi-raft.js';
 import type { MultiRaft } from '../host/raft-group.js';
 import type { Assignors } from '../metadata/assignors/assignors.js';
 import { brokerId, type BrokerId } from '../model/ids.js';
-import { checkLimits } from '../model/limits.js';
+import { checkLimits, LIMITS } from '../model/limits.js';
 import type { BrokerIdentity, BrokerStore } from '../ports/log-store.js';
 import type { PeerAddress, PeerCaller, PeerDirectory, Transport } from '../ports/transport.js';
 import type { World } from '../ports/world.js';
@@ -264,6 +264,7 @@ function brokerOptions(
       id: brokerId(config.brokerId),
       address,
       rack: config.rack,
+      replicasMax: Math.floor(config.replicasMemoryBytes / LIMITS.replicaMemoryBytes),
     },
     bootstrap: { founders: founders.map(addressOf), seeds: config.seeds.map(addressOf) },
     settings: {

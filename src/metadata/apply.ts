@@ -20,6 +20,7 @@ import type { PartitionImage, TopicImage } from './image.js';
 import { METADATA_LIMITS } from './limits.js';
 import type { MetadataState } from './metadata-state.js';
 import { groupNameProblem, isTopicId, topicNameProblem } from './names.js';
+import { moveRefusal, roomRefusal } from './replica-room.js';
 import { parseTopicConfig, topicSettings } from './topic-config.js';
 
 /** The log entry that a command is applied of. */
@@ -125,6 +126,7 @@ function createTopic(state: MetadataState, command: CommandOf<'createTopic'>): A
     assignmentRefusal(state, assignment) ??
     configRefusal(config) ??
     topicsRefusal(state) ??
+    countRefusal(state, assignment) ??
     roomRefusal(state, assignment);
   if (refusal !== undefined) return refusal;
   state.putTopic({
@@ -179,7 +181,10 @@ function addPartitions(
     const text = `topic ${topic.name} has ${count} partitions by now, not ${from}`;
     return rejected('INVALID_PARTITIONS', text);
   }
-  const refusal = assignmentRefusal(state, assignment, count) ?? roomRefusal(state, assignment);
+  const refusal =
+    assignmentRefusal(state, assignment, count) ??
+    countRefusal(state, assignment) ??
+    roomRefusal(state, assignment);
   if (refusal !== undefined) return refusal;
   const { ledger } = state;
   const readers = ledger.groupsOf(topicId);
@@ -220,7 +225,7 @@ function topicsRefusal(state: MetadataState): Rejection | undefined {
   return rejected('THROTTLED', `the cluster holds its maximum of ${LIMITS.topicsMax} topics`);
 }
 
-function roomRefusal(state: MetadataState, assignment: readonly unknown[]): Rejection | undefined {
+function countRefusal(state: MetadataState, assignment: readonly unknown[]): Rejection | undefined {
   if (state.groups.size + assignment.length > METADATA_LIMITS.partitionsMax) {
     return rejected(
       'INVALID_PARTITIONS',
@@ -313,6 +318,8 @@ function moveReplicas(state: MetadataState, command: CommandOf<'moveReplicas'>):
   if (blocked !== undefined) {
     return rejected('THROTTLED', `broker ${blocked} is still deleting its earlier replica`);
   }
+  const full = moveRefusal(state, partition, command.replicas);
+  if (full !== undefined) return full;
   const isReorder =
     partition.movingFrom.length === 0 &&
     sameList(ascending(partition.replicas), ascending(command.replicas));

@@ -37,6 +37,8 @@ const CODES = {
   groupEvents: 20,
   ageGroups: 23,
 } as const satisfies Record<Command['kind'], number>;
+/** registerBroker of one that tells how many replicas it has memory for. */
+const REGISTER_WITH_ROOM = 13;
 /** commitOffsets of which some come from members of a group: without and with their sequences. */
 const FENCED_COMMITS = 21;
 const SEQUENCED_COMMITS = 22;
@@ -48,6 +50,7 @@ export function encodeCommand(command: Command): Uint8Array {
   switch (command.kind) {
     case 'registerBroker':
       writeRegistration(w, command.registration);
+      writeRoom(w, command.registration);
       break;
     case 'setBrokerFenced':
       w.uvarint(command.brokerId).bool(command.isFenced);
@@ -100,6 +103,9 @@ export function encodeCommand(command: Command): Uint8Array {
 }
 
 function codeOf(command: Command): number {
+  if (command.kind === 'registerBroker' && command.registration.replicasMax !== undefined) {
+    return REGISTER_WITH_ROOM;
+  }
   if (command.kind === 'alterTopic' && command.isUnversioned !== true) return VERSIONED_ALTER_TOPIC;
   const isFencedCommit = command.kind === 'commitOffsets' && isFenced(command.commits);
   return isFencedCommit ? SEQUENCED_COMMITS : CODES[command.kind];
@@ -123,6 +129,8 @@ function readFields(r: ByteReader, code: number): Command {
   switch (code) {
     case CODES.registerBroker:
       return { kind: 'registerBroker', registration: readRegistration(r) };
+    case REGISTER_WITH_ROOM:
+      return { kind: 'registerBroker', registration: { ...readRegistration(r), ...readRoom(r) } };
     case CODES.setBrokerFenced:
       return {
         kind: 'setBrokerFenced',
@@ -224,6 +232,18 @@ export function readRegistration(r: ByteReader): BrokerRegistration {
     address: readAddress(r),
     rack: r.string(),
   };
+}
+
+/** Behind a registration, if it is told: who knows nothing of it reads what came before. */
+export function writeRoom(
+  w: ByteWriter,
+  { replicasMax }: { replicasMax?: number | undefined },
+): void {
+  if (replicasMax !== undefined) w.uvarint(replicasMax);
+}
+
+export function readRoom(r: ByteReader): { replicasMax: number } {
+  return { replicasMax: r.uvarint() };
 }
 
 /**

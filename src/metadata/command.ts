@@ -8,6 +8,8 @@ export interface BrokerRegistration {
   readonly directoryId: string;
   readonly address: BrokerAddress;
   readonly rack: string;
+  /** Replicas that it has memory for; undefined: not told, by a broker from before it was asked. */
+  readonly replicasMax?: number | undefined;
 }
 
 /** A consumer group's next offset to read of one partition. */

@@ -15,6 +15,7 @@ import { METADATA_LIMITS } from './limits.js';
 import type { MetadataState } from './metadata-state.js';
 import { groupNameProblem, topicNameProblem } from './names.js';
 import { loadOf, placeReplicas } from './placement.js';
+import { moveRefusal, noRoom, roomOf } from './replica-room.js';
 import { parseTopicConfig, TOPIC_CONFIG_KEYS, unknownKeyProblem } from './topic-config.js';
 
 /**
@@ -33,7 +34,7 @@ const propose = (command: Command): { kind: 'propose'; command: Command } => ({
 const settled = { kind: 'settled', answer: undefined } as const;
 
 export function decideRegister(image: MetadataImage, wanted: BrokerRegistration): Decision {
-  const { id, directoryId, address, rack } = wanted;
+  const { id, directoryId, address, rack, replicasMax } = wanted;
   const { brokersMax, rackLengthMax, hostLengthMax } = METADATA_LIMITS;
   if (id < 1 || id >= 0x8000_0000) return rejected('INVALID_ARGUMENT', `broker id ${id}`);
   if (directoryId.length === 0 || directoryId.length > 64) {
@@ -55,6 +56,7 @@ export function decideRegister(image: MetadataImage, wanted: BrokerRegistration)
     known?.isFenced === false &&
     known.directoryId === directoryId &&
     known.rack === rack &&
+    known.replicasMax === replicasMax &&
     known.address.host === address.host &&
     known.address.port === address.port &&
     known.address.peerHost === address.peerHost &&
@@ -97,19 +99,25 @@ export function decideCreateTopic(
     wanted.replicationFactor ?? Math.min(REPLICATION_FACTOR_DEFAULT, Math.max(1, clusterSize));
   const refusal = factorRefusal(factor, clusterSize, live.length);
   if (refusal !== undefined) return refusal;
-  return propose({
-    kind: 'createTopic',
-    topicId: wanted.topicId,
-    name: wanted.topic,
-    assignment: placeReplicas({
-      brokers: live,
-      load: loadOf(image),
-      partitions,
-      replicationFactor: factor,
-      salt,
-    }),
-    config: config.config,
-  });
+  const placed = place(image, live, { partitions, replicationFactor: factor, salt });
+  if (placed.kind === 'rejected') return placed;
+  const { topicId, topic: name } = wanted;
+  const { assignment } = placed;
+  return propose({ kind: 'createTopic', topicId, name, assignment, config: config.config });
+}
+
+type Placed =
+  { readonly kind: 'placed'; readonly assignment: readonly (readonly BrokerId[])[] } | Rejection;
+
+function place(
+  image: MetadataImage,
+  live: readonly BrokerImage[],
+  wanted: Pick<Parameters<typeof placeReplicas>[0], 'partitions' | 'replicationFactor' | 'salt'>,
+): Placed {
+  const brokers = live.map((one) => ({ id: one.id, rack: one.rack, room: roomOf(image, one) }));
+  const assignment = placeReplicas({ ...wanted, brokers, load: loadOf(image) });
+  if (assignment !== undefined) return { kind: 'placed', assignment };
+  return noRoom(image, live, wanted.partitions * wanted.replicationFactor);
 }
 
 function factorRefusal(factor: number, known: number, live: number): Rejection | undefined {
@@ -166,13 +174,10 @@ export function decideAddPartitions(
   const live = liveBrokers(image);
   const factorProblem = factorRefusal(factor, clusterSize, live.length);
   if (factorProblem !== undefined) return factorProblem;
-  const assignment = placeReplicas({
-    brokers: live,
-    load: loadOf(image),
-    partitions: partitions - count,
-    replicationFactor: factor,
-    salt,
-  });
+  const wantedMore = { partitions: partitions - count, replicationFactor: factor, salt };
+  const placed = place(image, live, wantedMore);
+  if (placed.kind === 'rejected') return placed;
+  const { assignment } = placed;
   return propose({ kind: 'addPartitions', topicId, from: count, assignment });
 }
 
@@ -251,6 +256,8 @@ export function decideMoveReplicas(
   if (fenced !== undefined) {
     return rejected('INVALID_ARGUMENT', `broker ${fenced} is not live`);
   }
+  const refusal = moveRefusal(image, found.partition, wanted.replicas);
+  if (refusal !== undefined) return refusal;
   return propose({ kind: 'moveReplicas', groupId, replicas: wanted.replicas });
 }
 

@@ -18,6 +18,8 @@ export interface BrokerImage {
   readonly address: BrokerAddress;
   /** Empty: not told. */
   readonly rack: string;
+  /** Replicas that it has memory for; undefined: not told. */
+  readonly replicasMax?: number | undefined;
   /** Its session expired: no new replicas go there until it is heard of again. */
   readonly isFenced: boolean;
 }
@@ -69,6 +71,8 @@ export interface MetadataImage {
   readonly topicsByName: ReadonlyMap<string, TopicImage>;
   /** Every live partition by its Raft group. */
   readonly groups: ReadonlyMap<RaftGroupId, GroupLocation>;
+  /** How many replicas each broker holds, with those that moves have yet to take from it. */
+  readonly replicasHeld: ReadonlyMap<BrokerId, number>;
   /** Raft groups of partitions whose move is not completed. */
   readonly moving: ReadonlySet<RaftGroupId>;
   /** Replicas that were deleted by a committed command and whose brokers have yet to say it is done. */

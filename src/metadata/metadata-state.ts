@@ -18,6 +18,7 @@ import type {
 import { ConsumerGroupBook, type FrozenConsumerGroups } from './consumer-group-book.js';
 import { IdleGroups, type FrozenIdleTimes } from './idle-groups.js';
 import { OffsetLedger, type FrozenLedger } from './offset-ledger.js';
+import { holdersOf } from './replica-room.js';
 
 /** Everything a snapshot holds, as it stood when the view was taken. */
 export interface FrozenMetadata {
@@ -36,7 +37,7 @@ export interface FrozenMetadata {
  * The metadata group's state with its indexes, and a note of what changed since it was last asked.
  * Only apply.ts and the snapshot's codec change it.
  *
- * Invariants: topicsByName, groups and moving follow from topicsById; group ids and producer ids
+ * Invariants: topicsByName, groups, replicasHeld and moving follow from topicsById; group ids and producer ids
  * below the counters were handed out and are never handed out again.
  */
 export class MetadataState implements MetadataImage {
@@ -47,6 +48,7 @@ export class MetadataState implements MetadataImage {
   readonly topicsById = new Map<TopicId, TopicImage>();
   readonly topicsByName = new Map<string, TopicImage>();
   readonly groups = new Map<RaftGroupId, GroupLocation>();
+  readonly replicasHeld = new Map<BrokerId, number>();
   readonly moving = new Set<RaftGroupId>();
   readonly tombstones = new Map<RaftGroupId, readonly BrokerId[]>();
   readonly ledger: OffsetLedger;
@@ -72,6 +74,8 @@ export class MetadataState implements MetadataImage {
     invariant(previous === undefined || previous.name === topic.name, 'topics keep their names');
     this.topicsById.set(topic.id, topic);
     this.topicsByName.set(topic.name, topic);
+    this.count(previous, -1);
+    this.count(topic, 1);
     for (const { groupId, partition, movingFrom } of topic.partitions) {
       if (!this.groups.has(groupId)) this.groups.set(groupId, { topicId: topic.id, partition });
       if (movingFrom.length > 0) this.moving.add(groupId);
@@ -81,8 +85,10 @@ export class MetadataState implements MetadataImage {
   }
 
   dropTopic(topic: TopicImage): void {
+    const held = this.topicsById.get(topic.id);
     this.topicsById.delete(topic.id);
     this.topicsByName.delete(topic.name);
+    this.count(held, -1);
     for (const { groupId } of topic.partitions) {
       this.groups.delete(groupId);
       this.moving.delete(groupId);
@@ -113,12 +119,21 @@ export class MetadataState implements MetadataImage {
     this.topicsById.clear();
     this.topicsByName.clear();
     this.groups.clear();
+    this.replicasHeld.clear();
     this.moving.clear();
     this.tombstones.clear();
     this.ledger.clear();
     this.consumerGroups.clear();
     this.idleGroups.restore(new Map());
     this.isReset = true;
+  }
+
+  private count(topic: TopicImage | undefined, by: 1 | -1): void {
+    for (const partition of topic?.partitions ?? []) {
+      for (const id of holdersOf(partition)) {
+        this.replicasHeld.set(id, (this.replicasHeld.get(id) ?? 0) + by);
+      }
+    }
   }
 
   freeze(): FrozenMetadata {

@@ -6,6 +6,8 @@ import type { MetadataImage } from './image.js';
 export interface PlacementBroker {
   readonly id: BrokerId;
   readonly rack: string;
+  /** Replicas that it can take; undefined: as many as come. */
+  readonly room?: number | undefined;
 }
 
 /** How many replicas, and how many preferred leaderships, every broker holds already. */
@@ -33,7 +35,7 @@ function addLoad(load: Load, replicas: readonly BrokerId[]): void {
  * Replicas for new partitions: the first of each goes where the fewest preferred leaders are, the
  * others to racks not yet used by the partition and where the fewest replicas are. Ties fall by a
  * hash of the salt, so that topics don't all begin on the same broker. The same input gives the same
- * placement.
+ * placement. Undefined: there is not room for all of them.
  */
 export function placeReplicas(options: {
   readonly brokers: readonly PlacementBroker[];
@@ -41,7 +43,7 @@ export function placeReplicas(options: {
   readonly partitions: number;
   readonly replicationFactor: number;
   readonly salt: number;
-}): BrokerId[][] {
+}): BrokerId[][] | undefined {
   const { brokers, partitions, replicationFactor, salt } = options;
   invariant(replicationFactor >= 1, 'a partition has a replica');
   invariant(replicationFactor <= brokers.length, 'enough brokers', { replicationFactor });
@@ -49,12 +51,16 @@ export function placeReplicas(options: {
     replicas: new Map(options.load.replicas),
     leaders: new Map(options.load.leaders),
   };
+  const room = new Map(brokers.map((broker) => [broker.id, broker.room ?? Infinity]));
   const placed: BrokerId[][] = [];
   for (let partition = 0; partition < partitions; partition += 1) {
     const replicas: PlacementBroker[] = [];
     while (replicas.length < replicationFactor) {
-      replicas.push(pick(brokers, replicas, load, (id) => chainHash(salt, [partition, id])));
+      const left = brokers.filter((one) => !replicas.includes(one) && (room.get(one.id) ?? 0) > 0);
+      if (left.length === 0) return undefined;
+      replicas.push(pick(left, replicas, load, (id) => chainHash(salt, [partition, id])));
     }
+    for (const { id } of replicas) room.set(id, (room.get(id) ?? 0) - 1);
     const ids = replicas.map((broker) => broker.id);
     addLoad(load, ids);
     placed.push(ids);
@@ -63,7 +69,7 @@ export function placeReplicas(options: {
 }
 
 function pick(
-  brokers: readonly PlacementBroker[],
+  left: readonly PlacementBroker[],
   taken: readonly PlacementBroker[],
   load: Load,
   tieOf: (id: BrokerId) => number,
@@ -76,8 +82,7 @@ function pick(
     broker.id,
   ];
   let best: { broker: PlacementBroker; rank: number[] } | undefined;
-  for (const broker of brokers) {
-    if (taken.includes(broker)) continue;
+  for (const broker of left) {
     const rank = rankOf(broker);
     if (best === undefined || isBelow(rank, best.rank)) best = { broker, rank };
   }

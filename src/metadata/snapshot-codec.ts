@@ -22,7 +22,7 @@ import {
   writeProfile,
   writeSlots,
 } from './group-event-codec.js';
-import type { PartitionImage, TopicImage } from './image.js';
+import type { BrokerImage, PartitionImage, TopicImage } from './image.js';
 import type { FrozenMetadata, MetadataState } from './metadata-state.js';
 import { rowsOf } from './offset-ledger.js';
 import { topicSettings } from './topic-config.js';
@@ -30,10 +30,11 @@ import { topicSettings } from './topic-config.js';
 /*
  * A snapshot of the metadata group, keys in ascending order everywhere:
  *
- *   version u8 = 1 to 4 | next group id | next producer id
- *   brokers:    registration, fenced u8
+ *   version u8 = 1 to 5 | next group id | next producer id
+ *   brokers:    registration, fenced u8; version 5 only, which is written if any broker tells of it:
+ *               replicas that it has memory for, and 1; 0: not told
  *   topics:     id, name, config, partitions: group id, replicas, bootstrap, founders, moving from;
- *               version 4 only, which is written if any topic has one: version of the config, changes
+ *               from version 4 on, which is written if any topic has one: version of the config, changes
  *               of it: version, previous version, time, keys: name, before, after (a flag u8 each)
  *   tombstones: group id, brokers
  *   offsets:    group name, rows: topic id, partition, offset, time, metadata
@@ -50,6 +51,7 @@ const VERSION = 1;
 const VERSION_WITH_CONSUMER_GROUPS = 2;
 const VERSION_WITH_IDLE_GROUPS = 3;
 const VERSION_WITH_CONFIG_VERSIONS = 4;
+const VERSION_WITH_ROOM = 5;
 /** Rough bytes between two chances to let other work run. */
 const SLICE_BYTES = 64 * 1024;
 
@@ -63,6 +65,9 @@ export function* encodeSlices(frozen: FrozenMetadata): Generator<undefined, Uint
     if (broker !== undefined) {
       writeRegistration(to, broker);
       to.bool(broker.isFenced);
+      if (version >= VERSION_WITH_ROOM) {
+        to.uvarint(broker.replicasMax === undefined ? 0 : broker.replicasMax + 1);
+      }
     }
   });
   yield* writeSliced(w, frozen.topics, (topic) => writeTopic(w, topic, version));
@@ -103,7 +108,10 @@ function* writeSliced<K extends string, V>(
 }
 
 /** The oldest that can say it. */
-function versionFor({ topics, consumerGroups, idleGroups }: FrozenMetadata): number {
+function versionFor({ brokers, topics, consumerGroups, idleGroups }: FrozenMetadata): number {
+  for (const { replicasMax } of brokers.values()) {
+    if (replicasMax !== undefined) return VERSION_WITH_ROOM;
+  }
   for (const { configVersion } of topics.values()) {
     if (configVersion > 0) return VERSION_WITH_CONFIG_VERSIONS;
   }
@@ -132,12 +140,12 @@ export function encodeSnapshot(frozen: FrozenMetadata): Uint8Array {
 export function decodeSnapshot(bytes: Uint8Array, state: MetadataState): void {
   const r = new ByteReader(bytes);
   const version = r.u8();
-  if (version < VERSION || version > VERSION_WITH_CONFIG_VERSIONS) {
+  if (version < VERSION || version > VERSION_WITH_ROOM) {
     throw new MalformedBytesError(`metadata snapshot version ${version}`);
   }
   state.nextGroupId = raftGroupId(r.uvarint());
   state.nextProducerId = r.uvarint();
-  readList(r, (from) => state.putBroker({ ...readRegistration(from), isFenced: from.bool() }));
+  readList(r, (from) => state.putBroker(readBroker(from, version)));
   readList(r, (from) => state.putTopic(readTopic(from, version)));
   readList(r, (from) => state.putTombstone(raftGroupId(from.uvarint()), readBrokerIds(from)));
   readList(r, (from) => {
@@ -152,6 +160,12 @@ export function decodeSnapshot(bytes: Uint8Array, state: MetadataState): void {
     state.idleGroups.restore(new Map(readList(r, (from) => [from.string(), from.uvarint()])));
   }
   r.end();
+}
+
+function readBroker(r: ByteReader, version: number): BrokerImage {
+  const broker = { ...readRegistration(r), isFenced: r.bool() };
+  const told = version < VERSION_WITH_ROOM ? 0 : r.uvarint();
+  return told === 0 ? broker : { ...broker, replicasMax: told - 1 };
 }
 
 function writeTopic(w: ByteWriter, topic: TopicImage, version: number): void {

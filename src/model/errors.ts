@@ -14,6 +14,8 @@ export const ERRORS = {
   INVALID_TOPIC_NAME: { grpc: 3, retriable: false, outcome: 'none' },
   INVALID_PARTITIONS: { grpc: 3, retriable: false, outcome: 'none' },
   INVALID_REPLICATION_FACTOR: { grpc: 3, retriable: false, outcome: 'none' },
+  /** No broker has memory for that many more replicas. */
+  REPLICA_LIMIT: { grpc: 8, retriable: false, outcome: 'none' },
   INVALID_CONFIG: { grpc: 3, retriable: false, outcome: 'none' },
   /** A topic's settings are not those any more that a change of them was made for. */
   STALE_CONFIG_VERSION: { grpc: 10, retriable: false, outcome: 'none' },

@@ -66,6 +66,11 @@ export const LIMITS = {
   streamsPerConnectionMax: 2_048,
   requestDeadlineMsMax: 300_000,
 
+  /**
+   * What one replica takes of its broker's memory by itself, however little that broker has: its state and
+   * the least that its store is given, filled. Measured: docs/PERFORMANCE.md.
+   */
+  replicaMemoryBytes: 512 * KIB,
   /** Recent entries of all groups of a broker kept in memory. */
   recentEntriesBytesMax: 128 * MIB,
 

@@ -1,8 +1,8 @@
 const KIB = 1024;
 const MIB = 1024 * KIB;
-const WRITE_BUFFER_MIN = 256 * KIB;
+const WRITE_BUFFER_MIN = 128 * KIB;
 const WRITE_BUFFER_MAX = 8 * MIB;
-const CACHE_BYTES_MIN = 64 * KIB;
+const CACHE_BYTES_MIN = 32 * KIB;
 const CACHE_BYTES_MAX = 2 * MIB;
 /** Shares are never cut larger than if this many replicas were open. */
 const REPLICAS_EXPECTED_MIN = 8;
@@ -15,10 +15,13 @@ export interface MemoryShare {
 }
 
 /**
- * Divides one budget over the open replicas. LevelDB's sizes are fixed when it is opened, so a share
- * is cut by how many replicas the broker holds then, and never takes more than a quarter of what is
- * left; the floor of 256 KiB is what a replica gets from an exhausted budget. A write buffer costs
- * only what is in it, so idle replicas cost next to nothing.
+ * Every open replica has a floor, which is part of what the broker's memory for replicas counts for each
+ * (`LIMITS.replicaMemoryBytes`); what it gets above the floor comes out of one budget for all. LevelDB's
+ * sizes are fixed when it is opened, so a share is cut by how many replicas the broker holds then, and
+ * never takes more than a quarter of what is left. A write buffer costs only what is in it, so idle
+ * replicas cost next to nothing.
+ *
+ * Invariant: what is given above the floors never comes to more than the budget.
  */
 export class MemoryBudget {
   private readonly totalBytes: number;
@@ -36,14 +39,17 @@ export class MemoryBudget {
       writeBufferBytes: clamp((bytes * 0.9) / WRITE_BUFFERS, WRITE_BUFFER_MIN, WRITE_BUFFER_MAX),
       cacheBytes: clamp(bytes * 0.1, CACHE_BYTES_MIN, CACHE_BYTES_MAX),
     };
-    this.givenBytes += costOf(share);
+    this.givenBytes += costOf(share) - FLOOR_BYTES;
     return share;
   }
 
   giveBack(share: MemoryShare): void {
-    this.givenBytes -= costOf(share);
+    this.givenBytes -= costOf(share) - FLOOR_BYTES;
   }
 }
+
+/** Of a replica for which nothing is left. */
+export const FLOOR_BYTES = WRITE_BUFFER_MIN * WRITE_BUFFERS + CACHE_BYTES_MIN;
 
 function costOf(share: MemoryShare): number {
   return share.writeBufferBytes * WRITE_BUFFERS + share.cacheBytes;

@@ -30,6 +30,10 @@ const COMMANDS: readonly (readonly [Command, string])[] = [
     { kind: 'registerBroker', registration: registration(2) },
     '01 01 02 04 64697232 02 6332 ea39 02 7032 ce3a b23b 04 6576656e',
   ],
+  [
+    { kind: 'registerBroker', registration: { ...registration(2), replicasMax: 1_024 } },
+    '01 0d 02 04 64697232 02 6332 ea39 02 7032 ce3a b23b 04 6576656e 8008',
+  ],
   [{ kind: 'setBrokerFenced', brokerId: brokerId(300), isFenced: true }, '01 02 ac02 01'],
   [
     {
@@ -279,7 +283,27 @@ describe('golden bytes of the metadata log', () => {
     const restored = new Log();
     restored.machine.restore(unhex(SNAPSHOT), log.state.version);
     expect(hexOf(restored.machine.encode())).to.equal(hexOf(unhex(SNAPSHOT)));
-    expect(() => restored.machine.restore(unhex('05'), log.state.version)).to.throw('version 5');
+    expect(() => restored.machine.restore(unhex('06'), log.state.version)).to.throw('version 6');
+  });
+
+  it('has one form of a snapshot of brokers that tell how many replicas they have memory for', () => {
+    const log = new Log(1);
+    const told = { ...registration(2), replicasMax: 0 };
+    log.apply({ kind: 'registerBroker', registration: told });
+    const bytes = log.machine.encode();
+    expect(hexOf(bytes)).to.equal(
+      hexOf(
+        unhex(`
+          05 01 00
+          02 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00 00
+             02 04 64697232 02 6332 ea39 02 7032 ce3a b23b 04 6576656e 00 01
+          00 00 00 00 00 00`),
+      ),
+    );
+    const restored = new Log();
+    restored.machine.restore(bytes, log.state.version);
+    expect(restored.state.brokers).to.deep.equal(log.state.brokers);
+    expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
   });
 
   it('reads the commits of members of older versions', () => {

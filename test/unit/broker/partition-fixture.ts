@@ -419,6 +419,7 @@ export function viewOfTopic(partitions: number): MetadataView {
     topicsById: new Map([[TOPIC_ID, topic]]),
     topicsByName: new Map([[TOPIC, topic]]),
     groups: new Map(),
+    replicasHeld: new Map(),
     tombstones: new Map(),
     moving: new Set(),
   };

@@ -113,6 +113,7 @@ describe('config', () => {
       { diskFreeMinBytes: '1000', diskFreeHandOverBytes: '1000' },
       'diskFreeHandOverBytes: must be less than diskFreeMinBytes',
     ],
+    ['memory for hardly a replica', { replicasMemoryBytes: '1000000' }, 'replicasMemoryBytes: '],
     ['an empty directory', { dataDir: '' }, 'dataDir: '],
     ['a host that is none', { host: 'a b' }, 'host: must be a host name'],
   ];

@@ -7,7 +7,7 @@ import { MetadataMachine } from '../../../src/metadata/metadata-machine.js';
 import { MetadataState } from '../../../src/metadata/metadata-state.js';
 import { OffsetLedger } from '../../../src/metadata/offset-ledger.js';
 import { encodeSnapshot } from '../../../src/metadata/snapshot-codec.js';
-import { logIndex, raftGroupId, term, topicId } from '../../../src/model/ids.js';
+import { brokerId, logIndex, raftGroupId, term, topicId } from '../../../src/model/ids.js';
 import { LIMITS } from '../../../src/model/limits.js';
 import {
   addPartitions,
@@ -222,6 +222,54 @@ describe('applying metadata commands', () => {
     for (let i = 0; i < 20; i += 1) alter(String(5_000 + i));
     expect(now().configHistory).to.have.length(16);
     expect(now().configHistory.at(-1)?.version).to.equal(now().configVersion);
+  });
+
+  it('refuses replicas that a broker came to have no memory for meanwhile', () => {
+    const log = new Log(1, 2);
+    const room = (replicasMax: number): void => {
+      const wanted = { ...registration(1), replicasMax };
+      log.apply({ kind: 'registerBroker', registration: wanted });
+    };
+    room(2);
+    expect(log.refusal(createTopic('logs', [[1], [1], [1]]))).to.equal('REPLICA_LIMIT');
+    expect(log.refusal(createTopic('logs', [[1], [2]]))).to.equal(undefined);
+    expect(log.refusal(addPartitions(2, [[1], [1]]))).to.equal('REPLICA_LIMIT');
+    expect(log.refusal(addPartitions(2, [[1]]))).to.equal(undefined);
+    room(1);
+    expect(log.refusal(addPartitions(3, [[1]]))).to.equal('REPLICA_LIMIT');
+    expect(log.refusal(addPartitions(3, [[2]]))).to.equal(undefined);
+    const { groupId } = log.partition('logs', 1);
+    const move = { kind: 'moveReplicas', groupId, replicas: ids(2, 1) } as const;
+    expect(log.refusal(move)).to.equal('REPLICA_LIMIT');
+    // Below what it holds: that stays.
+    room(0);
+    expect(log.refusal({ ...move, replicas: ids(2) })).to.equal(undefined);
+    expect(log.partition('logs', 0).replicas).to.eql(ids(1));
+    expect(log.state.replicasHeld.get(brokerId(1))).to.equal(2);
+  });
+
+  it('counts the replicas that every broker holds, through moves, deletions and snapshots', () => {
+    const log = new Log(1, 2, 3);
+    const held = (of = log): number[] =>
+      ids(1, 2, 3).map((id) => of.state.replicasHeld.get(id) ?? 0);
+    log.apply(
+      createTopic('logs', [
+        [1, 2],
+        [2, 1],
+      ]),
+    );
+    log.apply(addPartitions(2, [[3]]));
+    expect(held()).to.eql([2, 2, 1]);
+    const { groupId } = log.partition('logs', 0);
+    log.apply({ kind: 'moveReplicas', groupId, replicas: ids(2, 3) });
+    expect(held()).to.eql([2, 2, 2]);
+    const restored = new Log();
+    restored.machine.restore(log.machine.encode(), log.state.version);
+    expect(held(restored)).to.eql([2, 2, 2]);
+    log.apply({ kind: 'completeMove', groupId, replicas: ids(2, 3) });
+    expect(held()).to.eql([1, 2, 2]);
+    log.apply({ kind: 'deleteTopic', topicId: TOPIC });
+    expect(held()).to.eql([0, 0, 0]);
   });
 
   it('refuses what cannot be and changes nothing', () => {

@@ -289,6 +289,84 @@ describe('deciding on metadata requests', () => {
     expect(move(2)).to.equal('propose');
   });
 
+  describe('with memory for so many replicas', () => {
+    /** Brokers with room for two replicas each; 4 tells of none. */
+    function fullAtTwo(...brokers: number[]): Log {
+      const log = new Log();
+      for (const id of brokers) {
+        const replicasMax = id === 4 ? undefined : 2;
+        const wanted = { ...registration(id), replicasMax };
+        log.apply({ kind: 'registerBroker', registration: wanted });
+      }
+      return log;
+    }
+    const threeOf = (partitions: number) => ({ ...NEW, partitions, replicationFactor: 3 });
+
+    it('places as many as fit, and refuses one more, naming brokers and setting', () => {
+      const log = fullAtTwo(1, 2, 3);
+      expect(verdict(decideCreateTopic(log.state, threeOf(2), 3, 1))).to.equal('propose');
+      log.apply(createTopic('ops', [[1, 2, 3]], OTHER_TOPIC));
+      expect(verdict(decideCreateTopic(log.state, threeOf(1), 3, 1))).to.equal('propose');
+      expect(decideCreateTopic(log.state, threeOf(2), 3, 1)).to.deep.equal({
+        kind: 'rejected',
+        code: 'REPLICA_LIMIT',
+        message:
+          'no memory for 6 more replicas: broker 1 holds 1 of 2, broker 2 holds 1 of 2, ' +
+          "broker 3 holds 1 of 2; each takes 512 KiB of the broker's replicasMemoryBytes",
+      });
+    });
+
+    it('names five brokers at most', () => {
+      const decision = decideCreateTopic(fullAtTwo(1, 2, 3, 5, 6, 7).state, threeOf(9), 6, 1);
+      expect(decision.kind === 'rejected' && decision.message).to.contain(
+        'broker 6 holds 0 of 2, …;',
+      );
+    });
+
+    it('asks nothing of a broker that does not tell', () => {
+      const log = fullAtTwo(1, 4);
+      const wanted = { ...NEW, partitions: 50, replicationFactor: 1 };
+      const { assignment } = mustPropose(decideCreateTopic(log.state, wanted, 2, 1), 'createTopic');
+      expect(assignment.flat().filter((id) => id === 1)).to.have.length(2);
+    });
+
+    it('adds partitions within the same bounds', () => {
+      const log = fullAtTwo(1, 2);
+      log.apply(createTopic('logs', [[1, 2]]));
+      const more = (partitions: number) =>
+        verdict(decideAddPartitions(log.state, { topicId: TOPIC, partitions }, 2, 1));
+      expect(more(2)).to.equal('propose');
+      expect(more(3)).to.equal('REPLICA_LIMIT');
+    });
+
+    it('moves a replica only to where there is room, and counts where it still is', () => {
+      const log = fullAtTwo(1, 2, 3);
+      log.apply(createTopic('logs', [[1], [2], [2]]));
+      const move = (partition: number, ...replicas: number[]) =>
+        verdict(
+          decideMoveReplicas(log.state, { topic: 'logs', partition, replicas: ids(...replicas) }),
+        );
+      expect(move(0, 2)).to.equal('REPLICA_LIMIT');
+      expect(move(0, 1, 3)).to.equal('propose');
+      // One that it has already takes no more.
+      expect(move(1, 2, 1)).to.equal('propose');
+      const { groupId } = log.partition('logs', 1);
+      log.apply({ kind: 'moveReplicas', groupId, replicas: ids(3) });
+      expect(move(0, 2)).to.equal('REPLICA_LIMIT');
+      log.apply({ kind: 'completeMove', groupId, replicas: ids(3) });
+      expect(move(0, 2)).to.equal('propose');
+    });
+
+    it('takes another amount of memory for news', () => {
+      const log = fullAtTwo(1);
+      const again = (replicasMax: number | undefined) =>
+        verdict(decideRegister(log.state, { ...registration(1), replicasMax }));
+      expect(again(2)).to.equal('settled');
+      expect(again(1)).to.equal('propose');
+      expect(again(undefined)).to.equal('propose');
+    });
+  });
+
   it('measures commit metadata in bytes', () => {
     const log = new Log(1);
     log.apply(createTopic('logs', [[1]]));

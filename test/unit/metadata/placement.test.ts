@@ -1,8 +1,19 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 
-import { placeReplicas, type Load, type PlacementBroker } from '../../../src/metadata/placement.js';
+import {
+  placeReplicas as maybePlace,
+  type Load,
+  type PlacementBroker,
+} from '../../../src/metadata/placement.js';
 import { brokerId, type BrokerId } from '../../../src/model/ids.js';
+
+/** Where there is room for everything. */
+function placeReplicas(options: Parameters<typeof maybePlace>[0]): BrokerId[][] {
+  const placed = maybePlace(options);
+  if (placed === undefined) throw new Error('not placed');
+  return placed;
+}
 
 const noLoad = (): Load => ({ replicas: new Map(), leaders: new Map() });
 const cluster = (size: number, rackOf: (id: number) => string = () => ''): PlacementBroker[] =>
@@ -70,6 +81,27 @@ describe('placing replicas', () => {
       salt: 1,
     });
     expect(placed.flat()).to.eql([3, 3, 3, 3, 3]);
+  });
+
+  it('passes over brokers without room, whatever they hold', () => {
+    const brokers = cluster(4).map((broker) => ({
+      ...broker,
+      room: broker.id === 1 ? 0 : broker.id === 2 ? 3 : undefined,
+    }));
+    const load = noLoad();
+    for (const id of [3, 4]) load.replicas.set(brokerId(id), 1_000);
+    const options = { brokers, load, partitions: 10, replicationFactor: 2, salt: 3 };
+    const counts = countBy(placeReplicas(options).flat());
+    expect(counts.get(brokerId(1))).to.equal(undefined);
+    expect(counts.get(brokerId(2))).to.equal(3);
+    expect(spread(counts, 4)).to.be.at.most(10);
+  });
+
+  it('fills brokers to the last replica, and places nothing if not all have room', () => {
+    const brokers = cluster(3).map((broker) => ({ ...broker, room: 5 }));
+    const options = { brokers, load: noLoad(), replicationFactor: 3, salt: 9 };
+    expect(maybePlace({ ...options, partitions: 5 })?.flat()).to.have.length(15);
+    expect(maybePlace({ ...options, partitions: 6 })).to.equal(undefined);
   });
 
   it('is the same for the same salt, and begins elsewhere for another', () => {

@@ -21,7 +21,10 @@ const groupIds = fc.integer({ min: 1, max: 12 }).map(raftGroupId);
 const names = fc.constantFrom('a', 'b', 'c', 'constructor');
 
 const command: fc.Arbitrary<Command> = fc.oneof(
-  small.map((id): Command => ({ kind: 'registerBroker', registration: registration(id) })),
+  fc.tuple(small, fc.option(small, { nil: undefined })).map(([id, replicasMax]): Command => ({
+    kind: 'registerBroker',
+    registration: { ...registration(id), replicasMax },
+  })),
   fc.tuple(small, fc.boolean()).map(([id, isFenced]): Command => ({
     kind: 'setBrokerFenced',
     brokerId: brokerId(id),

@@ -3,7 +3,8 @@ import { deferred } from '../../../src/base/deferred.js';
 import { logIndex, term } from '../../../src/model/ids.js';
 import { membershipOf } from '../../../src/model/membership.js';
 import { LogMap, tailOf } from '../../../src/storage/log-map.js';
-import { MemoryBudget } from '../../../src/storage/memory-budget.js';
+import { LIMITS } from '../../../src/model/limits.js';
+import { FLOOR_BYTES, MemoryBudget } from '../../../src/storage/memory-budget.js';
 import { Scratch } from '../../../src/storage/store-context.js';
 import { WriteQueue, type WriteJob } from '../../../src/storage/write-queue.js';
 import { id } from '../../conformance/broker-store.suite.js';
@@ -159,10 +160,17 @@ describe('MemoryBudget', () => {
     let sum = 0;
     for (let n = 1; n <= 1_000; n += 1) {
       const share = budget.take(n);
-      expect(share.writeBufferBytes).to.be.at.least(256 * 1024);
+      expect(share.writeBufferBytes).to.be.at.least(128 * 1024);
       sum += 2 * share.writeBufferBytes + share.cacheBytes;
     }
-    expect(sum).to.be.at.most(128 * MIB + 1_000 * (2 * 256 + 64) * 1024);
+    expect(sum).to.be.at.most(128 * MIB + 1_000 * FLOOR_BYTES);
+  });
+
+  it('has a floor that leaves a replica room for its state', () => {
+    expect(FLOOR_BYTES).to.be.at.most(LIMITS.replicaMemoryBytes - 192 * 1024);
+    const budget = new MemoryBudget(0);
+    const { writeBufferBytes, cacheBytes } = budget.take(1_000);
+    expect(2 * writeBufferBytes + cacheBytes).to.equal(FLOOR_BYTES);
   });
 
   it('takes back what a closed replica had', () => {
