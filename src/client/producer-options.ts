@@ -24,7 +24,10 @@ export interface ProducerOptions<K = RecordData, V = RecordData> extends Seriali
    * batches. Where they are compressed, 1 MiB at once.
    */
   readonly batchBytes?: number | undefined;
-  /** ... or when its first record has waited this long; less than deliveryTimeoutMs. Default: 5. */
+  /**
+   * ... or when its first record has waited this long, and up to 5 ms longer while three others of this
+   * producer are on their way. Less than deliveryTimeoutMs. Default: 5.
+   */
   readonly lingerMs?: number | undefined;
   readonly compression?: Compression | undefined;
   /** Batches of a partition on their way at a time; at most 5. Default: 5, or 1 without idempotence. */

@@ -67,6 +67,13 @@ const MAX_BATCH_KEY = 'max.batch.bytes';
 const COMPARE_BY_KEY = 'compare.by.key';
 /** Bounds a record without key and headers beside its value. */
 const PLAIN_OVERHEAD_MAX = 40;
+/**
+ * With so many batches on their way, another one that is due waits until one of them has ended, and goes
+ * on gathering: what a batch costs hardly depends on its size, and the brokers are at work as it is.
+ */
+const UNDER_WAY_MAX = 3;
+/** But no longer than this: those on their way may be held up by a leader that is none of its own. */
+const HELD_MS_MAX = 5;
 const NO_LISTENERS: Listeners = { settler: undefined, group: undefined };
 
 /**
@@ -83,6 +90,10 @@ export class RecordIntake {
   private readonly deps: IntakeDeps;
   private readonly memory = new BatchMemory();
   private readonly topics = new Map<string, TopicState>();
+  /** Closed and not ended. */
+  private readonly unresolved = new Set<ProducerBatch>();
+  /** Due, and waiting for others to be answered; the longest waiting first. */
+  private readonly held = new Map<PartitionQueue, ProducerBatch>();
   private bufferedBytes = 0;
   private waitingBytes = 0;
 
@@ -194,6 +205,7 @@ export class RecordIntake {
 
   /** A batch has ended. */
   release(queue: PartitionQueue, batch: ProducerBatch): void {
+    this.unresolved.delete(batch);
     this.bufferedBytes -= batch.builder.bytes - BATCH_HEADER_BYTES;
     if (queue.isEmpty) this.active.delete(queue);
   }
@@ -201,6 +213,7 @@ export class RecordIntake {
   /** Uses the room that a batch of this queue left. */
   goOn(queue: PartitionQueue): void {
     this.closeDue(queue);
+    this.closeHeld();
     if (this.waitingBytes > 0) for (const state of this.topics.values()) state.waiting.admit();
   }
 
@@ -370,12 +383,34 @@ export class RecordIntake {
     this.active.add(queue);
     this.deps.busy();
     const due = (): void => {
-      batch.isDue = true;
-      this.closeDue(queue);
+      if (this.unresolved.size < UNDER_WAY_MAX) this.becomeDue(queue, batch);
+      else this.hold(queue, batch);
     };
     if (lingerMs === 0) world.timers.defer(due);
     else batch.lingerTimer = world.timers.after(lingerMs, due);
     return batch;
+  }
+
+  private becomeDue(queue: PartitionQueue, batch: ProducerBatch): void {
+    batch.isDue = true;
+    this.closeDue(queue);
+  }
+
+  private hold(queue: PartitionQueue, batch: ProducerBatch): void {
+    // It was closed in the turn in which it was to be.
+    if (queue.open !== batch) return;
+    this.held.set(queue, batch);
+    const { timers } = this.deps.world;
+    batch.lingerTimer = timers.after(HELD_MS_MAX, () => this.becomeDue(queue, batch));
+  }
+
+  /** As many of those that wait as there is room for on the way. */
+  private closeHeld(): void {
+    for (const [queue, batch] of this.held) {
+      if (this.unresolved.size >= UNDER_WAY_MAX) return;
+      this.held.delete(queue);
+      if (queue.open === batch) this.becomeDue(queue, batch);
+    }
   }
 
   /** The buffer is full: what is gathered must go, or nobody would ever make room. */
@@ -397,6 +432,8 @@ export class RecordIntake {
 
   private closeBatch(queue: PartitionQueue, state: TopicState): void {
     const batch = queue.close();
+    this.held.delete(queue);
+    this.unresolved.add(batch);
     state.sticky.batchClosed(queue.partition, state.info?.partitions.length ?? 1);
     this.deps.closed(queue, batch);
   }
