@@ -74,6 +74,8 @@ const PLAIN_OVERHEAD_MAX = 40;
 const UNDER_WAY_MAX = 3;
 /** But no longer than this: those on their way may be held up by a leader that is none of its own. */
 const HELD_MS_MAX = 5;
+/** For so many records of one turn of the event loop the clock is read once: it costs as much as they do. */
+const RECORDS_PER_LOOK = 64;
 const NO_LISTENERS: Listeners = { settler: undefined, group: undefined };
 
 /**
@@ -96,6 +98,10 @@ export class RecordIntake {
   private readonly held = new Map<PartitionQueue, ProducerBatch>();
   private bufferedBytes = 0;
   private waitingBytes = 0;
+  /** What records are stamped with, and how many more may be. */
+  private stampMs = 0;
+  private stampsLeft = 0;
+  private isTurnWatched = false;
 
   constructor(settings: ProducerSettings, deps: IntakeDeps) {
     this.settings = settings;
@@ -135,7 +141,7 @@ export class RecordIntake {
     const batch = this.batchFor(state, to.partition, undefined, end - start + PLAIN_OVERHEAD_MAX);
     if (batch === undefined) return false;
     const before = batch.builder.bytes;
-    batch.builder.appendValue(source, start, end, this.deps.world.clock.nowMs());
+    batch.builder.appendValue(source, start, end, this.timestampMs());
     this.bufferedBytes += batch.builder.bytes - before;
     return true;
   }
@@ -262,9 +268,27 @@ export class RecordIntake {
     const { settler, group } = listeners;
     if (settler !== undefined) batch.settlers.push({ index: batch.count, settler });
     if (group !== undefined) batch.join(group);
-    batch.builder.append(fields, record.timestampMs ?? this.deps.world.clock.nowMs());
+    batch.builder.append(fields, record.timestampMs ?? this.timestampMs());
     this.bufferedBytes += batch.builder.bytes - before;
     return true;
+  }
+
+  /** The time, read in this turn of the event loop. */
+  private timestampMs(): number {
+    const { clock, timers } = this.deps.world;
+    if (this.stampsLeft === 0) {
+      this.stampMs = clock.nowMs();
+      this.stampsLeft = RECORDS_PER_LOOK;
+      if (!this.isTurnWatched) {
+        this.isTurnWatched = true;
+        timers.defer(() => {
+          this.isTurnWatched = false;
+          this.stampsLeft = 0;
+        });
+      }
+    }
+    this.stampsLeft -= 1;
+    return this.stampMs;
   }
 
   /** The open batch with room for `bytes` where the record belongs; closes the one that is full. */

@@ -6,9 +6,11 @@ import type { ProducerOptions } from '../../../src/client/producer-options.js';
 import type { Producer } from '../../../src/client/producer.js';
 import { BrokerError } from '../../../src/model/errors.js';
 import { readBatchHeader } from '../../../src/model/record-batch.js';
+import { decodeRecords } from '../../../src/model/record.js';
 import { FakeCluster, type Fate } from './fake-cluster.js';
 import { VirtualWorld } from './virtual-world.js';
 
+const at0 = { topic: 'events', partition: 0 };
 const SERVE: Fate = { kind: 'serve' };
 const refuse = (code: ConstructorParameters<typeof BrokerError>[0], facts = {}): Fate => ({
   kind: 'refuse',
@@ -84,6 +86,35 @@ describe('producer', () => {
     expect(s.world.nowMs).to.be.within(50, 70);
     expect(s.cluster.partition().values()).to.deep.equal(values);
     for (const call of s.cluster.produced) expect(call.batch.length).to.be.at.most(300);
+  });
+
+  it('reads the clock once for many records of a turn, and anew in the next', async () => {
+    const s = setup({ lingerMs: 50 });
+    const first = s.producer.send({ topic: 'events', partition: 0, value: 'known' });
+    await s.world.until(first);
+    let looks = 0;
+    const { clock } = s.world;
+    const read = clock.nowMs;
+    clock.nowMs = () => {
+      looks += 1;
+      return read();
+    };
+    const times: number[] = [];
+    const value = Buffer.from('v');
+    for (let turn = 0; turn < 3; turn += 1) {
+      times.push(read());
+      for (let i = 0; i < 60; i += 1) void s.producer.enqueueValue(at0, value, 0, 1);
+      await s.world.advance(7);
+    }
+    clock.nowMs = read;
+    expect(looks, 'no more than one a turn').to.equal(3);
+    await s.world.until(s.producer.flush());
+    const [, batch] = s.cluster.produced;
+    const bytes = batch?.batch ?? new Uint8Array();
+    const stamped = decodeRecords(readBatchHeader(bytes), bytes.subarray(61)).map(
+      (r) => r.timestampMs,
+    );
+    expect([...new Set(stamped)]).to.deep.equal(times);
   });
 
   it('never has more than five batches of a partition on their way', async () => {
