@@ -1,6 +1,6 @@
 /** Prints each mutant that no test noticed as soon as that is known, as a run may take long. */
-import type { MutantResult } from '@stryker-mutator/api/core';
-import { declareClassPlugin, PluginKind } from '@stryker-mutator/api/plugin';
+import type { MutantResult, StrykerOptions } from '@stryker-mutator/api/core';
+import { commonTokens, declareClassPlugin, PluginKind, tokens } from '@stryker-mutator/api/plugin';
 import type { Reporter } from '@stryker-mutator/api/report';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -10,10 +10,19 @@ const TEXT_LENGTH_MAX = 90;
 
 class Survivors implements Reporter {
   private readonly sources = new Map<string, readonly string[]>();
+  private readonly files: ReadonlySet<string>;
 
+  static readonly inject = tokens(commonTokens.options);
+
+  constructor({ mutate }: StrykerOptions) {
+    this.files = new Set(mutate.map((one) => path.resolve(one.split(':', 1)[0] ?? one)));
+  }
+
+  /** Also told of what earlier runs made of other files. */
   onMutantTested(mutant: Readonly<MutantResult>): void {
     const { fileName, location, mutatorName, replacement, status } = mutant;
     if (status !== 'Survived' && status !== 'NoCoverage') return;
+    if (!this.files.has(path.resolve(fileName))) return;
     const { line, column } = location.start;
     const where = `${path.relative('.', fileName)}:${line}:${column}`;
     const what = status === 'Survived' ? 'survived' : 'not reached';

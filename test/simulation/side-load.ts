@@ -99,7 +99,13 @@ export class TopicClient {
   }
 }
 
-/** Commits rising offsets of one group and reads them back: they must be a register (P5). */
+/** What a committed offset is to who reads it, where none is. */
+const NONE = '-1';
+
+/**
+ * Commits rising offsets of one group, reads them back, and now and then has the group forget them:
+ * they must be a register (P5).
+ */
 export class OffsetClient {
   private readonly net: ClientNet;
   private readonly context: LoadContext;
@@ -123,7 +129,7 @@ export class OffsetClient {
 
   /** Throws if what was told cannot have happened. */
   check(): void {
-    const result = linearizable(this.calls, '-1');
+    const result = linearizable(this.calls, NONE);
     if (result.kind === 'yes') return;
     const at = result.kind === 'no' ? result.at.text : 'could not be decided';
     throw new Violation('I25', 'committed offsets are no register', { group: this.group, at });
@@ -132,8 +138,42 @@ export class OffsetClient {
   private schedule(period: Micros): void {
     this.context.scheduler.schedule(1 + this.prng.int(2 * period), undefined, () => {
       if (!this.isOn) return;
-      void (this.prng.chance(0.6) ? this.commit() : this.read()).then(() => this.schedule(period));
+      void this.act().then(() => this.schedule(period));
     });
+  }
+
+  private act(): Promise<void> {
+    const { prng } = this;
+    if (!prng.chance(0.6)) return this.read();
+    return prng.chance(0.15) ? this.clear() : this.commit();
+  }
+
+  /** Deletes the group, or what it has committed; without members and offsets there is no group. */
+  private async clear(): Promise<void> {
+    const { context, prng, group } = this;
+    const from = context.scheduler.now;
+    const options = { deadlineMs: 3_000 };
+    const { topic, partition } = this.where();
+    const forgotten = { group, topics: [{ topic, topicId: undefined, partitions: [partition] }] };
+    const isWhole = prng.chance(0.5);
+    const text = isWhole ? 'delete the group' : 'delete its offset';
+    try {
+      await this.net.call(1 + prng.int(context.brokers), 3_500, async ({ groups }) => {
+        if (isWhole) await groups.deleteGroup(group, options);
+        else await groups.deleteGroupOffsets(forgotten, options);
+      });
+      this.calls.push({ from, to: context.scheduler.now, step: () => NONE, text });
+    } catch (thrown) {
+      const error = BrokerError.from(thrown);
+      if (error.code === 'INTERNAL') context.scheduler.fail(error.cause ?? error);
+      context.scheduler.say(() => `offset client: ${text}: ${error.code} ${error.message}`);
+      if (error.outcome !== 'none') {
+        this.calls.push({ from, to: Number.POSITIVE_INFINITY, step: () => NONE, text });
+      } else if (error.code === 'UNKNOWN_GROUP') {
+        const step = (state: string): string | undefined => (state === NONE ? state : undefined);
+        this.calls.push({ from, to: context.scheduler.now, step, text: `${text}: there is none` });
+      }
+    }
   }
 
   private async commit(): Promise<void> {
@@ -190,7 +230,7 @@ export class OffsetClient {
       );
       const [answer] = answers;
       if (answer?.error !== undefined) throw answer.error;
-      const seen = answer === undefined || answer.offset < 0 ? '-1' : answer.metadata;
+      const seen = answer === undefined || answer.offset < 0 ? NONE : answer.metadata;
       this.calls.push({
         from,
         to: context.scheduler.now,

@@ -304,6 +304,27 @@ describe('compaction', () => {
     });
   }
 
+  it('looks at no record from where it ends on: neither for keys nor to take it away', () => {
+    const again = { key: 0, value: 2 };
+    const batch = opened(batchOf([first, again, again, dead], 10, false));
+    const keys = new KeyTable({ bytesMax: 1e6, recordsMax: 1e6 });
+    noteKeys(batch, { from: offset(10), below: offset(12) }, keys);
+    expect([keys.size, keys.lastOf(KEYS[0]!)]).to.deep.equal([1, 11]);
+    const all = new KeyTable({ bytesMax: 1e6, recordsMax: 1e6 });
+    noteKeys(batch, { from: offset(10), below: offset(99) }, all);
+    const left = (to: number): (number | 'all')[] => {
+      const step = { keys: all, to: offset(to), tombstonesBelow: offset(99) };
+      return [to, compactBatch(batch, step).rest?.count ?? 'all'];
+    };
+    expect([10, 11, 12, 13, 14].map(left)).to.deep.equal([
+      [10, 'all'],
+      [11, 3],
+      [12, 2],
+      [13, 2],
+      [14, 1],
+    ]);
+  });
+
   it('stores records compressed only where that makes them smaller', () => {
     const batch = batchOf([first, { key: 4, value: 1 }], 0, false);
     const bytes = recordsOfBatch(batch).records;
