@@ -433,6 +433,26 @@ describe('assignors that a broker was given', () => {
     });
   }
 
+  it('are told all that ours are told', () => {
+    const log = new GroupLog({ a: 2 });
+    log.join('m1');
+    log.settle();
+    log.join('m2', { assignor: 'own', instanceId: 'i', rack: 'r' });
+    log.update('m1', { assignor: 'own' });
+    let asked: AssignorInput | undefined;
+    const curious = given((from: AssignorInput) => {
+      asked = from;
+      return uniformAssignor.assign(from);
+    });
+    planTarget(log.state, log.group, () => () => false, new Assignors([curious]));
+    const topics = [slot('a0').topicId];
+    expect(asked?.members).to.deep.equal([
+      { memberId: 'm1', instanceId: '', rack: '', topics, current: [slot('a0'), slot('a1')] },
+      { memberId: 'm2', instanceId: 'i', rack: 'r', topics, current: [] },
+    ]);
+    expect([...(asked?.topics.values() ?? [])].map(({ partitions }) => partitions)).to.eql([2]);
+  });
+
   it('get copies: what one does to what it was given changes nothing', () => {
     const log = new GroupLog({ a: 4 });
     for (const member of ['m1', 'm2']) log.join(member);

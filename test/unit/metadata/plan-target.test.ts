@@ -79,12 +79,54 @@ describe('planning targets by racks', () => {
     expect(planned(log).target).to.not.equal(undefined);
   });
 
+  it('plans anew when a topic grows, and when one of the same name takes its place', () => {
+    const log = new GroupLog({ a: 2, b: 1 });
+    log.join('m1', { topics: ['a'] });
+    log.join('m2', { topics: ['b'] });
+    log.settle();
+    expect(planned(log)).to.have.property('target', undefined);
+    const more = { kind: 'addPartitions', topicId: topicIdOf(2), from: 1 } as const;
+    log.apply({ ...more, assignment: [[brokerId(1)]] });
+    const { target } = planned(log);
+    expect(target?.changes.map(({ memberId, slots }) => [memberId, show(slots)])).to.deep.equal([
+      ['m2', 'b0 b1'],
+    ]);
+    log.settle();
+    log.apply({ kind: 'deleteTopic', topicId: topicIdOf(1) });
+    log.apply(createTopic('a', [[1], [2]], topicIdOf(5)));
+    log.settle();
+    expect(show(log.member('m1').assigned), 'as many of another topic').to.equal('e0 e1');
+    expect(show(log.member('m2').assigned)).to.equal('b0 b1');
+  });
+
+  it('gives members what they subscribe to, however alike their subscriptions look', () => {
+    const log = new GroupLog({ a: 1, b: 1 });
+    log.apply(createTopic('ab', [[1]], topicIdOf(5)));
+    log.join('m1', { topics: ['a', 'b'] });
+    log.join('m2', { topics: ['ab'] });
+    log.join('m3', { topics: ['ab'], pattern: 'no.*' });
+    log.settle();
+    expect(show(log.member('m1').assigned)).to.equal('a0 b0');
+    const rest = ['m2', 'm3'].map((id) => show(log.member(id).assigned));
+    expect(rest.sort()).to.deep.equal(['', 'e0']);
+  });
+
+  it('plans nothing anew because a leader has the topics in another order', () => {
+    const log = new GroupLog({ b: 2, a: 2 });
+    log.join('m1', { topics: [], pattern: 'a|b' });
+    log.settle();
+    expect(show(log.member('m1').assigned)).to.equal('a0 a1 b0 b1');
+    log.machine.restore(log.machine.encode(), log.state.version);
+    expect(log.plan()).to.equal(false);
+  });
+
   it('plans nothing for a group without members', () => {
     const log = new GroupLog({ a: 2 });
     log.join('m1');
     log.settle();
     log.leave('m1');
     expect(planned(log).target).to.equal(undefined);
+    expect(planned(log).interest.isInRacks).to.equal(false);
     expect(log.state.consumerGroups.get(GROUP)?.ownerOf(slot('a0'))).to.equal(undefined);
   });
 
