@@ -118,6 +118,22 @@ describe('events of consumer groups', () => {
     expect(log.state.consumerGroups.get('none')).to.equal(undefined);
   });
 
+  it('leave a partition to its owner, whatever its neighbours are', () => {
+    const log = new GroupLog({ a: 3 });
+    for (const id of ['m1', 'm2']) log.join(id);
+    const owned = { m1: ['a0', 'a2'], m2: ['a1'] };
+    log.event({
+      ...{ kind: 'target', group: GROUP, groupEpoch: 2, assignmentEpoch: 0, raisesEpoch: false },
+      ...{ assignor: 'uniform', topicsHash: 1 },
+      changes: Object.entries(owned).map(([memberId, all]) => ({ memberId, slots: all.map(slot) })),
+    });
+    const owners = ['a0', 'a1', 'a2'].map((text) => log.group.ownerOf(slot(text)));
+    expect(owners).to.deep.equal(['m1', 'm2', 'm1']);
+    const fence = { memberId: 'm1', memberEpoch: log.member('m1').epoch };
+    const refusals = ['a0', 'a1', 'a2'].map((text) => log.commit(fence, slot(text)));
+    expect(refusals).to.deep.equal([undefined, 'STALE_MEMBER_EPOCH', undefined]);
+  });
+
   it('that repeat a release tell nobody anything', () => {
     const log = between();
     const slots = log.member('m1').revoking;

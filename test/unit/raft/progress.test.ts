@@ -220,4 +220,23 @@ describe('progress of a peer', () => {
     p.forget(incarnation(2), i(8));
     expect(p).include({ match: 0, next: 8, state: 'probe', incarnation: 2 });
   });
+
+  const uneven: [string, (p: Progress) => void][] = [
+    ['is under repair', (p) => (p.isRepairing = true)],
+    ['has not spoken yet', (p) => (p.incarnation = undefined)],
+    ['is being probed', (p) => p.becomeProbe()],
+    ['is not to be sent anything', (p) => (p.isPaused = true)],
+    ['waits for a read', (p) => (p.readFrom = i(5))],
+    ['has something on its way', (p) => p.sent(i(5), 1, 1)],
+    ['has more by now', (p) => p.maybeAdvance(i(5))],
+  ];
+  for (const [what, change] of uneven) {
+    it(`is not even when it ${what}`, () => {
+      const p = replicating(4);
+      p.incarnation = incarnation(1);
+      expect([3, 4, 5].map((last) => p.isEven(i(last)))).deep.equal([false, true, false]);
+      change(p);
+      expect(p.isEven(i(4))).equal(false);
+    });
+  }
 });
