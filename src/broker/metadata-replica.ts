@@ -76,7 +76,9 @@ export class MetadataReplica implements RaftGroupOwner {
   }
 
   async open(multiRaft: MultiRaft, founders: readonly BrokerId[]): Promise<void> {
-    this.#group = await multiRaft.open(metadataSpec(founders), this);
+    this.#group = await multiRaft.open(metadataSpec(founders), this, {
+      tellsCommitAtOnce: true,
+    });
     // A group of one may be ready before its handle is here.
     if (this.#readyTerm !== undefined && this.#group.isLeaderReady()) {
       this.#deps.becameController(this.#group, this.#readyTerm);

@@ -22,6 +22,8 @@ export interface DriverHost<Driver> {
   markDirty(driver: Driver): void;
   /** The group fell asleep, or woke. */
   sleepChanged(driver: Driver, asleep: Asleep | undefined): void;
+  /** Its followers have not heard yet what is committed. */
+  commitOwed(driver: Driver): void;
   sendSnapshot(driver: Driver, peer: BrokerId, repairTarget: LogIndex | undefined): void;
 }
 
@@ -36,6 +38,7 @@ export interface DriverStart {
   readonly applied: LogIndex;
   readonly snapshot: SnapshotMeta;
   readonly memberships: MembershipHistory;
+  readonly tellsCommitAtOnce: boolean;
   /** Called once, when this life of the replica ends by an error. */
   readonly failed: (error: unknown, isBug: boolean) => void;
 }

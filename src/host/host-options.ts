@@ -36,6 +36,8 @@ export interface HostTuning {
   readonly diskStallMs: number;
   /** A group that had nothing to do for so many ticks falls asleep; 0: never. */
   readonly quiesceAfterTicks: number;
+  /** Followers of a group in no hurry hear within this time what is committed. */
+  readonly commitNoticeMs: number;
   readonly warnPeriodMs: number;
 }
 
@@ -56,6 +58,7 @@ export const DEFAULT_HOST_TUNING: HostTuning = {
   closeTimeoutMs: 10_000,
   diskStallMs: 2_000,
   quiesceAfterTicks: 20,
+  commitNoticeMs: 10,
   warnPeriodMs: 10_000,
 };
 

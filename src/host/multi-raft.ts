@@ -11,6 +11,7 @@ import { checkRaftConfig, type RaftConfig } from '../raft/config.js';
 import type { Asleep } from '../raft/io.js';
 import type { Message, PreVoteRequest } from '../raft/message.js';
 import type { CreateRaftNode } from '../raft/raft-node.js';
+import { CommitNotices } from './commit-notices.js';
 import { EarlyRequests } from './early-requests.js';
 import { hostMetrics, type HostMetrics } from './host-metrics.js';
 import { DEFAULT_HOST_TUNING, type HostTuning, type MultiRaftOptions } from './host-options.js';
@@ -60,6 +61,7 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
   readonly #outbox = new Outbox();
   readonly #early: EarlyRequests;
   readonly #sleepers: Sleepers;
+  readonly #commitNotices: CommitNotices<RaftGroupDriver>;
   #dirty = new Set<RaftGroupDriver>();
   #isTurnScheduled = false;
   #state: 'new' | 'running' | 'stopped' = 'new';
@@ -95,6 +97,9 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
       log: this.#log,
     });
     const { world, tuning, metrics } = this;
+    this.#commitNotices = new CommitNotices(world.timers, tuning.commitNoticeMs, (driver) =>
+      this.#guard(driver, () => driver.tellCommit()),
+    );
     const { transport } = options;
     this.#snapshots = new SnapshotSender({ transport, world, tuning, metrics, log: this.#log });
   }
@@ -133,6 +138,7 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
       owner,
       preferredLeader: options.preferredLeader,
       durability: options.durability ?? FSYNC,
+      tellsCommitAtOnce: options.tellsCommitAtOnce ?? false,
       log: this.#log,
     });
     this.#replicas.set(id, replica);
@@ -210,6 +216,7 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
   async #stop(): Promise<void> {
     this.#state = 'stopped';
     this.#cancelTicker?.();
+    this.#commitNotices.stop();
     const ids = new Set([...this.#replicas.keys(), ...this.#ending.keys()]);
     const slots = new Slots(this.tuning.opensInFlightMax);
     await Promise.all([...ids].map((id) => slots.run(() => this.#closeInTime(id))));
@@ -437,7 +444,12 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     this.#sleepers.changed(driver, asleep);
   }
 
+  commitOwed(driver: RaftGroupDriver): void {
+    this.#commitNotices.owed(driver);
+  }
+
   driverEnded(driver: RaftGroupDriver): void {
+    this.#commitNotices.forget(driver);
     this.#sleepers.forget(driver);
     this.#dirty.delete(driver);
     this.#recent.forget(driver);

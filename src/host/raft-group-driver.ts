@@ -35,6 +35,7 @@ import { Waiters } from './waiters.js';
 
 const TICK = { kind: 'tick' } as const;
 const WAKE = { kind: 'wake' } as const;
+const TELL_COMMIT = { kind: 'tellCommit' } as const;
 const STALLED = { kind: 'stalled' } as const;
 
 /**
@@ -64,6 +65,7 @@ export class RaftGroupDriver {
   readonly #disk: DiskWatch;
   readonly #idleness: Idleness;
   readonly #incoming = new SnapshotIntake();
+  readonly #tellsCommitAtOnce: boolean;
   #phase: 'running' | 'closing' | 'ended' = 'running';
   #role: Role = 'follower';
   #term: Term;
@@ -77,6 +79,7 @@ export class RaftGroupDriver {
     this.#owner = start.owner;
     this.#log = start.log;
     this.#failed = start.failed;
+    this.#tellsCommitAtOnce = start.tellsCommitAtOnce;
     this.#waiters = new Waiters(host.world.timers);
     const { node, store, log, memberships } = start;
     const { tuning, metrics } = host;
@@ -185,6 +188,11 @@ export class RaftGroupDriver {
     if (this.#idleness.tick()) this.#host.markDirty(this);
   }
 
+  /** Unless something that went to its followers meanwhile has. */
+  tellCommit(): void {
+    if (this.isRunning && this.#node.owesCommit) this.#step(TELL_COMMIT);
+  }
+
   wake(): void {
     this.#stepGuarded(() => this.#node.step(WAKE));
   }
@@ -285,7 +293,9 @@ export class RaftGroupDriver {
 
   collect(outbox: Outbox): void {
     if (this.#phase !== 'running') return;
+    if (this.#tellsCommitAtOnce && this.#node.owesCommit) this.#node.step(TELL_COMMIT);
     if (this.#node.hasReady()) this.#carryOut(this.#node.ready(), outbox);
+    if (this.#node.owesCommit) this.#host.commitOwed(this);
     // Whoever heard of it may have closed this replica.
     if (this.isRunning) this.#idleness.notice();
     this.#incoming.dropUnlessStarted();

@@ -99,6 +99,8 @@ export interface MultiRaft {
       readonly preferredLeader?: BrokerId | undefined;
       /** `fsync` if left out. */
       readonly durability?: Durability | undefined;
+      /** Followers hear at once what is committed: their machines are what this broker goes by. */
+      readonly tellsCommitAtOnce?: boolean;
     },
   ): Promise<RaftGroup>;
   /** Stops the group; its data stays. Idempotent. */

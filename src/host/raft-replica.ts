@@ -46,6 +46,7 @@ export interface ReplicaOptions {
   /** Who should lead, where that is known. */
   readonly preferredLeader: BrokerId | undefined;
   readonly durability: Durability;
+  readonly tellsCommitAtOnce: boolean;
   readonly log: Logger;
 }
 
@@ -63,6 +64,7 @@ export class RaftReplica implements RaftGroup {
   readonly #spec: ReplicaSpec;
   readonly #owner: RaftGroupOwner;
   readonly #preferredLeader: BrokerId | undefined;
+  readonly #tellsCommitAtOnce: boolean;
   readonly #log: Logger;
   #durability: Durability;
   /** Entries were written here without a sync, in this life or an earlier one. */
@@ -84,6 +86,7 @@ export class RaftReplica implements RaftGroup {
     this.#spec = spec;
     this.#owner = options.owner;
     this.#preferredLeader = options.preferredLeader;
+    this.#tellsCommitAtOnce = options.tellsCommitAtOnce;
     this.#durability = options.durability;
     this.#log = log.child({ raftGroup: spec.groupId });
   }
@@ -176,6 +179,7 @@ export class RaftReplica implements RaftGroup {
       applied,
       snapshot,
       memberships: new MembershipHistory(base, loaded.raft.memberships, applied),
+      tellsCommitAtOnce: this.#tellsCommitAtOnce,
       failed: (error, isBug) => this.#driverFailed(driver, store, error, isBug),
     });
     this.#logOpened(loaded, applied);

@@ -145,6 +145,7 @@ export function describeEvent(event: RaftEvent): string {
     case 'tick':
     case 'quiesce':
     case 'wake':
+    case 'tellCommit':
     case 'stalled':
       return event.kind;
     case 'message':

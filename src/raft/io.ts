@@ -100,6 +100,8 @@ export type RaftEvent =
    */
   | { readonly kind: 'campaign'; readonly inTicks: number }
   | { readonly kind: 'readBarrier'; readonly token: number }
+  /** Followers hear now of what is committed, unless something that goes to them says so. */
+  | { readonly kind: 'tellCommit' }
   /**
    * The host sees the brokers of all members alive, and will watch over them: a leader of a group in
    * which nothing is under way, and whose followers have everything, falls asleep with them. Means

@@ -94,6 +94,9 @@ export class RaftCore implements RaftNode {
       case 'stalled':
         this.stalled();
         return;
+      case 'tellCommit':
+        this.leader?.tellCommit();
+        return;
       case 'transferLeadership':
         this.wakeLeader();
         this.leader?.transfer(event.to);
@@ -120,6 +123,10 @@ export class RaftCore implements RaftNode {
   changeMembership(target: MembershipTarget, timeMs: number): ProposeResult {
     this.wakeLeader();
     return this.leader?.changeMembership(target, timeMs) ?? this.notLeader();
+  }
+
+  get owesCommit(): boolean {
+    return this.leader?.owesCommit === true;
   }
 
   get asleep(): Asleep | undefined {

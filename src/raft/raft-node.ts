@@ -30,6 +30,11 @@ export interface RaftNode {
   /** Takes what is to be done; the same effects are not given twice. */
   ready(): Ready;
   status(): RaftStatus;
+  /**
+   * Followers that have committed entries have not been told that they are. The next entries and
+   * heartbeats say so; whoever cannot wait for these steps `tellCommit`.
+   */
+  readonly owesCommit: boolean;
   /** Another object for every sleep; undefined while awake. */
   readonly asleep: Asleep | undefined;
   /**

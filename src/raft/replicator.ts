@@ -53,11 +53,9 @@ export class Replicator {
     }
   }
 
-  /** Sends one peer everything it may get now; true if something went out. */
-  feed(peer: Progress, tick: number): boolean {
-    let isAnySent = false;
-    while (!peer.mayNotSend && this.sendNext(peer, tick)) isAnySent = true;
-    return isAnySent;
+  /** Sends one peer everything it may get now. */
+  feed(peer: Progress, tick: number): void {
+    while (!peer.mayNotSend && this.sendNext(peer, tick));
   }
 
   heartbeat(peer: Progress, readRound: number): void {

@@ -36,6 +36,8 @@ export class Leader {
   private isTimeoutNowSent = false;
   /** Something may have to be sent. */
   private isDirty = true;
+  /** What is sent next says what is committed. */
+  private isTelling = false;
 
   constructor(replica: Replica, stepDown: () => void) {
     this.replica = replica;
@@ -53,6 +55,10 @@ export class Leader {
 
   get wantsFlush(): boolean {
     return this.isDirty || this.barriers.wantsRound;
+  }
+  get owesCommit(): boolean {
+    for (const peer of this.replicator.all()) if (this.isBehind(peer)) return true;
+    return false;
   }
   get transferringTo(): BrokerId | undefined {
     return this.transferee;
@@ -255,20 +261,30 @@ export class Leader {
     this.maybeConfirmAlone();
   }
 
-  /** Sends what has come together since the last time: entries, commit index, read rounds. */
+  tellCommit(): void {
+    if (!this.owesCommit) return;
+    this.isTelling = true;
+    this.isDirty = true;
+  }
+
+  /** Sends what has come together since the last time: entries, read rounds, and if asked for the commit index. */
   flush(): void {
     this.isDirty = false;
     const isRound = this.barriers.wantsRound;
     if (isRound) this.barriers.beginRound();
     const { round } = this.barriers;
-    const { commit } = this.replica.log;
     for (const peer of this.replicator.all()) {
-      const isFed = this.replicator.feed(peer, this.ticks);
-      // Followers with nothing else coming learn at once what is committed: their readers wait.
-      const isBehind = !isFed && peer.sentCommit < Math.min(commit, peer.match);
-      if (isRound || isBehind) this.replicator.heartbeat(peer, round);
+      this.replicator.feed(peer, this.ticks);
+      const isTold = this.isTelling && this.isBehind(peer);
+      if (isRound || isTold) this.replicator.heartbeat(peer, round);
     }
+    this.isTelling = false;
     if (isRound) this.confirmReads();
+  }
+
+  /** It has committed entries of which nothing that went to it says so. */
+  private isBehind(peer: Progress): boolean {
+    return peer.sentCommit < Math.min(this.replica.log.commit, peer.match);
   }
 
   private broadcastHeartbeat(): void {
@@ -378,6 +394,7 @@ export class Leader {
    * told to campaign, the target of a transfer under way before all others; two would split the votes.
    */
   private leave(): void {
+    this.isTelling = true;
     this.flush();
     const { log } = this.replica;
     const heirs = this.replicator

@@ -114,6 +114,10 @@ export class WatchedNode implements RaftNode {
     return this.inner.status();
   }
 
+  get owesCommit(): boolean {
+    return this.inner.owesCommit;
+  }
+
   get asleep(): Asleep | undefined {
     return this.inner.asleep;
   }

@@ -282,7 +282,9 @@ export class RaftNet {
   /** Does what one core wants done, once. False if it wanted nothing. */
   run(id: number): boolean {
     const member = this.get(id);
-    if (!member.isUp || !member.node.hasReady()) return false;
+    if (!member.isUp) return false;
+    if (member.node.owesCommit) member.node.step({ kind: 'tellCommit' });
+    if (!member.node.hasReady()) return false;
     const ready = member.node.ready();
     this.options.onReady?.(member, ready);
     if (ready.roleChange?.mayHaveLost === true) {

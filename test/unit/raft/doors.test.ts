@@ -3,7 +3,7 @@ import { membershipOf } from '../../../src/model/membership.js';
 import { brokerId, logIndex, term } from '../../../src/model/ids.js';
 import { LIMITS } from '../../../src/model/limits.js';
 import type { LogSlice } from '../../../src/model/log-entry.js';
-import { append, base, entry, heartbeat, id, refused } from '../../support/raft-messages.js';
+import { acked, append, base, entry, heartbeat, id, refused } from '../../support/raft-messages.js';
 import { RaftNet, type InFlight } from '../../support/raft-net.js';
 import { follower, give, sent, status } from '../../support/raft-steps.js';
 
@@ -49,6 +49,34 @@ describe('doors of the core', () => {
     net.node(1).trimRecent(0);
     expect(net.node(1).recent(range, 1)).equal(undefined);
     expect(net.node(1).recentBytes()).equal(0);
+  });
+
+  it('owes followers the commit index until entries, heartbeats or whoever asks for it tell them', () => {
+    const net = RaftNet.of(3);
+    net.elect(1);
+    net.stabilize();
+    const leader = net.node(1);
+    const told = (): unknown[] =>
+      leader.ready().messages.map((m) => ('commit' in m ? [m.kind, m.to, m.commit] : m.kind));
+    expect(leader.owesCommit).equal(false);
+    net.propose(1, 'a');
+    net.run(1);
+    net.persist(1);
+    net.drop();
+    give(net, acked(base(2, 1, 1), 1, 2));
+    expect(told()).deep.equal([]);
+    expect(leader.owesCommit).equal(true);
+    net.step(1, { kind: 'tellCommit' });
+    // The other one has not said that it has the entry.
+    expect(told()).deep.equal([['heartbeatRequest', 2, 2]]);
+    expect(leader.owesCommit).equal(false);
+    net.propose(1, 'b');
+    expect(told()).deep.equal([
+      ['appendRequest', 2, 2],
+      ['appendRequest', 3, 2],
+    ]);
+    net.step(1, { kind: 'tellCommit' });
+    expect(told()).deep.equal([]);
   });
 
   it('stamps times that never fall', () => {

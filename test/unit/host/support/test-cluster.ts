@@ -189,10 +189,14 @@ export class TestBroker {
 
   async open(
     spec: ReplicaSpec,
-    options: { readonly owner?: TestOwner; readonly preferredLeader?: BrokerId } = {},
+    options: {
+      readonly owner?: TestOwner;
+      readonly preferredLeader?: BrokerId;
+      readonly tellsCommitAtOnce?: boolean;
+    } = {},
   ): Promise<void> {
-    const { owner = new TestOwner(), preferredLeader } = options;
-    const opened = this.host.open(spec, owner, { preferredLeader });
+    const { owner = new TestOwner(), preferredLeader, tellsCommitAtOnce = false } = options;
+    const opened = this.host.open(spec, owner, { preferredLeader, tellsCommitAtOnce });
     await this.#cluster.finished(opened);
     this.groups.set(spec.groupId, { group: await opened, owner });
   }
