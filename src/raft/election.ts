@@ -28,7 +28,8 @@ export class Election {
   private readonly preVotes = new Map<BrokerId, Vote>();
   /**
    * In `votesTerm`. They outlast the patience for them: a candidate that asks for pre-votes again, since
-   * disks or links were slow, is elected all the same by votes of its term that come late.
+   * disks or links were slow, is elected all the same by votes of its term that come late. They are void
+   * once the term has had a leader: members may have gone since, and a minority of then be a majority now.
    */
   private readonly votes = new Map<BrokerId, Vote>();
   private votesTerm: Term | undefined = undefined;
@@ -60,6 +61,7 @@ export class Election {
   }
 
   heardLeader(): void {
+    this.votesTerm = undefined;
     this.timer.restart();
   }
 
@@ -213,7 +215,7 @@ export class Election {
   /** Its own vote in the present term is asked to be joined by others', now or in an earlier campaign. */
   private mayBeElected(): boolean {
     const { role, term } = this.replica;
-    return role === 'candidate' || (role === 'preCandidate' && this.votesTerm === term);
+    return (role === 'candidate' || role === 'preCandidate') && this.votesTerm === term;
   }
 
   private conclude(): void {
@@ -245,6 +247,7 @@ export class Election {
     const { replica } = this;
     replica.mayHaveLost = isAfterLoss(replica.log.membership, (id) => this.votes.get(id));
     if (replica.needsRepair) replica.endRepair();
+    this.votesTerm = undefined;
     this.transitions.becomeLeader();
   }
 
