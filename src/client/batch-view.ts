@@ -70,14 +70,17 @@ export class BatchView implements TopicPartition {
     return this.table.keyEnd(this.at(index));
   }
 
+  /** Of the record, in its partition. */
   offset(index: number): number {
     return this.table.offset(this.at(index));
   }
 
+  /** Milliseconds since 1970, of the producer or of the append, as the topic has it. */
   timestampMs(index: number): number {
     return this.table.timestampMs(this.at(index));
   }
 
+  /** In their order; empty: none. */
   headers(index: number): readonly RecordHeader[] {
     return this.table.headersOf(this.at(index));
   }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { startCluster, type TestCluster } from '../../../src/testing/index.js';
+import { eventually } from '../../support/eventually.js';
 
 const MACHINES = ['a', 'b', 'c'];
 const PARTITIONS = 12;
@@ -36,6 +37,15 @@ describe('two brokers on each of three machines', function () {
     await sendAll('before');
     await Promise.all([cluster.kill(1), cluster.kill(4)]);
     await sendAll('after');
+    // Until their sessions have expired, replicas may be placed on them.
+    await eventually(
+      'both brokers are known to be away',
+      async () => {
+        const { brokers } = await client.admin.describeCluster();
+        return brokers.every(({ id, isFenced }) => isFenced === (machineOf(id) === 'a'));
+      },
+      30_000,
+    );
     await cluster.createTopic('later', { partitions: 2, replicationFactor: 2 });
     const counts = new Map<number, number>();
     for await (const { partition } of client.consumer({ topic: 't', stopAtEnd: true })) {
