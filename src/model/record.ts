@@ -8,6 +8,7 @@ import {
   readBatchHeader,
   type RecordBatchHeader,
 } from './record-batch.js';
+import { afterVarlong, numberAt, valueOf, varlongAt, widthOf } from './varint.js';
 
 /*
  * One record inside a batch (after decompression). Every integer but the attributes is a zigzag
@@ -180,39 +181,15 @@ export class RecordReader {
   }
 
   private varint(): number {
-    const first = this.byte();
-    if (first < 0x80) return (first >>> 1) ^ -(first & 1);
-    let raw = first & 0x7f;
-    for (let shift = 7; shift < 35; shift += 7) {
-      const byte = this.byte();
-      if (shift === 28 && byte > 0x0f) throw new MalformedBytesError('varint exceeds 32 bits');
-      raw |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return (raw >>> 1) ^ -(raw & 1);
-    }
-    throw new MalformedBytesError('varint too long');
+    const number = numberAt(this.bytes, this.at);
+    this.at += widthOf(number);
+    return valueOf(number);
   }
 
-  /** Up to 64 bits on the wire; values beyond 2^53 are refused. */
   private varlong(): number {
-    let raw = 0;
-    let scale = 1;
-    for (let i = 0; i < 8; i += 1) {
-      const byte = this.byte();
-      raw += (byte & 0x7f) * scale;
-      if (byte < 0x80) {
-        if (!Number.isSafeInteger(raw)) break;
-        return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2;
-      }
-      scale *= 0x80;
-    }
-    throw new MalformedBytesError('varlong exceeds 2^53');
-  }
-
-  private byte(): number {
-    const byte = this.bytes[this.at];
-    if (byte === undefined) throw new MalformedBytesError('records end inside a number');
-    this.at += 1;
-    return byte;
+    const value = varlongAt(this.bytes, this.at);
+    this.at = afterVarlong(this.bytes, this.at);
+    return value;
   }
 }
 
