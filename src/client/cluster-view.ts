@@ -4,6 +4,7 @@ import { abortable, onAbort } from './abort.js';
 import { checkArgument } from './check-argument.js';
 import { addressKey, partitionKey, type ClientTransport } from './connection.js';
 import { guardedHooks, type ClientHooks } from './hooks.js';
+import { KnownBrokers } from './known-brokers.js';
 import { RetryBudget, type RetryBudgetOptions } from './retry-budget.js';
 import { TopicFollowers } from './topic-followers.js';
 import type { BrokerAddress, BrokerInfo, ClusterMethods, Metadata, TopicInfo } from './types.js';
@@ -50,7 +51,6 @@ const REFRESH_MS_MAX = 3_600_000;
 const SEARCH_PACE_MS = 20;
 const SEARCH_SLOW_AFTER_MS = 2_000;
 const SEARCH_SLOW_PACE_MS = 250;
-const DOWN_MS = 1_000;
 /** What a healthy broker answers at once: one that hangs is left for another after this long. */
 const ATTEMPT_MS = 3_000;
 const QUICK_METHODS: ReadonlySet<keyof ClusterMethods> = new Set([
@@ -78,9 +78,10 @@ export class ClusterView {
   readonly retries: RetryBudget;
   /** Told of everything that this client does. */
   readonly hooks: ClientHooks;
+  /** Whom to ask. */
+  readonly brokers: KnownBrokers;
   private readonly transport: ClientTransport;
   private readonly world: World;
-  private readonly bootstrap: readonly BrokerAddress[];
   private readonly topics = new Map<string, TopicView>();
   /** Under way, by topic. */
   private readonly loads = new Map<string, Promise<TopicInfo>>();
@@ -92,10 +93,6 @@ export class ClusterView {
     string,
     { readonly topic: string; readonly partition: number; epochAbove: number }
   >();
-  private readonly downUntil = new Map<string, number>();
-  private brokers: readonly BrokerInfo[] = [];
-  private controllerId: number | undefined;
-  private turn: number;
   private searchTimer: Cancel | undefined;
   /** Calls that wait before their next attempt. */
   private readonly sleepers = new Set<() => void>();
@@ -118,15 +115,11 @@ export class ClusterView {
       metadataRefreshMs >= REFRESH_MS_MIN && metadataRefreshMs <= REFRESH_MS_MAX,
       `metadataRefreshMs must be ${REFRESH_MS_MIN} to ${REFRESH_MS_MAX}`,
     );
-    if (bootstrap.length === 0) {
-      throw new BrokerError('INVALID_ARGUMENT', 'no bootstrap address was given');
-    }
     this.retries = new RetryBudget(world, options.retryBudget);
     this.hooks = guardedHooks(options.hooks ?? {});
     this.transport = transport;
     this.world = world;
-    this.bootstrap = bootstrap;
-    this.turn = world.random.u32() % bootstrap.length;
+    this.brokers = new KnownBrokers(world, bootstrap);
     this.followers = new TopicFollowers(world, metadataRefreshMs, async (topics) => {
       this.absorb(await this.askOne(topics));
     });
@@ -171,7 +164,7 @@ export class ClusterView {
   /** The brokers with a replica of the partition, as last heard; none: not heard yet. */
   replicas(topic: string, partition: number): readonly BrokerInfo[] {
     const ids = this.topics.get(topic)?.info.partitions[partition]?.replicas ?? [];
-    return this.brokers.filter(({ id }) => ids.includes(id));
+    return this.brokers.all.filter(({ id }) => ids.includes(id));
   }
 
   /** Takes a hint from a NOT_LEADER answer. True if it names a later leadership than known. */
@@ -203,11 +196,6 @@ export class ClusterView {
   /** The known leader serves again, or nobody needs it any more. */
   settle(topic: string, partition: number): void {
     if (this.sought.size > 0) this.sought.delete(partitionKey(topic, partition));
-  }
-
-  /** Do not ask this broker for a while, if others are there. */
-  markDown(address: BrokerAddress): void {
-    this.downUntil.set(addressKey(address), this.world.clock.monotonicMs() + DOWN_MS);
   }
 
   /** The topic as cached, or asked for; rejects with UNKNOWN_TOPIC once a linearizable read says so. */
@@ -274,7 +262,7 @@ export class ClusterView {
     let unknownThings = 0;
     let isInDoubt = false;
     for (let attempt = 1; ; attempt += 1) {
-      const to = this.nextBroker();
+      const to = this.brokers.next();
       const leftMs = endMs - clock.monotonicMs();
       let failure: BrokerError;
       const attemptMs = QUICK_METHODS.has(method) ? Math.min(leftMs, ATTEMPT_MS) : leftMs;
@@ -293,14 +281,14 @@ export class ClusterView {
         options.inDoubt?.();
       }
       const ended = isInDoubt ? failure.inDoubt() : failure;
-      if (UNRESPONSIVE.has(failure.code)) this.markDown(to);
+      if (UNRESPONSIVE.has(failure.code)) this.brokers.markDown(to);
       // One broker may lag behind; when all of them say it, there is no such thing.
       if (UNKNOWN_THINGS.has(failure.code)) unknownThings += 1;
-      const isUnknown = unknownThings >= this.addresses().length;
+      const isUnknown = unknownThings >= this.brokers.count;
       const mayRetry =
         failure.retriable && !isUnknown && (options.retryUnknown || failure.outcome === 'none');
       if (!mayRetry || isGivenUp()) throw ended;
-      const isRound = attempt % this.addresses().length === 0;
+      const isRound = attempt % this.brokers.count === 0;
       const isElsewhere = failure.code === 'BROKER_UNAVAILABLE' && !isRound;
       const waitMs = isElsewhere ? 0 : this.retryDelayMs(attempt, failure, leftMs);
       if (clock.monotonicMs() + waitMs >= endMs) throw ended;
@@ -315,43 +303,6 @@ export class ClusterView {
     const shareMs = Math.max(CALL_BACKOFF.maxMs, leftMs / 4);
     const waitMs = Math.min(this.retries.delayMs(CALL_BACKOFF, attempt), shareMs);
     return Math.max(waitMs, failure.facts.retryAfterMs ?? 0);
-  }
-
-  /** Every address worth asking: the brokers of the last answer, then the bootstrap list. */
-  private addresses(): readonly BrokerAddress[] {
-    const seen = new Set<string>();
-    const all: BrokerAddress[] = [];
-    for (const address of [...this.brokers.filter((b) => !b.isFenced), ...this.bootstrap]) {
-      const key = addressKey(address);
-      if (seen.has(key)) continue;
-      seen.add(key);
-      all.push({ host: address.host, port: address.port });
-    }
-    return all;
-  }
-
-  /** The broker that led the metadata group when last heard of, if it is not known to be down. */
-  controller(): BrokerAddress | undefined {
-    const broker = this.brokers.find((b) => b.id === this.controllerId && !b.isFenced);
-    if (broker === undefined) return undefined;
-    const address = { host: broker.host, port: broker.port };
-    const upAtMs = this.downUntil.get(addressKey(address)) ?? 0;
-    return upAtMs <= this.world.clock.monotonicMs() ? address : undefined;
-  }
-
-  /** The next broker in turn, those that are down left out as long as there are others. */
-  nextBroker(): BrokerAddress {
-    const all = this.addresses();
-    const nowMs = this.world.clock.monotonicMs();
-    for (let i = 0; i < all.length; i += 1) {
-      const address = all[(this.turn + i) % all.length] as BrokerAddress;
-      if ((this.downUntil.get(addressKey(address)) ?? 0) <= nowMs) {
-        this.turn = (this.turn + i + 1) % all.length;
-        return address;
-      }
-    }
-    this.turn = (this.turn + 1) % all.length;
-    return all[this.turn] as BrokerAddress;
   }
 
   private async fetchTopic(name: string, deadlineMs: number): Promise<TopicInfo> {
@@ -383,8 +334,7 @@ export class ClusterView {
   }
 
   private absorb(metadata: Metadata): void {
-    if (metadata.brokers.length > 0) this.brokers = metadata.brokers;
-    if (metadata.controller !== undefined) this.controllerId = metadata.controller;
+    this.brokers.learn(metadata);
     for (const info of metadata.topics) {
       if (info.error === undefined) this.absorbTopic(info, metadata.metadataVersion);
     }
@@ -404,7 +354,7 @@ export class ClusterView {
     }
     if (isReplaced) for (const listener of this.listeners) listener.topicReplaced(info.topic);
     for (const p of info.partitions) {
-      const broker = this.brokers.find((b) => b.id === p.leader);
+      const broker = this.brokers.all.find((b) => b.id === p.leader);
       if (p.leader === undefined || broker === undefined) continue;
       this.setLeader(view, p.partition, {
         brokerId: broker.id,
@@ -462,13 +412,13 @@ export class ClusterView {
   }
 
   private async askOne(topics: readonly string[]): Promise<Metadata> {
-    const to = this.nextBroker();
+    const to = this.brokers.next();
     try {
       const request = { topics, linearizable: false };
       const options = { deadlineMs: METADATA_DEADLINE_MS };
       return await this.transport.call(to, 'getMetadata', request, options);
     } catch (thrown) {
-      this.markDown(to);
+      this.brokers.markDown(to);
       throw thrown;
     }
   }

@@ -3,7 +3,8 @@ import { LIMITS } from '../model/limits.js';
 import { recordBytesMax } from '../model/record-batch-builder.js';
 import type { RecordMetadata, Settler } from './accumulator.js';
 import { checkArgument } from './check-argument.js';
-import { fieldsOf, type OwnBatch } from './record-intake.js';
+import { fieldsOf } from './record-fields.js';
+import type { OwnBatch } from './record-intake.js';
 import type { RecordData, TopicRecord } from './records.js';
 
 /** Records to be appended together, all or none, and only at one place of their partition's log. */

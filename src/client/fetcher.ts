@@ -404,7 +404,7 @@ export class Fetcher {
   }
 
   private fell(stream: LeaderStream, error: BrokerError): void {
-    if (error.code === 'BROKER_UNAVAILABLE') this.deps.view.markDown(stream.address);
+    if (error.code === 'BROKER_UNAVAILABLE') this.deps.view.brokers.markDown(stream.address);
     for (const cursor of this.cursors.values()) {
       if (cursor.stream === stream) this.intake.fell(cursor, stream, error);
     }

@@ -155,9 +155,9 @@ export class GroupMember {
     this.retryTimer = undefined;
     if (this.phase === 'ended') return;
     const { view, transport } = this.deps;
-    const to = this.hint ?? (this.failures === 0 ? view.controller() : undefined);
+    const to = this.hint ?? (this.failures === 0 ? view.brokers.controller() : undefined);
     this.hint = undefined;
-    const address = to ?? view.nextBroker();
+    const address = to ?? view.brokers.next();
     const link = transport.openMembership(address, {
       ready: () => {
         if (this.link === link) this.join();
@@ -167,7 +167,7 @@ export class GroupMember {
       },
       closed: (error) => {
         if (this.link !== link) return;
-        if (error.code === 'BROKER_UNAVAILABLE') view.markDown(address);
+        if (error.code === 'BROKER_UNAVAILABLE') view.brokers.markDown(address);
         this.fell(error);
       },
     });

@@ -1,19 +1,20 @@
-import { utf8Encode } from '../base/bytes.js';
 import { BrokerError } from '../model/errors.js';
 import { LIMITS } from '../model/limits.js';
 import { recordBytesMax } from '../model/record-batch-builder.js';
 import { BATCH_HEADER_BYTES } from '../model/record-batch.js';
 import type { RecordFields } from '../model/record.js';
-import type { Cancel, World } from '../ports/world.js';
+import type { World } from '../ports/world.js';
 import { PartitionQueue, ProducerBatch, type Settler } from './accumulator.js';
-import { checkArgument } from './check-argument.js';
 import { BatchMemory } from './batch-memory.js';
 import type { ClusterView } from './cluster-view.js';
-import { StickyPartitioner, partitionForKey } from './partitioner.js';
+import { IntakeTopics, type IntakeTopic } from './intake-topics.js';
+import { partitionForKey } from './partitioner.js';
 import type { ProducerSettings } from './producer-options.js';
+import { fieldsOf } from './record-fields.js';
 import type { TopicRecord } from './records.js';
+import { TurnClock } from './turn-clock.js';
 import type { TopicInfo } from './types.js';
-import { WaitingLine, type Listeners, type Refused, type Waiting } from './waiting-line.js';
+import type { Listeners, Refused, Waiting } from './waiting-line.js';
 
 /** A batch that no other records join. */
 export interface OwnBatch {
@@ -32,22 +33,6 @@ export interface OwnBatch {
   readonly settler: Settler;
 }
 
-export interface TopicState {
-  readonly name: string;
-  info: TopicInfo | undefined;
-  queues: (PartitionQueue | undefined)[];
-  readonly sticky: StickyPartitioner;
-  readonly waiting: WaitingLine;
-  unfollow: Cancel | undefined;
-  /** A batch is full at this size ... */
-  batchBytes: number;
-  batchBytesBusy: number;
-  /** ... but a single record may be as large as the topic allows. */
-  batchBytesMax: number;
-  /** It takes no compressed batches: its brokers look at keys. */
-  isPlain: boolean;
-}
-
 export interface IntakeDeps {
   readonly world: World;
   readonly view: ClusterView;
@@ -63,8 +48,6 @@ export interface IntakeDeps {
 const WAITING_BYTES_MAX = 512 * 1024 * 1024;
 /** A record's size is estimated from above: near the limit the broker decides. */
 const ESTIMATE_SLACK = 64;
-const MAX_BATCH_KEY = 'max.batch.bytes';
-const COMPARE_BY_KEY = 'compare.by.key';
 /** Bounds a record without key and headers beside its value. */
 const PLAIN_OVERHEAD_MAX = 40;
 /**
@@ -74,8 +57,6 @@ const PLAIN_OVERHEAD_MAX = 40;
 const UNDER_WAY_MAX = 3;
 /** But no longer than this: those on their way may be held up by a leader that is none of its own. */
 const HELD_MS_MAX = 5;
-/** For so many records of one turn of the event loop the clock is read once: it costs as much as they do. */
-const RECORDS_PER_LOOK = 64;
 const NO_LISTENERS: Listeners = { settler: undefined, group: undefined };
 
 /**
@@ -91,30 +72,28 @@ export class RecordIntake {
   private readonly settings: ProducerSettings;
   private readonly deps: IntakeDeps;
   private readonly memory = new BatchMemory();
-  private readonly topics = new Map<string, TopicState>();
+  private readonly topics: IntakeTopics;
+  private readonly stamps: TurnClock;
   /** Closed and not ended. */
   private readonly unresolved = new Set<ProducerBatch>();
   /** Due, and waiting for others to be answered; the longest waiting first. */
   private readonly held = new Map<PartitionQueue, ProducerBatch>();
   private bufferedBytes = 0;
-  private waitingBytes = 0;
-  /** What records are stamped with, and how many more may be. */
-  private stampMs = 0;
-  private stampsLeft = 0;
-  private isTurnWatched = false;
 
   constructor(settings: ProducerSettings, deps: IntakeDeps) {
     this.settings = settings;
     this.deps = deps;
+    this.topics = new IntakeTopics(settings, deps.view, deps.world);
+    this.stamps = new TurnClock(deps.world);
   }
 
   /** Records given and not yet ended, in bytes. */
   get pendingBytes(): number {
-    return this.bufferedBytes + this.waitingBytes;
+    return this.bufferedBytes + this.topics.waitingBytes;
   }
 
   get isIdle(): boolean {
-    return this.active.size === 0 && this.waitingBytes === 0;
+    return this.active.size === 0 && this.topics.waitingBytes === 0;
   }
 
   queue(topic: string, partition: number): PartitionQueue | undefined {
@@ -124,7 +103,7 @@ export class RecordIntake {
   /** Puts the record into a batch; false if it has to wait. Throws if it can never be sent. */
   take(topic: string, record: TopicRecord, listeners = NO_LISTENERS): boolean {
     const fields = fieldsOf(record);
-    const state = this.topicState(topic);
+    const state = this.topics.of(topic);
     if (!state.waiting.isEmpty) return false;
     return this.append(state, record, fields, recordBytesMax(fields), listeners);
   }
@@ -136,12 +115,12 @@ export class RecordIntake {
     start: number,
     end: number,
   ): boolean {
-    const state = this.topicState(to.topic);
+    const state = this.topics.of(to.topic);
     if (!state.waiting.isEmpty) return false;
     const batch = this.batchFor(state, to.partition, undefined, end - start + PLAIN_OVERHEAD_MAX);
     if (batch === undefined) return false;
     const before = batch.builder.bytes;
-    batch.builder.appendValue(source, start, end, this.timestampMs());
+    batch.builder.appendValue(source, start, end, this.stamps.nowMs());
     this.bufferedBytes += batch.builder.bytes - before;
     return true;
   }
@@ -160,7 +139,7 @@ export class RecordIntake {
     const fields = fieldsOf(record);
     const bytes = recordBytesMax(fields);
     const sinceMs = this.deps.world.clock.monotonicMs();
-    const state = this.topicState(topic);
+    const state = this.topics.of(topic);
     const admit = (): boolean => this.append(state, record, fields, bytes, listeners, sinceMs);
     return this.enqueue(state, { bytes, sinceMs, admit, refused, taken });
   }
@@ -170,7 +149,7 @@ export class RecordIntake {
    * result withdraws it if it has to wait for room. Throws if it can never be sent.
    */
   takeAlone(own: OwnBatch): (() => boolean) | undefined {
-    const state = this.topicState(own.topic);
+    const state = this.topics.of(own.topic);
     if (state.waiting.isEmpty && this.appendAlone(state, own)) return undefined;
     const { bytes, settler: refused } = own;
     const sinceMs = this.deps.world.clock.monotonicMs();
@@ -178,8 +157,8 @@ export class RecordIntake {
     return this.enqueue(state, { bytes, sinceMs, admit, refused, taken: undefined });
   }
 
-  private enqueue(state: TopicState, waiting: Waiting): () => boolean {
-    if (this.waitingBytes + waiting.bytes > WAITING_BYTES_MAX) {
+  private enqueue(state: IntakeTopic, waiting: Waiting): () => boolean {
+    if (this.topics.waitingBytes + waiting.bytes > WAITING_BYTES_MAX) {
       const text = `more than ${WAITING_BYTES_MAX} bytes wait for room: await send`;
       throw new BrokerError('THROTTLED', text);
     }
@@ -190,17 +169,17 @@ export class RecordIntake {
 
   /** Resolves once everything that waits now has found room, was refused or withdrawn. */
   async admitted(): Promise<void> {
-    await Promise.all([...this.topics.values()].map(async (t) => await t.waiting.passed()));
+    await Promise.all([...this.topics.all()].map(async (t) => await t.waiting.passed()));
   }
 
   /** No news of topics is wanted any more. Idempotent. */
   close(): void {
-    for (const state of this.topics.values()) state.unfollow?.();
+    this.topics.close();
   }
 
   /** Refuses everything that waits. */
   refuseAll(error: BrokerError): void {
-    for (const state of this.topics.values()) state.waiting.refuse(() => error);
+    for (const state of this.topics.all()) state.waiting.refuse(() => error);
   }
 
   /** Closes what is gathered, as far as windows allow; the rest follows as soon as they do. */
@@ -220,18 +199,18 @@ export class RecordIntake {
   goOn(queue: PartitionQueue): void {
     this.closeDue(queue);
     this.closeHeld();
-    if (this.waitingBytes > 0) for (const state of this.topics.values()) state.waiting.admit();
+    if (this.topics.waitingBytes > 0) for (const state of this.topics.all()) state.waiting.admit();
   }
 
   /** Refuses what has waited since before the given time. */
   refuseLate(beforeMs: number): void {
-    for (const state of this.topics.values()) {
+    for (const state of this.topics.all()) {
       state.waiting.refuse(() => this.lateness(state), beforeMs);
     }
   }
 
   /** What it was waited for in vain. */
-  private lateness({ name, info }: TopicState): BrokerError {
+  private lateness({ name, info }: IntakeTopic): BrokerError {
     const { deliveryTimeoutMs } = this.settings;
     return info === undefined
       ? new BrokerError(
@@ -243,10 +222,8 @@ export class RecordIntake {
 
   /** The name now stands for another topic, or for none. */
   topicReplaced(name: string): void {
-    const state = this.topics.get(name);
+    const state = this.topics.forget(name);
     if (state === undefined) return;
-    this.topics.delete(name);
-    state.unfollow?.();
     const error = new BrokerError('UNKNOWN_TOPIC', `topic ${name} was deleted`);
     state.waiting.refuse(() => error);
     for (const queue of state.queues) if (queue !== undefined) this.deps.failed(queue, error);
@@ -255,7 +232,7 @@ export class RecordIntake {
   // ---- Into a batch ----
 
   private append(
-    state: TopicState,
+    state: IntakeTopic,
     record: TopicRecord,
     fields: RecordFields,
     bytes: number,
@@ -268,32 +245,14 @@ export class RecordIntake {
     const { settler, group } = listeners;
     if (settler !== undefined) batch.settlers.push({ index: batch.count, settler });
     if (group !== undefined) batch.join(group);
-    batch.builder.append(fields, record.timestampMs ?? this.timestampMs());
+    batch.builder.append(fields, record.timestampMs ?? this.stamps.nowMs());
     this.bufferedBytes += batch.builder.bytes - before;
     return true;
   }
 
-  /** The time, read in this turn of the event loop. */
-  private timestampMs(): number {
-    const { clock, timers } = this.deps.world;
-    if (this.stampsLeft === 0) {
-      this.stampMs = clock.nowMs();
-      this.stampsLeft = RECORDS_PER_LOOK;
-      if (!this.isTurnWatched) {
-        this.isTurnWatched = true;
-        timers.defer(() => {
-          this.isTurnWatched = false;
-          this.stampsLeft = 0;
-        });
-      }
-    }
-    this.stampsLeft -= 1;
-    return this.stampMs;
-  }
-
   /** The open batch with room for `bytes` where the record belongs; closes the one that is full. */
   private batchFor(
-    state: TopicState,
+    state: IntakeTopic,
     explicit: number | undefined,
     key: Uint8Array | undefined,
     bytes: number,
@@ -318,7 +277,7 @@ export class RecordIntake {
   }
 
   /** The whole of a batch with an expected offset; false if it has to wait. */
-  private appendAlone(state: TopicState, own: OwnBatch, sinceMs?: number): boolean {
+  private appendAlone(state: IntakeTopic, own: OwnBatch, sinceMs?: number): boolean {
     const { info } = state;
     if (info === undefined || !this.hasRoom(own.bytes)) return false;
     this.mustFit(state, own.bytes, 'batch');
@@ -345,7 +304,7 @@ export class RecordIntake {
     return false;
   }
 
-  private mustFit(state: TopicState, bytes: number, what: 'record' | 'batch'): void {
+  private mustFit(state: IntakeTopic, bytes: number, what: 'record' | 'batch'): void {
     const hasCodec = this.settings.compression !== 'none' && !state.isPlain;
     const bytesMax = hasCodec ? LIMITS.batchBytesMax : state.batchBytesMax;
     if (bytes + BATCH_HEADER_BYTES <= bytesMax + ESTIMATE_SLACK) return;
@@ -357,7 +316,7 @@ export class RecordIntake {
   }
 
   private queueFor(
-    state: TopicState,
+    state: IntakeTopic,
     info: TopicInfo,
     explicit: number | undefined,
     key: Uint8Array | undefined,
@@ -392,7 +351,7 @@ export class RecordIntake {
   /** The time that its first record has waited already counts for it: its caller has one timeout. */
   private openBatch(
     queue: PartitionQueue,
-    state: TopicState,
+    state: IntakeTopic,
     bytes: number,
     sinceMs = this.deps.world.clock.monotonicMs(),
   ): ProducerBatch {
@@ -454,96 +413,11 @@ export class RecordIntake {
     if (state !== undefined) this.closeBatch(queue, state);
   }
 
-  private closeBatch(queue: PartitionQueue, state: TopicState): void {
+  private closeBatch(queue: PartitionQueue, state: IntakeTopic): void {
     const batch = queue.close();
     this.held.delete(queue);
     this.unresolved.add(batch);
     state.sticky.batchClosed(queue.partition, state.info?.partitions.length ?? 1);
     this.deps.closed(queue, batch);
   }
-
-  // ---- Topics ----
-
-  private topicState(name: string): TopicState {
-    let state = this.topics.get(name);
-    if (state === undefined) {
-      state = {
-        name,
-        info: this.deps.view.topic(name),
-        queues: [],
-        sticky: new StickyPartitioner(this.deps.world.random),
-        waiting: new WaitingLine((bytes) => {
-          this.waitingBytes += bytes;
-        }),
-        unfollow: undefined,
-        batchBytes: this.settings.batchBytes,
-        batchBytesBusy: this.settings.batchBytesBusy,
-        batchBytesMax: LIMITS.batchBytesDefault,
-        isPlain: false,
-      };
-      this.topics.set(name, state);
-      if (state.info === undefined) void this.loadTopic(state);
-      else this.useTopic(state, state.info);
-    }
-    return state;
-  }
-
-  /** Never rejects: those who wait for the topic are told. */
-  private async loadTopic(state: TopicState): Promise<void> {
-    const { topicTimeoutMs } = this.settings;
-    try {
-      this.useTopic(state, await this.deps.view.loadTopic(state.name, topicTimeoutMs));
-    } catch (thrown) {
-      // The next send asks again.
-      if (this.topics.get(state.name) === state) this.topics.delete(state.name);
-      state.waiting.refuse(() => BrokerError.from(thrown));
-      return;
-    }
-    state.waiting.admit();
-  }
-
-  /** More partitions take effect with the next record: those before it stay where they were put. */
-  private useTopic(state: TopicState, info: TopicInfo): void {
-    state.info = info;
-    if (this.topics.get(state.name) !== state) return;
-    state.unfollow ??= this.deps.view.follow(state.name, (news) => {
-      if (news.topicId === info.topicId) this.useTopic(state, news);
-    });
-    state.batchBytesMax = topicBatchBytesMax(info);
-    state.isPlain = info.config[COMPARE_BY_KEY] === 'true';
-    state.batchBytes = Math.min(this.settings.batchBytes, state.batchBytesMax);
-    state.batchBytesBusy = Math.min(this.settings.batchBytesBusy, state.batchBytesMax);
-  }
-}
-
-function topicBatchBytesMax(info: TopicInfo): number {
-  const set = Number(info.config[MAX_BATCH_KEY]);
-  return Number.isSafeInteger(set) && set > 0 ? set : LIMITS.batchBytesDefault;
-}
-
-/** The record itself where it already is what a batch takes: most are, and cost no object. */
-export function fieldsOf(record: TopicRecord): RecordFields {
-  const { key, value, headers, timestampMs: at } = record;
-  checkArgument(
-    at === undefined || (Number.isInteger(at) && Math.abs(at) < 2 ** 50),
-    'bad timestampMs',
-  );
-  const isBare = (key === undefined || key instanceof Uint8Array) && value instanceof Uint8Array;
-  if (isBare && headers === undefined) return record as RecordFields;
-  const fields = { key: bytesOf(key, 'key'), value: bytesOf(value, 'value') };
-  if (headers === undefined) return fields;
-  const entries = Object.entries(headers);
-  checkArgument(
-    entries.length <= LIMITS.recordHeadersMax,
-    `more than ${LIMITS.recordHeadersMax} headers`,
-  );
-  const encoded = entries.map(([name, bytes]) => ({ key: name, value: bytesOf(bytes, 'header') }));
-  return { ...fields, headers: encoded };
-}
-
-function bytesOf(value: unknown, what: string): Uint8Array | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (typeof value === 'string') return utf8Encode(value);
-  checkArgument(value instanceof Uint8Array, `a record's ${what} must be bytes or a string`);
-  return value as Uint8Array;
 }

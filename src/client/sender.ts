@@ -252,7 +252,7 @@ export class Sender {
   }
 
   private unavailable(queue: PartitionQueue, at: BrokerAddress, error: BrokerError): void {
-    this.deps.view.markDown(at);
+    this.deps.view.brokers.markDown(at);
     const head = queue.batches[0];
     if (head === undefined) return;
     head.lastError ??= error;
