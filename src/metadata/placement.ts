@@ -34,31 +34,43 @@ function addLoad(load: Load, replicas: readonly BrokerId[]): void {
 /**
  * Replicas for new partitions: the first of each goes where the fewest preferred leaders are, the
  * others to racks not yet used by the partition and where the fewest replicas are. Ties fall by a
- * hash of the salt, so that topics don't all begin on the same broker. The same input gives the same
- * placement. Undefined: there is not room for all of them.
+ * hash of the salt, so that topics don't all begin on the same broker. Where that comes to nothing since
+ * brokers are nearly full, each replica goes where the most room is, which succeeds if anything does. The
+ * same input gives the same placement. Undefined: there is not room for all of them.
  */
-export function placeReplicas(options: {
+export function placeReplicas(wanted: Wanted): BrokerId[][] | undefined {
+  return place(wanted, { isRoomFirst: false }) ?? place(wanted, { isRoomFirst: true });
+}
+
+interface Wanted {
   readonly brokers: readonly PlacementBroker[];
   readonly load: Load;
   readonly partitions: number;
   readonly replicationFactor: number;
   readonly salt: number;
-}): BrokerId[][] | undefined {
-  const { brokers, partitions, replicationFactor, salt } = options;
+}
+
+function place(
+  wanted: Wanted,
+  { isRoomFirst }: { isRoomFirst: boolean },
+): BrokerId[][] | undefined {
+  const { brokers, partitions, replicationFactor, salt } = wanted;
   invariant(replicationFactor >= 1, 'a partition has a replica');
   invariant(replicationFactor <= brokers.length, 'enough brokers', { replicationFactor });
   const load: Load = {
-    replicas: new Map(options.load.replicas),
-    leaders: new Map(options.load.leaders),
+    replicas: new Map(wanted.load.replicas),
+    leaders: new Map(wanted.load.leaders),
   };
   const room = new Map(brokers.map((broker) => [broker.id, broker.room ?? Infinity]));
+  const fullness = (id: BrokerId): number => (isRoomFirst ? -(room.get(id) ?? 0) : 0);
   const placed: BrokerId[][] = [];
   for (let partition = 0; partition < partitions; partition += 1) {
     const replicas: PlacementBroker[] = [];
     while (replicas.length < replicationFactor) {
       const left = brokers.filter((one) => !replicas.includes(one) && (room.get(one.id) ?? 0) > 0);
       if (left.length === 0) return undefined;
-      replicas.push(pick(left, replicas, load, (id) => chainHash(salt, [partition, id])));
+      const tieOf = (id: BrokerId): number => chainHash(salt, [partition, id]);
+      replicas.push(pick(left, replicas, { load, fullness, tieOf }));
     }
     for (const { id } of replicas) room.set(id, (room.get(id) ?? 0) - 1);
     const ids = replicas.map((broker) => broker.id);
@@ -71,10 +83,15 @@ export function placeReplicas(options: {
 function pick(
   left: readonly PlacementBroker[],
   taken: readonly PlacementBroker[],
-  load: Load,
-  tieOf: (id: BrokerId) => number,
+  by: {
+    readonly load: Load;
+    readonly fullness: (id: BrokerId) => number;
+    readonly tieOf: (id: BrokerId) => number;
+  },
 ): PlacementBroker {
+  const { load, fullness, tieOf } = by;
   const rankOf = (broker: PlacementBroker): number[] => [
+    fullness(broker.id),
     taken.filter((other) => other.rack !== '' && other.rack === broker.rack).length,
     taken.length === 0 ? (load.leaders.get(broker.id) ?? 0) : 0,
     load.replicas.get(broker.id) ?? 0,

@@ -7,6 +7,7 @@ import {
   type PlacementBroker,
 } from '../../../src/metadata/placement.js';
 import { brokerId, type BrokerId } from '../../../src/model/ids.js';
+import { casesOf } from '../../support/cases.js';
 
 /** Where there is room for everything. */
 function placeReplicas(options: Parameters<typeof maybePlace>[0]): BrokerId[][] {
@@ -102,6 +103,34 @@ describe('placing replicas', () => {
     const options = { brokers, load: noLoad(), replicationFactor: 3, salt: 9 };
     expect(maybePlace({ ...options, partitions: 5 })?.flat()).to.have.length(15);
     expect(maybePlace({ ...options, partitions: 6 })).to.equal(undefined);
+  });
+
+  it('places all for which there is room, however unevenly it is left (Gale and Ryser)', () => {
+    const broker = fc.record({
+      room: fc.nat(4),
+      rack: fc.constantFrom('', 'a', 'b'),
+      held: fc.nat(9),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(broker, { minLength: 3, maxLength: 6 }),
+        fc.integer({ min: 1, max: 3 }),
+        fc.integer({ min: 1, max: 5 }),
+        (list, replicationFactor, partitions) => {
+          const brokers = list.map(({ room, rack }, i) => ({ id: brokerId(i + 1), rack, room }));
+          const load = noLoad();
+          list.forEach(({ held }, i) => load.replicas.set(brokerId(i + 1), held));
+          const placed = maybePlace({ brokers, load, partitions, replicationFactor, salt: 1 });
+          const room = list.reduce((sum, one) => sum + Math.min(one.room, partitions), 0);
+          expect(placed !== undefined).to.equal(room >= partitions * replicationFactor);
+          for (const ids of placed ?? []) expect(new Set(ids).size).to.equal(replicationFactor);
+          for (const [id, count] of countBy(placed?.flat() ?? [])) {
+            expect(count).to.be.at.most(list[id - 1]?.room ?? 0);
+          }
+        },
+      ),
+      { numRuns: casesOf(1_000) },
+    );
   });
 
   it('is the same for the same salt, and begins elsewhere for another', () => {
