@@ -36,8 +36,8 @@ export class MemoryBudget {
     const left = Math.max(0, this.totalBytes - this.givenBytes) / 4;
     const bytes = Math.min(fair, left);
     const share = {
-      writeBufferBytes: clamp((bytes * 0.9) / WRITE_BUFFERS, WRITE_BUFFER_MIN, WRITE_BUFFER_MAX),
-      cacheBytes: clamp(bytes * 0.1, CACHE_BYTES_MIN, CACHE_BYTES_MAX),
+      writeBufferBytes: atMost(WRITE_BUFFER_MAX, WRITE_BUFFER_MIN + (bytes * 0.9) / WRITE_BUFFERS),
+      cacheBytes: atMost(CACHE_BYTES_MAX, CACHE_BYTES_MIN + bytes * 0.1),
     };
     this.givenBytes += costOf(share) - FLOOR_BYTES;
     return share;
@@ -55,6 +55,6 @@ function costOf(share: MemoryShare): number {
   return share.writeBufferBytes * WRITE_BUFFERS + share.cacheBytes;
 }
 
-function clamp(value: number, min: number, max: number): number {
-  return Math.floor(Math.min(max, Math.max(min, value)));
+function atMost(max: number, value: number): number {
+  return Math.floor(Math.min(max, value));
 }

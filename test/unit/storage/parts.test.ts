@@ -166,6 +166,12 @@ describe('MemoryBudget', () => {
     expect(sum).to.be.at.most(128 * MIB + 1_000 * FLOOR_BYTES);
   });
 
+  it('gives what there is above the floors, also to many', () => {
+    const { writeBufferBytes, cacheBytes } = new MemoryBudget(100 * MIB).take(1_000);
+    const above = 2 * writeBufferBytes + cacheBytes - FLOOR_BYTES;
+    expect(above).to.be.closeTo((100 * MIB) / 1_000, 4);
+  });
+
   it('has a floor that leaves a replica room for its state', () => {
     expect(FLOOR_BYTES).to.be.at.most(LIMITS.replicaMemoryBytes - 192 * 1024);
     const budget = new MemoryBudget(0);
