@@ -10,13 +10,13 @@ import {
   BATCH_HEADER_BYTES,
   readBatchHeader,
 } from '../../src/model/record-batch.js';
-import { decodeRecords } from '../../src/model/record.js';
 import { inspectEntries } from '../../src/storage/inspect.js';
 import type { HistoryWriter } from '../../test/checker/index.js';
 import type { Row } from '../../test/checker/line.js';
 import { compareReplicas } from '../damage/compare.js';
 import type { ChaosCluster } from './chaos-cluster.js';
 import { digest, valueOf } from './payload.js';
+import { recordsOf } from '../../test/support/records-of.js';
 
 const ALIKE_WITHIN_MS = 60_000;
 const LOOK_EVERY_MS = 100;
@@ -115,7 +115,7 @@ async function dumpReplica(
     if (header.baseOffset >= at.highWatermark) break;
     hash.update(payload);
     if ((header.attributes & ATTRIBUTE_CODEC_MASK) !== 0) throw new Error('batch is compressed');
-    for (const record of decodeRecords(header, payload.subarray(BATCH_HEADER_BYTES))) {
+    for (const record of recordsOf(header, payload.subarray(BATCH_HEADER_BYTES))) {
       const value = record.value ?? new Uint8Array();
       rows.push([record.offset, valueOf(value), digest(value), header.leaderEpoch]);
     }

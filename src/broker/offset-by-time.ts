@@ -1,5 +1,6 @@
 import type { Offset } from '../model/ids.js';
-import { RecordReader } from '../model/record.js';
+import { MalformedBytesError } from '../base/bytes.js';
+import { RecordTable } from '../model/record-table.js';
 import {
   ATTRIBUTE_CODEC_MASK,
   ATTRIBUTE_LOG_APPEND_TIME,
@@ -66,16 +67,14 @@ function highestInBatch(
   const unread = { offset: Math.max(header.baseOffset, from), timestampMs: header.maxTimestamp };
   if ((header.attributes & ATTRIBUTE_CODEC_MASK) !== 0) return unread;
   if (isWhole(header) && (header.attributes & ATTRIBUTE_LOG_APPEND_TIME) !== 0) return unread;
-  const records = new RecordReader(header, batch.subarray(BATCH_HEADER_BYTES));
+  const records = tableOf(header, batch);
+  if (records === undefined) return unread;
   let highest: TimedOffset | undefined;
-  try {
-    for (let record = records.next(); record !== undefined; record = records.next()) {
-      const { offset, timestampMs } = record;
-      if (offset < from || timestampMs <= (highest?.timestampMs ?? -Infinity)) continue;
-      highest = { offset, timestampMs };
+  for (let i = records.indexFrom(from); i < records.count; i += 1) {
+    const timestampMs = records.timestampMs(i);
+    if (timestampMs > (highest?.timestampMs ?? -Infinity)) {
+      highest = { offset: records.offset(i), timestampMs };
     }
-  } catch {
-    return unread;
   }
   return highest;
 }
@@ -97,16 +96,21 @@ function findInBatch(
   }
   const unread = { offset: first, timestampMs: Math.max(header.baseTimestamp, at.timestamp) };
   if ((header.attributes & ATTRIBUTE_CODEC_MASK) !== 0) return unread;
-  const records = new RecordReader(header, batch.subarray(BATCH_HEADER_BYTES));
-  try {
-    for (let record = records.next(); record !== undefined; record = records.next()) {
-      if (record.offset >= at.from && record.timestampMs >= at.timestamp) {
-        return { offset: record.offset, timestampMs: record.timestampMs };
-      }
-    }
-  } catch {
-    // Records are the producer's business: what it wrote wrongly is served as it is.
-    return unread;
+  const records = tableOf(header, batch);
+  if (records === undefined) return unread;
+  for (let i = records.indexFrom(at.from); i < records.count; i += 1) {
+    const timestampMs = records.timestampMs(i);
+    if (timestampMs >= at.timestamp) return { offset: records.offset(i), timestampMs };
   }
   return undefined;
+}
+
+/** Undefined if it is malformed: records are the producer's business, what it wrote wrongly is served as it is. */
+function tableOf(header: RecordBatchHeader, batch: Uint8Array): RecordTable | undefined {
+  try {
+    return new RecordTable(header, batch.subarray(BATCH_HEADER_BYTES));
+  } catch (error) {
+    if (error instanceof MalformedBytesError) return undefined;
+    throw error;
+  }
 }

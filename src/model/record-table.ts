@@ -99,6 +99,16 @@ export class RecordTable {
     return low;
   }
 
+  /** Where all of the record begins. */
+  start(index: number): number {
+    return this.place(index, 0);
+  }
+
+  /** Behind all of the record. */
+  end(index: number): number {
+    return index + 1 < this.count ? this.start(index + 1) : this.bytes.length;
+  }
+
   /** A view into `bytes`; undefined: no key. */
   key(index: number): Uint8Array | undefined {
     return this.view(this.keyStart(index), this.keyEnd(index));

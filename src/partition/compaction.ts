@@ -8,7 +8,8 @@ import {
   withRecords,
   type RecordBatchHeader,
 } from '../model/record-batch.js';
-import { RecordReader, type StoredRecord } from '../model/record.js';
+import { RecordTable } from '../model/record-table.js';
+import type { StoredRecord } from '../model/record.js';
 import type { CompactionBounds } from './command.js';
 import { keyText } from './key-text.js';
 
@@ -101,12 +102,14 @@ export function noteKeys(
   range: { readonly from: Offset; readonly below: Offset },
   keys: KeyTable,
 ): Offset | undefined {
-  const all = readAll(batch);
-  for (const { record } of all ?? []) {
-    const at = offset(record.offset);
-    if (at < range.from || record.key === undefined) continue;
+  const all = tableOf(batch);
+  if (all === undefined) return undefined;
+  for (let i = all.indexFrom(range.from); i < all.count; i += 1) {
+    const key = all.key(i);
+    if (key === undefined) continue;
+    const at = offset(all.offset(i));
     if (at >= range.below) return undefined;
-    if (!keys.note(record.key, at)) return at;
+    if (!keys.note(key, at)) return at;
   }
   return undefined;
 }
@@ -123,19 +126,23 @@ const UNTOUCHED: CompactedBatch = { rest: undefined, firstTombstone: undefined }
 
 /** Which records of a batch stay. A batch that cannot be read stays as it is, on every replica. */
 export function compactBatch(batch: BatchRecords, step: CompactionStep): CompactedBatch {
-  const all = readAll(batch);
+  const all = tableOf(batch);
   if (all === undefined) return UNTOUCHED;
-  const kept = all.filter(({ record }) => stays(record, step));
-  const tombstone = kept.find(({ record }) => record.value === undefined);
-  const firstTombstone = tombstone && offset(tombstone.record.offset);
-  if (kept.length === all.length) return { rest: undefined, firstTombstone };
+  const kept: number[] = [];
   let length = 0;
-  for (const { first, next } of kept) length += next - first;
+  for (let i = 0; i < all.count; i += 1) {
+    if (!stays(all.record(i), step)) continue;
+    kept.push(i);
+    length += all.end(i) - all.start(i);
+  }
+  const tombstone = kept.find((i) => all.valueStart(i) < 0);
+  const firstTombstone = tombstone === undefined ? undefined : offset(all.offset(tombstone));
+  if (kept.length === all.count) return { rest: undefined, firstTombstone };
   const bytes = new Uint8Array(length);
   let at = 0;
-  for (const { first, next } of kept) {
-    bytes.set(batch.records.subarray(first, next), at);
-    at += next - first;
+  for (const i of kept) {
+    bytes.set(all.bytes.subarray(all.start(i), all.end(i)), at);
+    at += all.end(i) - all.start(i);
   }
   return { rest: { count: kept.length, bytes }, firstTombstone };
 }
@@ -158,12 +165,9 @@ export function rebuildBatch(
 
 /** The first record without a key; undefined: all have one. Throws MalformedBytesError. */
 export function firstKeyless(batch: BatchRecords): StoredRecord | undefined {
-  const reader = new RecordReader(batch.header, batch.records);
-  let found: StoredRecord | undefined;
-  for (let record = reader.next(); record !== undefined; record = reader.next()) {
-    if (record.key === undefined) found ??= record;
-  }
-  return found;
+  const all = new RecordTable(batch.header, batch.records);
+  for (let i = 0; i < all.count; i += 1) if (all.keyStart(i) < 0) return all.record(i);
+  return undefined;
 }
 
 function stays(record: StoredRecord, step: CompactionStep): boolean {
@@ -174,23 +178,12 @@ function stays(record: StoredRecord, step: CompactionStep): boolean {
   return record.value !== undefined || record.offset >= step.tombstonesBelow;
 }
 
-interface PlacedRecord {
-  readonly record: StoredRecord;
-  readonly first: number;
-  readonly next: number;
-}
-
 /** Undefined if it is malformed: producers may write what they like into topics of any other kind. */
-function readAll({ header, records }: BatchRecords): readonly PlacedRecord[] | undefined {
-  const reader = new RecordReader(header, records);
-  const all: PlacedRecord[] = [];
+function tableOf({ header, records }: BatchRecords): RecordTable | undefined {
   try {
-    for (let record = reader.next(); record !== undefined; record = reader.next()) {
-      all.push({ record, ...reader.extent });
-    }
+    return new RecordTable(header, records);
   } catch (error) {
     if (error instanceof MalformedBytesError) return undefined;
     throw error;
   }
-  return all;
 }

@@ -1,7 +1,7 @@
 import { bytesEqual, MalformedBytesError } from '../base/bytes.js';
 import { BrokerError } from '../model/errors.js';
 import { offset, type Offset } from '../model/ids.js';
-import { RecordReader, type StoredRecord } from '../model/record.js';
+import { RecordTable } from '../model/record-table.js';
 import {
   ATTRIBUTE_CODEC_MASK,
   BATCH_HEADER_BYTES,
@@ -110,23 +110,24 @@ export function keyedRecords(header: RecordBatchHeader, batch: Uint8Array): Keye
       'the topic compares by key (compare.by.key), and takes no compressed batches: their keys cannot be seen',
     );
   }
+  const records = tableOf(header, batch);
   const found: KeyedRecord[] = [];
-  const records = new RecordReader(header, batch.subarray(BATCH_HEADER_BYTES));
-  try {
-    for (let record = records.next(); record !== undefined; record = records.next()) {
-      if (record.key !== undefined) found.push(keyedRecord(record, header));
-    }
-  } catch (cause) {
-    if (!(cause instanceof MalformedBytesError)) throw cause;
-    throw new BrokerError('INVALID_BATCH', `invalid record batch: ${cause.message}`, {}, { cause });
+  for (let i = 0; i < records.count; i += 1) {
+    const key = records.key(i);
+    if (key === undefined) continue;
+    const delta = records.offset(i) - header.baseOffset;
+    found.push({ delta, key, isTombstone: records.valueStart(i) < 0 });
   }
   return found;
 }
 
-function keyedRecord(record: StoredRecord, { baseOffset }: RecordBatchHeader): KeyedRecord {
-  const { key, value } = record;
-  const delta = record.offset - baseOffset;
-  return { delta, key: key ?? new Uint8Array(0), isTombstone: value === undefined };
+function tableOf(header: RecordBatchHeader, batch: Uint8Array): RecordTable {
+  try {
+    return new RecordTable(header, batch.subarray(BATCH_HEADER_BYTES));
+  } catch (cause) {
+    if (!(cause instanceof MalformedBytesError)) throw cause;
+    throw new BrokerError('INVALID_BATCH', `invalid record batch: ${cause.message}`, {}, { cause });
+  }
 }
 
 /** The key that all records of a batch have; undefined: they have several, or one has none. */

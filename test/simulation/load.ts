@@ -5,7 +5,6 @@ import { Codecs } from '../../src/client/compression/codecs.js';
 import { Producer } from '../../src/client/producer.js';
 import { BrokerError } from '../../src/model/errors.js';
 import { BATCH_HEADER_BYTES, readBatchHeader } from '../../src/model/record-batch.js';
-import { decodeRecords } from '../../src/model/record.js';
 import type { FetchedPartition } from '../../src/broker/types.js';
 import type { HistoryWriter } from '../checker/index.js';
 import type { Row } from '../checker/line.js';
@@ -13,6 +12,7 @@ import { clientAddress } from './broker-app.js';
 import type { ClientNet } from './client-net.js';
 import { SimClientTransport } from './client-transport.js';
 import { ms, SimProcess, type Micros, type Scheduler, type SimEvent } from './world.js';
+import { recordsOf } from '../support/records-of.js';
 
 export interface LoadContext {
   readonly net: ClientNet;
@@ -240,7 +240,7 @@ export class SimReader {
     const rows: Row[] = [];
     for (const batch of fetched.batches) {
       const header = readBatchHeader(batch);
-      for (const record of decodeRecords(header, batch.subarray(BATCH_HEADER_BYTES))) {
+      for (const record of recordsOf(header, batch.subarray(BATCH_HEADER_BYTES))) {
         if (record.offset < this.position) continue;
         rows.push([...rowOf(record.offset, record.value), header.leaderEpoch]);
         this.position = record.offset + 1;

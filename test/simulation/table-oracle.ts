@@ -1,8 +1,8 @@
 import { BATCH_HEADER_BYTES, readBatchHeader } from '../../src/model/record-batch.js';
-import { decodeRecords } from '../../src/model/record.js';
 import type { GroupOracle } from './group-oracle.js';
 import type { LogImage } from './log-image.js';
 import { must } from './violation.js';
+import { recordsOf } from '../support/records-of.js';
 
 interface TableRecord {
   readonly key: string;
@@ -66,7 +66,7 @@ export class TableOracle {
   /** The same of stored or fetched bytes: whole batches, which may have been rewritten. */
   holdsBatch(batch: Uint8Array, where: object): string {
     const header = readBatchHeader(batch);
-    const found = [...decodeRecords(header, batch.subarray(BATCH_HEADER_BYTES))];
+    const found = [...recordsOf(header, batch.subarray(BATCH_HEADER_BYTES))];
     const { baseOffset, lastOffsetDelta } = header;
     this.holds(baseOffset, baseOffset + lastOffsetDelta + 1, found, where);
     return found.map(({ offset }) => offset).join(' ');
@@ -111,10 +111,7 @@ export class TableOracle {
       const entry = committed[this.scanned]?.entry;
       if (entry?.kind !== 'batch') continue;
       const header = readBatchHeader(entry.payload);
-      for (const { key, value } of decodeRecords(
-        header,
-        entry.payload.subarray(BATCH_HEADER_BYTES),
-      )) {
+      for (const { key, value } of recordsOf(header, entry.payload.subarray(BATCH_HEADER_BYTES))) {
         const name = key === undefined ? '' : textOf(key);
         const at = this.records.length;
         const before = this.records[this.lastOf.get(name) ?? -1];

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { Codecs } from '../../../src/client/compression/codecs.js';
 import { readBatchHeader } from '../../../src/model/record-batch.js';
-import { decodeRecords } from '../../../src/model/record.js';
+import { recordsOf } from '../../support/records-of.js';
 
 /*
  * The records section of one batch, key k, value val (14 00 00 00 02 'k' 06 'val' 00), as each codec
@@ -44,7 +44,7 @@ describe('record batch v2, records sections of every codec', () => {
     it(`reads ${name}`, async () => {
       const section = Uint8Array.from(Buffer.from(hex, 'hex'));
       const records = await new Codecs().decompress(code, section);
-      const [only] = decodeRecords(readBatchHeader(headerWith(code)), records);
+      const [only] = recordsOf(readBatchHeader(headerWith(code)), records);
       expect(only).to.deep.include({ offset: 7, timestampMs: 0, headers: [] });
       expect(Buffer.from(only?.key ?? []).toString()).to.equal('k');
       expect(Buffer.from(only?.value ?? []).toString()).to.equal('val');

@@ -3,7 +3,8 @@ import { expect } from 'chai';
 import { crc32c } from '../../../src/base/crc32c.js';
 import { checkProducedBatch, readBatchHeader } from '../../../src/model/record-batch.js';
 import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
-import { decodeRecords, splitBatches } from '../../../src/model/record.js';
+import { splitBatches } from '../../../src/model/record.js';
+import { recordsOf } from '../../support/records-of.js';
 
 const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.replace(/\s/g, ''), 'hex'));
 const text = (s: string): Uint8Array => Uint8Array.from(Buffer.from(s, 'utf8'));
@@ -65,7 +66,7 @@ describe('record batch v2, golden bytes', () => {
 
   it('reads both, one after the other', () => {
     const both = splitBatches(Uint8Array.from([...IDEMPOTENT, ...PLAIN]), crc32c);
-    const records = both.flatMap((b) => decodeRecords(b.header, b.bytes.subarray(61)));
+    const records = both.flatMap((b) => recordsOf(b.header, b.bytes.subarray(61)));
     expect(both.map((b) => b.header.recordsCount)).to.deep.equal([3, 1]);
     expect(
       records.map((r) => [r.offset, r.timestampMs, r.key && hex(r.key), r.value && hex(r.value)]),

@@ -13,13 +13,14 @@ import {
 } from '../../../src/model/ids.js';
 import { LIMITS } from '../../../src/model/limits.js';
 import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
-import { splitBatches, decodeRecords } from '../../../src/model/record.js';
+import { splitBatches } from '../../../src/model/record.js';
 import { decodePartitionCommand, type CompactionBounds } from '../../../src/partition/command.js';
 import { PartitionState } from '../../../src/partition/partition-state.js';
 import { PARTITION_OPS } from '../../../src/broker/partition-ops.js';
 import { callPeer, handlePeer } from '../../../src/broker/peer-op.js';
 import type { FakeGroup } from './partition-fixture.js';
 import { FakePeers, FloorFixture, GZIP, settingsOf, settled } from './partition-fixture.js';
+import { recordsOf } from '../../support/records-of.js';
 
 type Pair = readonly [key: string | undefined, value: string | undefined];
 
@@ -71,7 +72,7 @@ describe('compaction of a partition', () => {
       const packed = bytes.subarray(61);
       const isPlain = (header.attributes & 7) === 0;
       const records = isPlain ? packed : await GZIP.decompress(1, packed);
-      for (const { offset: at, key, value } of decodeRecords(header, records)) {
+      for (const { offset: at, key, value } of recordsOf(header, records)) {
         const text = value === undefined ? 'none' : Buffer.from(value).toString();
         out.push(`${at} ${Buffer.from(key ?? []).toString()}=${text}`);
       }

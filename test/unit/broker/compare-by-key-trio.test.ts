@@ -5,10 +5,10 @@ import { crc32c } from '../../../src/base/crc32c.js';
 import type { ProduceResult } from '../../../src/broker/types.js';
 import { BATCH_HEADER_BYTES, readBatchHeader } from '../../../src/model/record-batch.js';
 import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
-import { decodeRecords } from '../../../src/model/record.js';
 import { linearizable, type ModelCall } from '../../checker/linearizable.js';
 import { TOPIC } from './partition-fixture.js';
 import { Trio, type TrioBroker } from './partition-trio.js';
+import { recordsOf } from '../../support/records-of.js';
 
 const KEYS = ['a', 'b', 'c'];
 const ABSENT = -1;
@@ -134,7 +134,7 @@ class Run {
       if (part === undefined || part.error !== undefined)
         throw part?.error ?? new Error('no answer');
       for (const batch of part.batches) {
-        for (const record of decodeRecords(
+        for (const record of recordsOf(
           readBatchHeader(batch),
           batch.subarray(BATCH_HEADER_BYTES),
         )) {

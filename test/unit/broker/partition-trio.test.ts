@@ -3,10 +3,11 @@ import { viewOf } from '../../../src/base/bytes.js';
 import { crc32c } from '@node-rs/crc32';
 import { BATCH_HEADER_BYTES } from '../../../src/model/record-batch.js';
 import { RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
-import { decodeRecords, splitBatches } from '../../../src/model/record.js';
+import { splitBatches } from '../../../src/model/record.js';
 import type { FetchedPartition, ProduceResult } from '../../../src/broker/types.js';
 import { TOPIC, specOf } from './partition-fixture.js';
 import { Trio } from './partition-trio.js';
+import { recordsOf } from '../../support/records-of.js';
 
 const IN_FLIGHT = 5;
 
@@ -138,7 +139,7 @@ class SimpleReader {
     for (const bytes of got.batches) {
       for (const { header } of splitBatches(bytes, crc32c)) {
         expect(viewOf(bytes).getInt32(12)).to.be.at.most(got.leaderEpoch);
-        for (const record of decodeRecords(header, bytes.subarray(BATCH_HEADER_BYTES))) {
+        for (const record of recordsOf(header, bytes.subarray(BATCH_HEADER_BYTES))) {
           expect(record.offset, 'offsets are dense').to.equal(this.at);
           const value = new TextDecoder().decode(record.value?.subarray(0, 20)).trim();
           expect(this.seen.has(value), `${value} twice`).to.equal(false);

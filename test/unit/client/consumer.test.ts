@@ -5,7 +5,7 @@ import type { ConsumedBatch } from '../../../src/client/index.js';
 import { concatBytes } from '../../../src/base/bytes.js';
 import { BrokerError } from '../../../src/model/errors.js';
 import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
-import { RecordReader } from '../../../src/model/record.js';
+import { RecordTable } from '../../../src/model/record-table.js';
 import { rebuildBatch, recordsOfBatch } from '../../../src/partition/compaction.js';
 import { setup, type Setup } from './client-setup.js';
 import type { FakeCluster } from './fake-cluster.js';
@@ -408,11 +408,10 @@ describe('consumer', () => {
     /** All but the records at these places. */
     const without = (batch: Uint8Array, ...gone: number[]): Uint8Array => {
       const { header, records } = recordsOfBatch(batch);
-      const reader = new RecordReader(header, records);
+      const table = new RecordTable(header, records);
       const kept: Uint8Array[] = [];
-      for (let at = 0; reader.next() !== undefined; at += 1) {
-        const { first, next } = reader.extent;
-        if (!gone.includes(at)) kept.push(records.subarray(first, next));
+      for (let at = 0; at < table.count; at += 1) {
+        if (!gone.includes(at)) kept.push(records.subarray(table.start(at), table.end(at)));
       }
       return rebuildBatch(batch, { count: kept.length, bytes: concatBytes(kept) }, { crc32c });
     };

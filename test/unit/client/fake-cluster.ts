@@ -24,9 +24,10 @@ import {
   stampBatch,
   type RecordBatchHeader,
 } from '../../../src/model/record-batch.js';
-import { decodeRecords, splitBatches, type StoredRecord } from '../../../src/model/record.js';
+import { splitBatches, type StoredRecord } from '../../../src/model/record.js';
 import { FakeCoordinator, FakeMembershipLink, type MembershipHost } from './fake-coordinator.js';
 import type { VirtualWorld } from './virtual-world.js';
+import { recordsOf } from '../../support/records-of.js';
 
 /** What happens to one produce request. */
 export type Fate =
@@ -68,18 +69,17 @@ export class FakePartition {
   lastOf(batch: Uint8Array): number {
     const keyOf = (bytes: Uint8Array | undefined): string =>
       Buffer.from(bytes ?? []).toString('hex');
-    const recordsOf = (b: Uint8Array): StoredRecord[] =>
-      decodeRecords(readBatchHeader(b), b.subarray(61));
+    const allOf = (b: Uint8Array): StoredRecord[] => recordsOf(readBatchHeader(b), b.subarray(61));
     if ((readBatchHeader(batch).attributes & 7) !== 0) return -1;
-    const key = keyOf(recordsOf(batch)[0]?.key);
-    return this.batches.flatMap(recordsOf).findLast((r) => keyOf(r.key) === key)?.offset ?? -1;
+    const key = keyOf(allOf(batch)[0]?.key);
+    return this.batches.flatMap(allOf).findLast((r) => keyOf(r.key) === key)?.offset ?? -1;
   }
 
   /** Values in the log, in order. */
   values(): string[] {
     return this.batches
       .flatMap((b) => splitBatches(b, crc32c))
-      .flatMap(({ header, bytes }) => decodeRecords(header, bytes.subarray(61)))
+      .flatMap(({ header, bytes }) => recordsOf(header, bytes.subarray(61)))
       .map((r) => Buffer.from(r.value ?? []).toString());
   }
 }

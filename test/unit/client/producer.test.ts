@@ -6,9 +6,9 @@ import type { ProducerOptions } from '../../../src/client/producer-options.js';
 import type { Producer } from '../../../src/client/producer.js';
 import { BrokerError } from '../../../src/model/errors.js';
 import { readBatchHeader } from '../../../src/model/record-batch.js';
-import { decodeRecords } from '../../../src/model/record.js';
 import { FakeCluster, type Fate } from './fake-cluster.js';
 import { VirtualWorld } from './virtual-world.js';
+import { recordsOf } from '../../support/records-of.js';
 
 const at0 = { topic: 'events', partition: 0 };
 const SERVE: Fate = { kind: 'serve' };
@@ -111,9 +111,7 @@ describe('producer', () => {
     await s.world.until(s.producer.flush());
     const [, batch] = s.cluster.produced;
     const bytes = batch?.batch ?? new Uint8Array();
-    const stamped = decodeRecords(readBatchHeader(bytes), bytes.subarray(61)).map(
-      (r) => r.timestampMs,
-    );
+    const stamped = recordsOf(readBatchHeader(bytes), bytes.subarray(61)).map((r) => r.timestampMs);
     expect([...new Set(stamped)]).to.deep.equal(times);
   });
 

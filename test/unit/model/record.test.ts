@@ -15,7 +15,8 @@ import {
   recordBytesMax,
   stampProducer,
 } from '../../../src/model/record-batch-builder.js';
-import { decodeRecords, splitBatches, type RecordFields } from '../../../src/model/record.js';
+import { splitBatches, type RecordFields } from '../../../src/model/record.js';
+import { recordsOf } from '../../support/records-of.js';
 
 const NOW = 1_700_000_000_000;
 
@@ -48,7 +49,7 @@ describe('records', () => {
         }
         const batch = builder.finish(NO_PRODUCER, crc32c);
         const [only] = splitBatches(batch, crc32c);
-        const back = decodeRecords(only!.header, batch.subarray(61));
+        const back = recordsOf(only!.header, batch.subarray(61));
         expect(back).to.deep.equal(
           records.map(([r, timestampMs], i) => ({ offset: i, timestampMs, ...r })),
         );
@@ -77,7 +78,7 @@ describe('records', () => {
     const batch = build([{ value: new Uint8Array(3) }, { value: new Uint8Array(4) }]);
     stampBatch(batch, { baseOffset: offset(2 ** 40), leaderEpoch: term(9) });
     const [only] = splitBatches(batch, crc32c);
-    const offsets = decodeRecords(only!.header, batch.subarray(61)).map((r) => r.offset);
+    const offsets = recordsOf(only!.header, batch.subarray(61)).map((r) => r.offset);
     expect(offsets).to.deep.equal([2 ** 40, 2 ** 40 + 1]);
   });
 
@@ -85,7 +86,7 @@ describe('records', () => {
     const batch = build([{ value: new Uint8Array(3) }]);
     stampLogAppendTime(batch, NOW + 77, crc32c);
     const [only] = splitBatches(batch, crc32c);
-    expect(decodeRecords(only!.header, batch.subarray(61))[0]?.timestampMs).to.equal(NOW + 77);
+    expect(recordsOf(only!.header, batch.subarray(61))[0]?.timestampMs).to.equal(NOW + 77);
   });
 
   it('keep their bytes when a batch gets a new producer stamp', () => {
@@ -93,7 +94,7 @@ describe('records', () => {
     stampProducer(batch, { producerId: 5, producerEpoch: 2, baseSequence: 0 }, crc32c);
     const [only] = splitBatches(batch, crc32c);
     expect(only?.header).to.include({ producerId: 5, producerEpoch: 2, baseSequence: 0 });
-    expect(decodeRecords(only!.header, batch.subarray(61))[0]?.value).to.deep.equal(
+    expect(recordsOf(only!.header, batch.subarray(61))[0]?.value).to.deep.equal(
       Uint8Array.of(1, 2, 3),
     );
   });
@@ -103,7 +104,7 @@ describe('records', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (garbage) => {
         try {
-          decodeRecords(header, garbage);
+          recordsOf(header, garbage);
         } catch (error) {
           expect(error).to.be.instanceOf(MalformedBytesError);
         }
@@ -126,7 +127,7 @@ describe('records', () => {
     it(`refuse ${name}`, () => {
       const batch = build([{ value: Uint8Array.of(1, 2, 3) }]);
       const broken = break_(batch.subarray(61));
-      expect(() => decodeRecords(readBatchHeader(batch), broken)).to.throw(MalformedBytesError);
+      expect(() => recordsOf(readBatchHeader(batch), broken)).to.throw(MalformedBytesError);
     });
   }
 });

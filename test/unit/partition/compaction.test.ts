@@ -6,7 +6,6 @@ import { offset, term } from '../../../src/model/ids.js';
 import { rewrittenEntry, type LogEntry } from '../../../src/model/log-entry.js';
 import { NO_PRODUCER, RecordBatchBuilder } from '../../../src/model/record-batch-builder.js';
 import { isWholeBatch, readBatchHeader, stampBatch } from '../../../src/model/record-batch.js';
-import { decodeRecords } from '../../../src/model/record.js';
 import {
   codecOfBatch,
   compactBatch,
@@ -20,6 +19,7 @@ import {
 import { PartitionState } from '../../../src/partition/partition-state.js';
 import { LogWriter } from './log-fixture.js';
 import { casesOf } from '../../support/cases.js';
+import { recordsOf } from '../../support/records-of.js';
 
 interface Given {
   /** Undefined: no key. */
@@ -75,7 +75,7 @@ function opened(batch: Uint8Array): BatchRecords {
 function contents(batches: readonly Uint8Array[]): Kept[] {
   return batches.flatMap((batch) => {
     const { header, records } = opened(batch);
-    return decodeRecords(header, records).map((record) => {
+    return recordsOf(header, records).map((record) => {
       const key = KEYS.findIndex(
         (one) => Buffer.compare(one, record.key ?? Buffer.from('?')) === 0,
       );
