@@ -40,7 +40,10 @@ const stringMap: Codec<ReadonlyMap<string, string>> = {
   write: writeStringMap,
   read: readStringMap,
 };
-/** The last of a request's fields: room is told behind it, by those who know of it. */
+/**
+ * The last of a request's fields: room is told behind it. A request without it is an older broker's; an
+ * older controller refuses one with it.
+ */
 export const registrationCodec: Codec<BrokerRegistration> = {
   write: (w, registration) => {
     writeRegistration(w, registration);

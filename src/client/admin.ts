@@ -30,11 +30,6 @@ import type {
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 
-/** Did some attempt of a call end without telling whether it took effect? */
-class Doubt {
-  exists = false;
-}
-
 /**
  * Everything of the Cluster service. Any broker is asked; calls go round the brokers and are retried
  * until their timeout. A change whose answer was lost is looked up before it is called failed.
@@ -73,13 +68,12 @@ export class Admin {
     request: CreateTopicRequest,
     { signal }: Abortable = {},
   ): Promise<CreatedTopic> {
-    const doubt = new Doubt();
     try {
       const whole = { ...request, timeoutMs: this.changeTimeoutMs };
-      return await this.view.call('createTopic', whole, this.options(doubt, signal));
+      return await this.view.call('createTopic', whole, this.options(signal));
     } catch (thrown) {
       const error = BrokerError.from(thrown);
-      const isMaybeOurs = error.code === 'TOPIC_EXISTS' && doubt.exists;
+      const isMaybeOurs = error.code === 'TOPIC_EXISTS' && error.outcome === 'unknown';
       const created = isMaybeOurs ? await this.asCreated(request, signal) : undefined;
       if (created === undefined) throw error;
       return created;
@@ -91,14 +85,13 @@ export class Admin {
    * theirs when they are back. UNKNOWN_TOPIC if there is none.
    */
   async deleteTopic(topic: string, { signal }: Abortable = {}): Promise<void> {
-    const doubt = new Doubt();
     try {
       const request = { topic, timeoutMs: this.changeTimeoutMs };
-      await this.view.call('deleteTopic', request, this.options(doubt, signal));
+      await this.view.call('deleteTopic', request, this.options(signal));
     } catch (thrown) {
       const error = BrokerError.from(thrown);
       // An attempt whose answer was lost did it.
-      if (error.code !== 'UNKNOWN_TOPIC' || !doubt.exists) throw error;
+      if (error.code !== 'UNKNOWN_TOPIC' || error.outcome !== 'unknown') throw error;
     }
   }
 
@@ -156,7 +149,7 @@ export class Admin {
     offsets: readonly OffsetToCommit[],
     { signal }: Abortable = {},
   ): Promise<readonly CommittedOffset[]> {
-    return await this.view.commitOffsets({ group, offsets }, this.options(new Doubt(), signal));
+    return await this.view.commitOffsets({ group, offsets }, this.options(signal));
   }
 
   /** No partitions: all of the group. */
@@ -206,19 +199,18 @@ export class Admin {
     const request = { group, topics, to, isDryRun };
     // Shifted twice it would be wrong: whether a lost attempt took effect is for the caller to see.
     const isRelative = typeof to === 'object' && 'shiftBy' in to && !isDryRun;
-    const calling = { ...this.options(new Doubt(), signal), retryUnknown: !isRelative };
+    const calling = { ...this.options(signal), retryUnknown: !isRelative };
     return await this.view.call('resetGroupOffsets', request, calling);
   }
 
   /** Forgets a group without members, with its offsets. */
   async deleteGroup(group: string, { signal }: Abortable = {}): Promise<void> {
-    const doubt = new Doubt();
     try {
-      await this.view.call('deleteGroup', { group }, this.options(doubt, signal));
+      await this.view.call('deleteGroup', { group }, this.options(signal));
     } catch (thrown) {
       const error = BrokerError.from(thrown);
       // An attempt whose answer was lost did it.
-      if (error.code !== 'UNKNOWN_GROUP' || !doubt.exists) throw error;
+      if (error.code !== 'UNKNOWN_GROUP' || error.outcome !== 'unknown') throw error;
     }
   }
 
@@ -263,18 +255,11 @@ export class Admin {
     request: ClusterMethods[Method]['request'],
     signal: AbortSignal | undefined,
   ): Promise<ClusterMethods[Method]['answer']> {
-    return await this.view.call(method, request, this.options(new Doubt(), signal));
+    return await this.view.call(method, request, this.options(signal));
   }
 
-  private options(doubt: Doubt, signal: AbortSignal | undefined): CallOptions {
-    return {
-      signal,
-      deadlineMs: this.timeoutMs,
-      retryUnknown: true,
-      inDoubt: () => {
-        doubt.exists = true;
-      },
-    };
+  private options(signal: AbortSignal | undefined): CallOptions {
+    return { signal, deadlineMs: this.timeoutMs, retryUnknown: true };
   }
 
   /** The topic, if it is there and is what was asked for: the lost answer was a yes. */

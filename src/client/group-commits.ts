@@ -89,29 +89,32 @@ export class CommitQueue {
     const isGivenUp = (): boolean => stop?.aborted === true;
     let refusal: BrokerError | undefined;
     let open = offsets;
-    /** Whatever is said later, these are committed, or may be. */
-    const maybeTaken: OffsetToCommit[] = [];
+    /** Whatever is said later, some are committed, or may be. */
+    let isMaybeTaken = false;
     for (let attempt = 1; ; attempt += 1) {
       const request = { group: this.group, member: identity, commitSequence, offsets: open };
       const deadlineMs = Math.max(1, endMs - clock.monotonicMs());
       const answers = await this.view
         .commitOffsets(request, { deadlineMs, retryUnknown: true, stop })
         .catch((thrown: unknown) => {
-          throw maybeTaken.length > 0 ? BrokerError.from(thrown).inDoubt() : thrown;
+          throw isMaybeTaken ? BrokerError.from(thrown).inDoubt() : thrown;
         });
       const found = new Map(answers.map((a) => [partitionKey(a.topic, a.partition), a]));
       let passing: BrokerError | undefined;
-      open = open.filter((o) => {
-        const { topic, partition } = o;
-        const answer = found.get(partitionKey(topic, partition));
+      const again: OffsetToCommit[] = [];
+      for (const o of open) {
+        const answer = found.get(partitionKey(o.topic, o.partition));
         const error = answer === undefined ? unanswered(o) : answer.error;
-        if (error?.outcome !== 'none') maybeTaken.push(o);
-        if (error === undefined) return false;
-        const isPassing = error.retriable && !FINAL.has(error.code);
-        if (isPassing) passing = error;
-        else refusal ??= error;
-        return isPassing;
-      });
+        if (error?.outcome !== 'none') isMaybeTaken = true;
+        if (error === undefined) continue;
+        if (error.retriable && !FINAL.has(error.code)) {
+          passing = error;
+          again.push(o);
+        } else {
+          refusal ??= error;
+        }
+      }
+      open = again;
       if (passing === undefined) break;
       const waitMs = backoffMs(RETRY_BACKOFF, attempt, random);
       const isLate = clock.monotonicMs() + waitMs >= endMs;
@@ -122,7 +125,7 @@ export class CommitQueue {
       }
     }
     if (refusal === undefined) return;
-    throw maybeTaken.length > 0 ? refusal.inDoubt() : refusal;
+    throw isMaybeTaken ? refusal.inDoubt() : refusal;
   }
 
   /** Shorter if the commit is given up. */

@@ -191,6 +191,7 @@ export class RecordIntake {
   /** A batch has ended. */
   release(queue: PartitionQueue, batch: ProducerBatch): void {
     this.unresolved.delete(batch);
+    if (this.held.get(queue) === batch) this.held.delete(queue);
     this.bufferedBytes -= batch.builder.bytes - BATCH_HEADER_BYTES;
     if (queue.isEmpty) this.active.delete(queue);
   }

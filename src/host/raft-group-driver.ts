@@ -295,9 +295,11 @@ export class RaftGroupDriver {
     if (this.#phase !== 'running') return;
     if (this.#tellsCommitAtOnce && this.#node.owesCommit) this.#node.step(TELL_COMMIT);
     if (this.#node.hasReady()) this.#carryOut(this.#node.ready(), outbox);
-    if (this.#node.owesCommit) this.#host.commitOwed(this);
     // Whoever heard of it may have closed this replica.
-    if (this.isRunning) this.#idleness.notice();
+    if (this.isRunning) {
+      if (this.#node.owesCommit) this.#host.commitOwed(this);
+      this.#idleness.notice();
+    }
     this.#incoming.dropUnlessStarted();
   }
 

@@ -1,7 +1,7 @@
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { Gauge, type Registry } from 'prom-client';
 
-/** The Raft ticker's own by default: Node runs timers of one length in one waking. */
+/** The Raft ticker's own by default, so that the two come to share a waking. */
 const PERIOD_MS = 50;
 const NANOSECONDS_PER_MS = 1e6;
 const NANOSECONDS_PER_SECOND = 1e9;

@@ -234,7 +234,7 @@ export function readRegistration(r: ByteReader): BrokerRegistration {
   };
 }
 
-/** Behind a registration, if it is told: who knows nothing of it reads what came before. */
+/** Behind a registration, if it is told. */
 export function writeRoom(
   w: ByteWriter,
   { replicasMax }: { replicasMax?: number | undefined },

@@ -85,10 +85,9 @@ export class MetadataState implements MetadataImage {
   }
 
   dropTopic(topic: TopicImage): void {
-    const held = this.topicsById.get(topic.id);
     this.topicsById.delete(topic.id);
     this.topicsByName.delete(topic.name);
-    this.count(held, -1);
+    this.count(topic, -1);
     for (const { groupId } of topic.partitions) {
       this.groups.delete(groupId);
       this.moving.delete(groupId);

@@ -24,7 +24,7 @@ export class Election {
   private readonly replica: Replica;
   private readonly transitions: Transitions;
   private readonly timer: ElectionTimer;
-  /** In the present campaign: pre-votes while one is asked for, votes after it. */
+  /** Of the present campaign. */
   private readonly preVotes = new Map<BrokerId, Vote>();
   /**
    * In `votesTerm`. They outlast the patience for them: a candidate that asks for pre-votes again, since
@@ -247,7 +247,6 @@ export class Election {
     const { replica } = this;
     replica.mayHaveLost = isAfterLoss(replica.log.membership, (id) => this.votes.get(id));
     if (replica.needsRepair) replica.endRepair();
-    this.votesTerm = undefined;
     this.transitions.becomeLeader();
   }
 

@@ -4,7 +4,6 @@ import type {
   ServiceDefinition,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { ByteWriter } from '../base/bytes.js';
 import { GatheredBytes, serializeGathered } from './gathered-bytes.js';
 import type { FetchRequest__Output } from './gen/millrace/broker/v1/FetchRequest.js';
 import type { FetchResponse } from './gen/millrace/broker/v1/FetchResponse.js';
@@ -48,24 +47,14 @@ export function gatheringRecordsService(): ServiceDefinition {
 /** As protobuf: parts of one message that stand one after the other are one message. */
 export function encodeFetchResponse({ partitions, ...rest }: GatheredFetchResponse): GatheredBytes {
   const { responseSerialize } = protoTypes().Records.service.FetchStream;
-  const parts: Uint8Array[] = [];
-  for (const { batches, ...fields } of partitions) {
-    const alone = responseSerialize({ partitions: [fields] });
-    if (batches.length === 0) parts.push(alone);
-    else parts.push(...partitionParts(contentOf(alone), batches));
-  }
-  parts.push(responseSerialize(rest));
-  return new GatheredBytes(parts);
-}
-
-/** One partition: what stands before its batches, then these. */
-function partitionParts(fields: Uint8Array, batches: readonly Uint8Array[]): Uint8Array[] {
-  let batchesBytes = 0;
-  for (const batch of batches) batchesBytes += batch.length;
-  const head = new ByteWriter(16).uvarint(tagOf(BATCHES_FIELD)).uvarint(batchesBytes).release();
-  const w = new ByteWriter(fields.length + 32);
-  w.uvarint(tagOf(PARTITIONS_FIELD)).uvarint(fields.length + head.length + batchesBytes);
-  return [w.raw(fields).raw(head).release(), ...batches];
+  const messages = partitions.map(({ batches, ...fields }) => {
+    const alone = contentOf(responseSerialize({ partitions: [fields] }));
+    const whole = batches.length === 0 ? new GatheredBytes([alone]) : undefined;
+    return (whole ?? new GatheredBytes(batches).asField(BATCHES_FIELD, alone)).asField(
+      PARTITIONS_FIELD,
+    );
+  });
+  return GatheredBytes.concat([...messages, new GatheredBytes([responseSerialize(rest)])]);
 }
 
 /** What is in a message with nothing but one field that has a length of its own. */
@@ -73,10 +62,4 @@ function contentOf(message: Uint8Array): Uint8Array {
   let at = 1;
   while ((message[at] ?? 0) >= 0x80) at += 1;
   return message.subarray(at + 1);
-}
-
-const LENGTH_DELIMITED = 2;
-
-function tagOf(field: number): number {
-  return field * 8 + LENGTH_DELIMITED;
 }

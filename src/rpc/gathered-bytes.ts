@@ -21,6 +21,10 @@ export class GatheredBytes {
     this.length = length;
   }
 
+  static concat(messages: readonly GatheredBytes[]): GatheredBytes {
+    return new GatheredBytes(messages.flatMap((message) => message.#parts));
+  }
+
   get byteLength(): number {
     return this.length;
   }

@@ -132,7 +132,7 @@ export function isResourceError(error: unknown): boolean {
 }
 
 const RESOURCE_ERRORS =
-  /no space left|too many open files|permission denied|cannot allocate memory|read-only file system|disk quota/i;
+  /no space left|too many open files|permission denied|cannot allocate memory|not enough memory|file table overflow|read-only file system|disk quota/i;
 
 function causesOf(error: unknown): unknown[] {
   const causes: unknown[] = [];

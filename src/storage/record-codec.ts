@@ -64,7 +64,7 @@ export interface ReplicaFacts {
    */
   readonly isGivenUp: boolean;
   /**
-   * Its broker ended uncleanly since the whole log was verified last. When it does so again, the log
+   * Its broker ended uncleanly since the whole log was verified last, or closed cleanly. When it does so again, the log
    * itself may be what ends it.
    */
   readonly diedUnverified: boolean;
