@@ -65,6 +65,12 @@ export function chaosOptions(argv: readonly string[]): ChaosOptions {
   const { scenario = 'kill-leader' } = values;
   const named = scenario.includes(',') ? 'several' : 'scenario';
   const mode = all ? 'all' : list ? 'list' : random === undefined ? named : 'random';
+  if (values['skip-done'] && mode !== 'all' && mode !== 'several') {
+    throw new RangeError('--skip-done is for --all and for several scenarios');
+  }
+  if (values.history !== undefined && (mode === 'all' || mode === 'several')) {
+    throw new RangeError('--history is for one run');
+  }
   return {
     ...{ mode, scenario },
     seed: positive('seed', values.seed ?? random, 1),

@@ -80,7 +80,7 @@ async function fill(bench: Bench, system: MillraceSystem): Promise<void> {
 
 export const S11: Scenario = {
   id: 'S11',
-  about: 'broker restart with 10 GB of log, 100 replicas',
+  about: 'broker restart with 10 GiB of log, 100 replicas',
   run: async (bench) =>
     await bench.using(
       () => MillraceSystem.start(),

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { InvariantError } from '../../../src/base/assert.js';
 import { logIndex, term } from '../../../src/model/ids.js';
 import { TermIndex } from '../../../src/raft/term-index.js';
+import { casesOf } from '../../support/cases.js';
 import { id } from '../../support/raft-messages.js';
 
 /** Entries 1, 2, … of these terms. */
@@ -110,7 +111,7 @@ describe('term index', () => {
           expect(hint.index).equal(expected);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: casesOf(300) },
     );
   });
 });

@@ -6,19 +6,11 @@ import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 
+import { isAlive } from '../../../src/cli/processes.js';
 import { eventually } from '../../support/eventually.js';
 
 const LIBRARY = new URL('../../../scripts/lib/broker-process.ts', import.meta.url).href;
 const SIGN = 'runs';
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 describe('the process of a broker that a script owns', function () {
   this.timeout(60_000);
@@ -29,7 +21,7 @@ describe('the process of a broker that a script owns', function () {
   beforeEach(() => (dir = mkdtempSync(path.join(os.tmpdir(), 'millrace-script-'))));
   afterEach(() => {
     script?.kill('SIGKILL');
-    if (pid !== 0 && isRunning(pid)) process.kill(pid, 'SIGKILL');
+    if (pid !== 0 && isAlive(pid)) process.kill(pid, 'SIGKILL');
     rmSync(dir, { recursive: true });
   });
 
@@ -56,13 +48,13 @@ describe('the process of a broker that a script owns', function () {
     const child = await started('setInterval(() => undefined, 1_000);');
     await eventually('it runs', () => existsSync(path.join(dir, SIGN)));
     child.kill('SIGKILL');
-    await eventually('it is gone', () => !isRunning(pid));
+    await eventually('it is gone', () => !isAlive(pid));
   });
 
   it('is held up by nothing when it is done, nor the script', async () => {
     const child = await started('');
     const [code] = (await once(child, 'exit')) as [number | null];
     expect([code, existsSync(path.join(dir, SIGN))]).to.deep.equal([0, true]);
-    expect(isRunning(pid)).to.equal(false);
+    expect(isAlive(pid)).to.equal(false);
   });
 });
