@@ -6,7 +6,6 @@ import type { Cancel, World } from '../ports/world.js';
 import { rightfulLeader } from './transfer-target.js';
 import type { BrokerSettings, LeaderTable, MetadataView, PartitionHost } from './types.js';
 
-const TRANSFERS_PER_ROUND_MAX = 4;
 const TRANSFER_MS = 2_000;
 
 export interface LeaderBalancerDeps {
@@ -20,9 +19,10 @@ export interface LeaderBalancerDeps {
 }
 
 /**
- * Hands partitions led here back to their rightful leaders, a few at a time, once everything has
+ * Hands partitions led here back to their rightful leaders, one after another, once everything has
  * been quiet: placement spreads preferred leaders evenly, so this is what spreads the load again
- * after failovers.
+ * after failovers. A round goes through all partitions: a broker that came up first may lead
+ * thousands in the others' stead, and bounds the whole cluster's speed until they have them.
  *
  * Invariant: nothing moves while a broker is fenced, or within two rounds of a change among brokers.
  */
@@ -30,6 +30,7 @@ export class LeaderBalancer {
   readonly #deps: LeaderBalancerDeps;
   #quietSinceMs: number;
   #isRunning = false;
+  #isStopped = false;
   #cancels: Cancel[] = [];
 
   constructor(deps: LeaderBalancerDeps) {
@@ -49,6 +50,7 @@ export class LeaderBalancer {
   }
 
   stop(): void {
+    this.#isStopped = true;
     for (const cancel of this.#cancels) cancel();
     this.#cancels = [];
   }
@@ -58,15 +60,11 @@ export class LeaderBalancer {
   }
 
   #round(): void {
-    const { world, view, settings, log } = this.#deps;
-    const quietMs = world.clock.monotonicMs() - this.#quietSinceMs;
-    if (this.#isRunning || quietMs < settings.leaderBalanceMs) return;
-    const image = view.image();
-    for (const broker of image.brokers.values()) if (broker.isFenced) return;
+    if (this.#isRunning || !this.#isQuiet()) return;
     this.#isRunning = true;
-    this.#handBack(image)
+    this.#handBack()
       .catch((error: unknown) => {
-        log.debug({ err: BrokerError.from(error) }, 'a leadership stayed');
+        this.#deps.log.debug({ err: BrokerError.from(error) }, 'a leadership stayed');
         this.#disturbed();
       })
       .finally(() => {
@@ -75,16 +73,22 @@ export class LeaderBalancer {
       .catch(() => undefined);
   }
 
-  async #handBack(image: MetadataImage): Promise<void> {
-    const candidates: { groupId: RaftGroupId; to: BrokerId }[] = [];
-    for (const groupId of this.#deps.host.list()) {
-      if (candidates.length >= TRANSFERS_PER_ROUND_MAX) break;
-      const to = this.#rightfulLeader(image, groupId);
-      if (to !== undefined) candidates.push({ groupId, to });
-    }
-    for (const { groupId, to } of candidates) {
-      await this.#deps.host.group(groupId)?.transferLeadership(to, TRANSFER_MS);
-      this.#deps.log.debug({ groupId, to }, 'handed a leadership back');
+  #isQuiet(): boolean {
+    const { world, view, settings } = this.#deps;
+    const quietMs = world.clock.monotonicMs() - this.#quietSinceMs;
+    if (this.#isStopped || quietMs < settings.leaderBalanceMs) return false;
+    for (const broker of view.image().brokers.values()) if (broker.isFenced) return false;
+    return true;
+  }
+
+  async #handBack(): Promise<void> {
+    const { host, view, log } = this.#deps;
+    for (const groupId of host.list()) {
+      const to = this.#rightfulLeader(view.image(), groupId);
+      if (to === undefined) continue;
+      if (!this.#isQuiet()) return;
+      await host.group(groupId)?.transferLeadership(to, TRANSFER_MS);
+      log.debug({ groupId, to }, 'handed a leadership back');
     }
   }
 

@@ -28,12 +28,12 @@ describe('leaderships', () => {
   const areSpread = (): boolean =>
     known(1).every(([leader], partition) => leader === preferred()[partition]);
   const terms = (by: number): (number | undefined)[] => known(by).map(([, term]) => term);
-  const createTopic = async (): Promise<void> => {
+  const createTopic = async (partitions = PARTITIONS): Promise<void> => {
     await brokers.settled(
       brokers.admin(1).createTopic(
         {
           topic: 'logs',
-          partitions: PARTITIONS,
+          partitions,
           replicationFactor: 3,
           config: new Map(),
           noWait: false,
@@ -61,6 +61,17 @@ describe('leaderships', () => {
     await brokers.world.until(() => ledBy(2, 1) === 0);
     brokers.start(2, { founders: [1, 2, 3] });
     await brokers.world.until(areSpread, 60_000);
+  });
+
+  it('go back in one round, however many they are', async () => {
+    await createTopic(60);
+    await brokers.world.until(areSpread);
+    brokers.kill(2);
+    await brokers.world.until(() => ledBy(2, 1) === 0);
+    brokers.start(2, { founders: [1, 2, 3] });
+    await brokers.world.until(() => ledBy(2, 1) > 0, 60_000);
+    await brokers.world.run(BALANCE_MS);
+    expect(areSpread()).to.equal(true);
   });
 
   it('stay away from a broker with little room until it has room again', async () => {
