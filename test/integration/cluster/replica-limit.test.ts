@@ -73,9 +73,8 @@ describe('a cluster whose brokers have memory for 16 replicas each', function ()
     await admin.moveReplicas(at, [fullest, other]);
     await eventually('it is where there is room', async () => {
       const { partitions: now } = await admin.describeTopic('few');
-      return now[partition]?.replicas.some(
-        ({ brokerId, inSync }) => brokerId === fullest && inSync,
-      );
+      const replicas = now[partition]?.replicas ?? [];
+      return replicas.some(({ brokerId, inSync }) => brokerId === fullest && inSync);
     });
   });
 });
