@@ -6,6 +6,7 @@ import { SimConsumer, TrimmedReader } from './consumer-load.js';
 import { CounterClient, CounterHistory } from './counter-load.js';
 import type { FaultList } from './fault-list.js';
 import { GroupLoad } from './group-load.js';
+import { KeyedClient, type KeyedWorld } from './keyed-load.js';
 import { SimProducer, SimReader, type LoadContext } from './load.js';
 import { OffsetClient, TopicClient, Trimmer } from './side-load.js';
 import type { SwarmOptions } from './swarm.js';
@@ -23,6 +24,8 @@ const UNSAFE = new Map([
   ['durability', 'unsafe-quorum-memory'],
   ['unsafe.flush.ms', '500'],
 ]);
+/** A topic to which everyone compares and appends by key. */
+const KEYED_TOPIC = 'keyed';
 /** A topic that keeps the last record of each key. */
 const TABLE_TOPIC = 'table';
 /** Records that a limit leaves standing, as they were written together with some that count. */
@@ -56,7 +59,8 @@ export class BrokerLoad {
   private readonly keepsRecords: number | undefined;
   private readonly isCompacting: boolean;
   private producers: SimProducer[] = [];
-  private counters: CounterClient[] = [];
+  private counters: (CounterClient | KeyedClient)[] = [];
+  private keyed: KeyedWorld | undefined;
   private readers: { stop(): void }[] = [];
   private side: { stop(): void }[] = [];
   private offsets: OffsetClient[] = [];
@@ -90,6 +94,9 @@ export class BrokerLoad {
         ? [{ topic: TABLE_TOPIC, partitions: 1, config: this.compaction() }]
         : []),
       ...(world.options.lazySync ? [{ topic: UNSAFE_TOPIC, partitions: 1, config: UNSAFE }] : []),
+      ...(world.options.comparesByKey
+        ? [{ topic: KEYED_TOPIC, partitions: 1, config: new Map([['compare.by.key', 'true']]) }]
+        : []),
     ];
   }
 
@@ -128,10 +135,12 @@ export class BrokerLoad {
       this.side.push(new Trimmer(short, prng.fork(), SHORT_TOPIC, options.truncatePeriod));
     }
     if (this.isCompacting) this.startTable(period);
-    if (!prng.chance(0.7)) return;
-    const { clockDrift } = options;
-    const groups = { topic: TOPIC, others: 'side-.*', clockDrift };
-    this.members = new GroupLoad(context, prng.fork(), groups, this.world.faults);
+    if (prng.chance(0.7)) {
+      const { clockDrift } = options;
+      const groups = { topic: TOPIC, others: 'side-.*', clockDrift };
+      this.members = new GroupLoad(context, prng.fork(), groups, this.world.faults);
+    }
+    if (options.comparesByKey) this.startKeyed(period);
   }
 
   get requests(): number {
@@ -143,7 +152,12 @@ export class BrokerLoad {
   }
 
   get faults(): Readonly<Record<string, number>> {
-    return Object.fromEntries(this.members?.counts ?? []);
+    const { appended = 0, refused = 0, unknown = 0 } = this.keyed?.oracle ?? {};
+    const keyed = { keyAppended: appended, keyRefused: refused, keyUnknown: unknown };
+    return {
+      ...Object.fromEntries(this.members?.counts ?? []),
+      ...(this.keyed === undefined ? {} : keyed),
+    };
   }
 
   /** Keys of which nothing was acknowledged that was sent since. */
@@ -227,6 +241,7 @@ export class BrokerLoad {
     const counted = oracles.highWatermarkOf(`${COUNTER_TOPIC}/0`);
     this.counter.end(scheduler.now, scheduler.now + 1, counted);
     this.counter.check();
+    this.keyed?.oracle.check();
   }
 
   /** Members that have not left, and groups that still have some; also of those who died. */
@@ -252,6 +267,16 @@ export class BrokerLoad {
       ['min.compaction.lag.ms', prng.pick(['0', '0', '500'])],
       ['delete.retention.ms', prng.pick(['0', '300', '3000'])],
     ]);
+  }
+
+  private startKeyed(period: Micros): void {
+    const { prng } = this;
+    const key = `${KEYED_TOPIC}/0`;
+    const keyed = { oracle: this.world.oracles.keyedOf(key), nextId: 0 };
+    const context = this.context([key], this.unheard);
+    this.keyed = keyed;
+    const clients = [1, 2, 3].slice(prng.int(2));
+    this.counters.push(...clients.map(() => new KeyedClient(context, prng.fork(), keyed, period)));
   }
 
   private startTable(period: Micros): void {

@@ -15,6 +15,7 @@ import type { BrokerApp } from './broker-app.js';
 import type { AnswerWatcher } from './client-net.js';
 import type { SimCluster } from './cluster.js';
 import { GroupsOracle, type GroupsWorld } from './groups-oracle.js';
+import { KeyedOracle } from './keyed-oracle.js';
 import { keyParts } from './load.js';
 import { PartitionOracle } from './partition-oracle.js';
 import { TableOracle } from './table-oracle.js';
@@ -69,6 +70,13 @@ export class BrokerOracles implements AnswerWatcher {
     const partition = this.partition(groupId);
     partition.table ??= new TableOracle(this.cluster.oracle(groupId));
     return partition.table;
+  }
+
+  /** For those who compare by key in the partition. */
+  keyedOf(key: string): KeyedOracle {
+    const groupId = this.groupOf(key);
+    invariant(groupId !== undefined, 'somebody has a replica of it', { key });
+    return new KeyedOracle(this.cluster.oracle(groupId));
   }
 
   /** What of a compacted partition's records each living replica has; one, if they are equal. */

@@ -160,7 +160,8 @@ export class SimProduceLink extends SimLink<ProduceHandlers> implements ProduceL
   private serve(call: ProduceCall): void {
     const { services } = this;
     if (services === undefined) return;
-    const { topic, partition, acks, batch, expectedOffset, timeoutMs } = call;
+    const { topic, partition, acks, batch, timeoutMs } = call;
+    const { expectedOffset, expectedKeyOffset } = call;
     const id = call.topicId === '' ? undefined : topicId(call.topicId);
     // The broker writes into the one that it is given.
     const asked = { ...call, batch: Uint8Array.from(batch) };
@@ -168,7 +169,7 @@ export class SimProduceLink extends SimLink<ProduceHandlers> implements ProduceL
     services.produce.produce(
       {
         ...{ topic, partition, topicId: id, acks, batch },
-        ...{ expectedOffset, timeoutMs, allowForward: false },
+        ...{ expectedOffset, expectedKeyOffset, timeoutMs, allowForward: false },
       },
       (result) => {
         produced?.(result);

@@ -948,4 +948,16 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'X28',
+    what: 'an append by key goes ahead wherever the last record of the key is',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/broker/partition-appender.ts',
+        find: 'if (last === expected) return true;',
+        replace: 'if (last === expected || (last >= 0 && expected >= 0)) return true;',
+      },
+    ],
+  },
 ];
