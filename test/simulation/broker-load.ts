@@ -8,6 +8,7 @@ import type { FaultList } from './fault-list.js';
 import { GroupLoad } from './group-load.js';
 import { KeyedClient, type KeyedWorld } from './keyed-load.js';
 import { SimProducer, SimReader, type LoadContext } from './load.js';
+import { PartitionAdder } from './partition-adder.js';
 import { OffsetClient, TopicClient, Trimmer } from './side-load.js';
 import type { SwarmOptions } from './swarm.js';
 import { TableReader, TableWriter } from './table-load.js';
@@ -49,7 +50,7 @@ export interface BrokerLoadWorld {
 /** Every program that uses the cluster of a run at the broker level. */
 export class BrokerLoad {
   /** "topic/partition" of what has a history. */
-  readonly keys: readonly string[];
+  readonly keys: string[];
   readonly topics: readonly WantedTopic[];
   members: GroupLoad | undefined;
   private readonly world: BrokerLoadWorld;
@@ -61,6 +62,7 @@ export class BrokerLoad {
   private producers: SimProducer[] = [];
   private counters: (CounterClient | KeyedClient)[] = [];
   private keyed: KeyedWorld | undefined;
+  private adder: PartitionAdder | undefined;
   private readers: { stop(): void }[] = [];
   private side: { stop(): void }[] = [];
   private offsets: OffsetClient[] = [];
@@ -141,6 +143,7 @@ export class BrokerLoad {
       this.members = new GroupLoad(context, prng.fork(), groups, this.world.faults);
     }
     if (options.comparesByKey) this.startKeyed(period);
+    if (options.addsPartitions) this.startAdding(context);
   }
 
   get requests(): number {
@@ -157,6 +160,7 @@ export class BrokerLoad {
     return {
       ...Object.fromEntries(this.members?.counts ?? []),
       ...(this.keyed === undefined ? {} : keyed),
+      ...(this.adder === undefined ? {} : { partitionsAdded: this.adder.added }),
     };
   }
 
@@ -169,6 +173,7 @@ export class BrokerLoad {
 
   /** No more faults: nobody hangs, and nobody takes their time any more. */
   settle(): void {
+    this.adder?.stop();
     for (const producer of this.producers) producer.hurry();
     this.trimmed?.hurry();
     this.members?.settle();
@@ -267,6 +272,20 @@ export class BrokerLoad {
       ['min.compaction.lag.ms', prng.pick(['0', '0', '500'])],
       ['delete.retention.ms', prng.pick(['0', '300', '3000'])],
     ]);
+  }
+
+  private startAdding(context: LoadContext): void {
+    const growing = {
+      topic: TOPIC,
+      groups: this.members?.groups ?? [],
+      count: () => this.keys.length,
+      added: (key: string) => {
+        this.keys.push(key);
+        this.readers.push(this.reader(key));
+      },
+    };
+    const period = ms(600) * this.world.options.pace;
+    this.adder = new PartitionAdder(context, this.prng.fork(), growing, period);
   }
 
   private startKeyed(period: Micros): void {

@@ -54,6 +54,8 @@ export interface SwarmOptions {
   readonly lazySync: boolean;
   /** Whole brokers: clients compare and append by key. */
   readonly comparesByKey: boolean;
+  /** Whole brokers: a topic gets more partitions while it is in use. */
+  readonly addsPartitions: boolean;
 }
 
 type Tempo = Pick<
@@ -103,6 +105,7 @@ export function calmSwarm(changes: Partial<SwarmOptions> = {}): SwarmOptions {
     clockDrift: false,
     lazySync: false,
     comparesByKey: false,
+    addsPartitions: false,
     ...changes,
   };
 }
@@ -156,7 +159,8 @@ export function drawSwarm(prng: Prng, hasWholeBrokers: boolean): SwarmOptions {
   // damaged as a whole once held: it might wait for ever.
   if (lazySync) for (const kind of ['membership', 'damage'] as const) faults.delete(kind);
   // Drawn last, so that a seed which has none of it runs as it did before there was any.
-  return { ...drawn, lazySync, comparesByKey: prng.chance(0.35) };
+  const comparesByKey = prng.chance(0.35);
+  return { ...drawn, lazySync, comparesByKey, addsPartitions: prng.chance(0.25) };
 }
 
 /**

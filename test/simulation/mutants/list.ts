@@ -960,4 +960,16 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'X29',
+    what: 'groups that read a topic do not come to stand at the beginning of what is new in it',
+    level: 'broker',
+    edits: [
+      {
+        file: 'src/metadata/apply.ts',
+        find: 'for (const group of readers) {',
+        replace: 'for (const group of readers.slice(1)) {',
+      },
+    ],
+  },
 ];
