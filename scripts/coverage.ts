@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
+import { scriptArguments } from './lib/script-arguments.js';
 import { countBranches, countingPrelude, type Arm } from './lib/branches.js';
 import { copySources, ROOT } from './lib/source-copy.js';
 
@@ -67,7 +67,7 @@ function report(arms: readonly Arm[], counts: readonly number[]): number {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = scriptArguments({
     options: {
       folder: { type: 'string', default: 'src/raft' },
       'percent-min': { type: 'string', default: '95' },

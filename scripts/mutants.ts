@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
+import { scriptArguments } from './lib/script-arguments.js';
 import { MUTANTS, type Mutant } from '../test/simulation/mutants/list.js';
 import { planted } from './lib/plant.js';
 
@@ -104,7 +104,7 @@ async function hunt(mutant: Mutant, args: readonly string[]): Promise<Finding> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
+  const { values } = scriptArguments({
     options: {
       only: { type: 'string', default: '' },
       seeds: { type: 'string', default: '1..10000' },

@@ -5,8 +5,8 @@
  * Runs what is in dist: `npm run build` first.
  */
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 
+import { scriptArguments } from '../lib/script-arguments.js';
 import { ScriptCluster } from '../lib/script-cluster.js';
 import { judge, type Row } from './case.js';
 import { commandLines } from './commands.js';
@@ -19,7 +19,7 @@ import { records } from './records.js';
 import { requests } from './requests.js';
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+  const { values } = scriptArguments({ options: { json: { type: 'boolean', default: false } } });
   const patient = new Patient(await ScriptCluster.start({ brokers: 3 }));
   const rows: Row[] = [];
   try {

@@ -9,9 +9,9 @@ import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import ts from 'typescript';
 
+import { scriptArguments } from '../lib/script-arguments.js';
 import { percentile } from './statistics.js';
 
 export interface FloorResult {
@@ -125,7 +125,7 @@ export async function runFloor(options: FloorOptions): Promise<FloorResult> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({
+  const { values } = scriptArguments({
     options: {
       'total-mib': { type: 'string', default: '512' },
       'batch-kib': { type: 'string', default: '256' },

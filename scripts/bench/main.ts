@@ -15,8 +15,8 @@
  * what is in dist: `npm run build` first. Compare ratios, not absolute figures.
  */
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 
+import { scriptArguments } from '../lib/script-arguments.js';
 import type { Compression } from '../../src/client/index.js';
 import { COMPRESSION_CODES } from '../../src/model/record-batch.js';
 import { PEERS } from './peers/peers.js';
@@ -33,7 +33,7 @@ import { benchStart } from './start.js';
 import { Stoppables } from './stoppables.js';
 import { runSuite, SCENARIOS, suiteJson, suiteText } from './suite.js';
 
-const { values: args, positionals } = parseArgs({
+const { values: args, positionals } = scriptArguments({
   allowPositionals: true,
   options: {
     'record-bytes': { type: 'string', default: '100' },

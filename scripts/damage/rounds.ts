@@ -5,8 +5,8 @@
  */
 import { randomInt } from 'node:crypto';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 
+import { scriptArguments } from '../lib/script-arguments.js';
 import { Prng } from '../../src/base/prng.js';
 import { DISK_FULL, fullDiskRound } from './full-disk.js';
 import { HARMS } from './harms.js';
@@ -15,7 +15,7 @@ import { DamageStage } from './stage.js';
 import { rowOf, tableOf, type CaseRow } from './table.js';
 
 const NAMES = [...Object.keys(HARMS), DISK_FULL];
-const { values: args } = parseArgs({
+const { values: args } = scriptArguments({
   options: {
     case: { type: 'string', multiple: true },
     rounds: { type: 'string', default: '3' },

@@ -12,7 +12,7 @@ import type { MutantResult } from '@stryker-mutator/api/core';
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
+import { scriptArguments } from '../lib/script-arguments.js';
 
 const SCORE_MIN = 85;
 const REPORTS = '.mutation';
@@ -126,7 +126,7 @@ function report(folder: string, results: readonly MutantResult[]): void {
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = scriptArguments({
     allowPositionals: true,
     options: {
       mutate: { type: 'string', multiple: true, default: [] },

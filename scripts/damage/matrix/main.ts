@@ -3,9 +3,9 @@ import { randomInt } from 'node:crypto';
 import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
-import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
 
+import { scriptArguments } from '../../lib/script-arguments.js';
 import { MatrixLedger } from './ledger.js';
 import { tasksOf } from './plan.js';
 import { runTasks } from './pool.js';
@@ -21,7 +21,7 @@ const SHARED_MEMORY = '/dev/shm';
 const CANDIDATES_PER_REPAIR = 8;
 const REMARKS_SHOWN = 20;
 
-const { values: args } = parseArgs({
+const { values: args } = scriptArguments({
   options: {
     matrix: { type: 'boolean' },
     row: { type: 'string', multiple: true },
