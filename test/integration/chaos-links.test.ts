@@ -91,15 +91,17 @@ describe('a link between brokers in chaos runs', function () {
   it('keeps the order of what it delays and has to send again', async () => {
     await link.set({ kind: 'slow', delayMs: 20, jitterMs: 20, lostShare: 0.5, resendMs: 30 });
     const fromMs = performance.now();
-    for (let i = 0; i < 20; i += 1) {
+    let want = 'one ';
+    // How many chunks become of what is said, each of which may be lost, is the system's business.
+    for (let i = 0; i < 20 || link.resent === 0; i += 1) {
       caller.say(`${i} `);
+      want += `${i} `;
       await new Promise((resolve) => setImmediate(resolve));
     }
-    const want = `one ${Array.from({ length: 20 }, (_, i) => `${i} `).join('')}`;
     await eventually('all arrives', () => caller.heard.length >= want.length);
     expect(caller.heard).to.equal(want);
-    expect(link.resent).to.be.greaterThan(0);
-    expect(performance.now() - fromMs).to.be.greaterThan(20);
+    // The time to send again, of one that had no delay before it.
+    expect(performance.now() - fromMs).to.be.greaterThan(25);
   });
 
   it('refuses as a process would that is gone, until it is back', async () => {

@@ -60,7 +60,7 @@ export async function startCluster(
     await rm(directory, { recursive: true, force: true });
   };
   try {
-    await eventually('every broker ready', () => brokers.every((b) => b.health().ready), 15_000);
+    await eventually('every broker ready', () => brokers.every((b) => b.health().ready), 50_000);
   } catch (error) {
     await stop();
     const reasons = brokers.map((broker) => broker.health().reason).join('; ');

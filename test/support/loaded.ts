@@ -40,6 +40,7 @@ export async function load(entry: string, then: string): Promise<Loaded> {
       return found;
     }`;
   const script = `
+    import { writeSync } from 'node:fs';
     import { createRequire, register } from 'node:module';
     import { pathToFileURL } from 'node:url';
     const before = new Set(Object.keys(createRequire(import.meta.url).cache));
@@ -54,9 +55,10 @@ export async function load(entry: string, then: string): Promise<Loaded> {
     const atImport = [...native];
     ${then}
     for (const file of Object.keys(createRequire(import.meta.url).cache)) {
-      if (!before.has(file)) console.log('url ' + pathToFileURL(file));
+      if (!before.has(file)) writeSync(1, 'url ' + pathToFileURL(file) + '\\n');
     }
-    console.log('native ' + JSON.stringify({ atImport, atEnd: native }));
+    // Written when this returns: what a stream still holds is lost with the process.
+    writeSync(1, 'native ' + JSON.stringify({ atImport, atEnd: native }) + '\\n');
     process.exit(0);`;
   const args = ['--import=tsx', '--input-type=module', '--eval', script];
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: ROOT });

@@ -11,7 +11,8 @@ import {
   type TestPeer,
 } from '../../support/peers.js';
 
-const DEADLINE = { deadlineMs: 2_000 };
+/** Of calls that are answered: longer than any machine takes. */
+const DEADLINE = { deadlineMs: 30_000 };
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (from: Uint8Array): string => new TextDecoder().decode(from);
 
@@ -160,15 +161,16 @@ describe('peer transport: who may speak', () => {
     const ended: Promise<unknown>[] = [];
     for (let i = 0; i < LIMITS.streamsPerConnectionMax + 10; i += 1) {
       const fetch = a.transport.call(b.address.id, 'partition.fetch', nothing, {
-        deadlineMs: 4_000,
+        deadlineMs: 60_000,
       });
       ended.push(fetch.catch(() => undefined));
     }
     await eventually('all streams are taken', () => waiting === LIMITS.streamsPerConnectionMax);
     const beat = await a.transport.call(b.address.id, 'controller.heartbeat', nothing, {
-      deadlineMs: 1_000,
+      deadlineMs: 20_000,
     });
     expect(text(beat)).to.equal('known');
+    await b.transport.stop();
     await Promise.all(ended);
   });
 

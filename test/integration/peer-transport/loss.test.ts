@@ -3,11 +3,21 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { brokerId } from '../../../src/model/ids.js';
-import { eventually } from '../../support/eventually.js';
-import { connectedPair, heartbeat, listeningPeer, startPeer } from '../../support/peers.js';
+import { eventually, soon } from '../../support/eventually.js';
+import {
+  connectedPair,
+  heartbeat,
+  listeningPeer,
+  startPeer,
+  type TestPeer,
+} from '../../support/peers.js';
 import { TestProxy } from '../../support/proxy.js';
 
 const PEER_PROCESS = fileURLToPath(new URL('../../support/peer-process.ts', import.meta.url));
+
+function streamsEnded(peer: TestPeer): number {
+  return peer.telemetry.lines.filter(({ text }) => text === 'peer stream ended').length;
+}
 
 describe('peer transport: lost connections', () => {
   let open: { stop(): Promise<void> }[] = [];
@@ -30,13 +40,12 @@ describe('peer transport: lost connections', () => {
     a.transport.setPeers([peer]);
     await eventually('link up', () => a.transport.isUp(peer.id));
 
-    const gone = once(child, 'close');
-    const killedAt = performance.now();
+    // How long the system takes to end a process, and with it its sockets, is the system's business.
+    const gone = once(child, 'exit');
     child.kill('SIGKILL');
-    await eventually('loss noticed', () => a.lost.length > 0);
-    expect(performance.now() - killedAt).to.be.lessThan(250);
-    expect(a.transport.isUp(peer.id)).to.equal(false);
     await gone;
+    await soon('loss noticed', 250, () => a.lost.length > 0);
+    expect(a.transport.isUp(peer.id)).to.equal(false);
     expect(a.lost).to.deep.equal([2]);
   });
 
@@ -52,7 +61,7 @@ describe('peer transport: lost connections', () => {
     startPeer(b);
     await eventually('link up', () => a.transport.isUp(b.address.id));
     await proxy.die();
-    await eventually('loss noticed', () => a.lost.length > 0, 500);
+    await soon('loss noticed', 500, () => a.lost.length > 0);
     expect(a.lost).to.deep.equal([2]);
   });
 
@@ -67,9 +76,11 @@ describe('peer transport: lost connections', () => {
     startPeer(a);
     startPeer(b);
     await eventually('link up', () => a.transport.isUp(b.address.id));
+    const ended = streamsEnded(a);
     proxy.resetConnections();
-    await eventually('break noticed', () => !a.transport.isUp(b.address.id));
-    await eventually('link up again', () => a.transport.isUp(b.address.id), 400);
+    // It may be up again before anybody looks: that it was down is what its log says.
+    await eventually('break noticed', () => streamsEnded(a) > ended);
+    await soon('link up again', 400, () => a.transport.isUp(b.address.id));
     a.transport.send(b.address.id, [heartbeat(1, 2)]);
     await eventually('heard', () => b.heard.length === 1);
     expect(a.lost).to.be.empty;
@@ -100,9 +111,9 @@ describe('peer transport: lost connections', () => {
     startPeer(a);
     await eventually(
       'refusals seen',
-      () => a.telemetry.lines.filter(({ text }) => text === 'peer stream ended').length >= 6,
+      () => streamsEnded(a) >= 6,
     );
     startPeer(b);
-    await eventually('link up', () => a.transport.isUp(b.address.id), 300);
+    await soon('link up', 300, () => a.transport.isUp(b.address.id));
   });
 });

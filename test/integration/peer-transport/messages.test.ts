@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { LIMITS } from '../../../src/model/limits.js';
-import { eventually } from '../../support/eventually.js';
+import { eventually, soon } from '../../support/eventually.js';
 import {
   append,
   BULK_QUEUE_BYTES,
@@ -100,11 +100,10 @@ describe('peer transport: messages', () => {
       b.address.id,
       upTo(8).map((n) => append(1, 2, n, MIB)),
     );
-    const startedAt = performance.now();
     a.transport.send(b.address.id, [heartbeat(1, 2, 7)]);
-    await eventually('control heard', () => heardBy(b).control.length === 1);
-    expect(performance.now() - startedAt).to.be.lessThan(500);
-    expect(heardBy(b).bulk.length).to.be.lessThan(8);
+    await soon('control heard', 500, () => heardBy(b).control.length === 1);
+    // Two of them take half a second.
+    expect(heardBy(b).bulk.length).to.be.at.most(2);
     await eventually('bulk heard', () => heardBy(b).bulk.length === 8);
   });
 

@@ -82,11 +82,16 @@ describe('peer transport: snapshots', () => {
   }
 
   it('goes no faster than it may', async () => {
-    const [a, b] = await pair({ snapshotBytesPerSecondMax: 4 * 1024 * 1024 });
-    const startedAt = performance.now();
     const snapshot = { meta: HEADER.meta, state: stateOf(2 * 1024 * 1024) };
-    await a.transport.sendSnapshot(b.address.id, HEADER, snapshot);
-    expect(performance.now() - startedAt).to.be.within(400, 3_000);
+    const tookMs = async (bytesPerSecond: number): Promise<number> => {
+      const [a, b] = await pair({ snapshotBytesPerSecondMax: bytesPerSecond });
+      const startedAt = performance.now();
+      await a.transport.sendSnapshot(b.address.id, HEADER, snapshot);
+      return performance.now() - startedAt;
+    };
+    const freelyMs = await tookMs(1024 * 1024 * 1024);
+    // Half a second, and what this machine takes in any case.
+    expect(await tookMs(4 * 1024 * 1024)).to.be.within(400, 3_000 + 10 * freelyMs);
   });
 
   it('waits for no stream that fetches have taken', async () => {
@@ -99,7 +104,7 @@ describe('peer transport: snapshots', () => {
     let ended = 0;
     const fetches = Array.from({ length: LIMITS.streamsPerConnectionMax }, () =>
       a.transport
-        .call(b.address.id, 'partition.fetch', new Uint8Array(0), { deadlineMs: 4_000 })
+        .call(b.address.id, 'partition.fetch', new Uint8Array(0), { deadlineMs: 60_000 })
         .catch(() => (ended += 1)),
     );
     await eventually('all streams are taken', () => waiting === fetches.length);
