@@ -116,7 +116,7 @@ export class BrokerProcess {
   }
 
   /** Resolves once the broker says it is ready; rejects after the deadline or if it ended. */
-  async ready(deadlineMs = 30_000): Promise<void> {
+  async ready(deadlineMs = 120_000): Promise<void> {
     const url = `http://127.0.0.1:${this.ports.http}/health/ready`;
     const giveUpAt = performance.now() + deadlineMs;
     for (;;) {

@@ -1,5 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
 import { GrpcTransport } from '../../src/client/grpc-transport.js';
-import type { MillraceClient } from '../../src/client/index.js';
+import { BrokerError, type MillraceClient } from '../../src/client/index.js';
 import { heldTwice, type LightMember, LightMembers } from '../lib/light-members.js';
 import { forEachLimited } from './limited.js';
 import type { Load } from './load.js';
@@ -10,6 +12,8 @@ const PARTITIONS = 4;
 const RECORDS = 100;
 const SETTLE_WITHIN_MS = 300_000;
 const COMMITS_AT_ONCE = 64;
+const ATTEMPTS_MAX = 100;
+const RETRY_AFTER_MS = 50;
 
 /** Many groups in one cluster: their members join, settle, commit and leave, all at the same time. */
 export const groups: Load = {
@@ -107,8 +111,11 @@ async function commitAll(
   members: readonly LightMember[],
   client: MillraceClient,
 ): Promise<{ readonly ms: number[]; readonly refused: number }> {
-  const { controller } = await client.admin.describeCluster();
-  const port = brokers[(controller ?? 1) - 1]?.ports.client ?? 0;
+  const portOfController = async (): Promise<number> => {
+    const { controller } = await client.admin.describeCluster();
+    return brokers[(controller ?? 1) - 1]?.ports.client ?? 0;
+  };
+  let port = await portOfController();
   const transport = new GrpcTransport();
   const ms: number[] = [];
   let refused = 0;
@@ -117,16 +124,28 @@ async function commitAll(
     const offsets = member.held.flatMap(({ topic, partitions }) =>
       partitions.map((partition) => ({ topic, partition, offset: RECORDS / 2 })),
     );
-    const answers = await transport.call(
-      { host: '127.0.0.1', port },
-      'commitOffsets',
-      {
-        group: member.group,
-        offsets,
-        member: { memberId: member.memberId, memberEpoch: member.epoch },
-      },
-      { deadlineMs: 30_000 },
-    );
+    const commit = async (): Promise<readonly { readonly error?: unknown }[]> =>
+      await transport.call(
+        { host: '127.0.0.1', port },
+        'commitOffsets',
+        {
+          group: member.group,
+          offsets,
+          member: { memberId: member.memberId, memberEpoch: member.epoch },
+        },
+        { deadlineMs: 30_000 },
+      );
+    let answers: readonly { readonly error?: unknown }[] | undefined;
+    for (let attempt = 1; answers === undefined; attempt += 1) {
+      try {
+        answers = await commit();
+      } catch (thrown) {
+        // The metadata group may be led by another broker by now.
+        if (!BrokerError.from(thrown).retriable || attempt === ATTEMPTS_MAX) throw thrown;
+        await pause(RETRY_AFTER_MS);
+        port = await portOfController();
+      }
+    }
     refused += answers.filter((answer) => answer.error !== undefined).length;
     ms.push(performance.now() - from);
   });

@@ -6,6 +6,8 @@ import type { LoadStage } from './stage.js';
 const TOPIC = 'members';
 const GROUP = 'members';
 const SETTLE_WITHIN_MS = 300_000;
+/** Shorter than a session: one that did not leave would be evicted after that. */
+const LEFT_WITHIN_MS = 30_000;
 /** Members that come to, and go from, a group that has settled. */
 const COMINGS = 5;
 
@@ -64,7 +66,7 @@ export const members: Load = {
     const isEmpty = await stage.until(async () => {
       const group = await client.admin.describeGroup(GROUP, { lag: false });
       return group.members.length === 0;
-    }, 10_000);
+    }, LEFT_WITHIN_MS);
     findings.must(isEmpty, 'the group has members after all have left');
     stage.noteMemory('after all have left');
   },

@@ -15,6 +15,7 @@ const DISK_SHARE_MAX = 1.5;
 const SAMPLE_MS = 250;
 /** Checks of retention until the disk must have come down. */
 const CHECKS = 4;
+const LED_WITHIN_MS = 60_000;
 
 type Quota = 'bytes' | 'records';
 
@@ -137,7 +138,13 @@ async function judgeKept(
   log: { readonly by: Quota; readonly quota: number; readonly written: number },
 ): Promise<void> {
   const { findings } = stage;
-  const { partitions } = await client.admin.describeTopic(topic);
+  // Of a partition whose leader cannot be asked at the moment nothing is known.
+  let { partitions } = await client.admin.describeTopic(topic);
+  const areKnown = await stage.until(async () => {
+    ({ partitions } = await client.admin.describeTopic(topic));
+    return partitions.every(({ error }) => error === undefined);
+  }, LED_WITHIN_MS);
+  findings.must(areKnown, `not every partition of ${topic} has a leader that answers`);
   const kept = partitions.map((p) => p.highWatermark - p.logStartOffset);
   const consumer = client.consumer({ topic, from: 'beginning', stopAtEnd: true });
   const readOf = partitions.map(() => ({ records: 0, bytes: 0, next: -1 }));

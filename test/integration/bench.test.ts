@@ -11,7 +11,7 @@ const KNOWN_FLOORS: Floors = { bestBatchBytes: 256 * 1024, byBatchBytes: new Map
 
 /** What these measure says nothing here: they are too small, and the machine may be busy. */
 describe('the scenarios of npm run bench -- suite', function () {
-  this.timeout(240_000);
+  this.timeout(480_000);
 
   for (const scenario of SCENARIOS) {
     it(`${scenario.id} comes to figures for each run`, async () => {

@@ -10,7 +10,7 @@ const SEED = 7;
 
 /** One harm that is never without effect, on real processes; `npm run damage` does them all. */
 describe('a damaged replica of a real broker', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
   let stage: DamageStage;
 
   before(async () => {

@@ -20,7 +20,7 @@ const SMALLEST: Readonly<Record<string, Sizes>> = {
 };
 
 describe('the loads of npm run loads', function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
   it('are all tried here', () => {
     expect(Object.keys(SMALLEST).sort()).to.deep.equal(Object.keys(LOADS).sort());

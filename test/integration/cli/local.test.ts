@@ -60,6 +60,19 @@ describe('millrace on this machine', function () {
     return JSON.parse(out.toString());
   }
 
+  /** Of partition 0; waited for while there is none. */
+  async function leaderOf(topic: string): Promise<string> {
+    let leader: number | undefined;
+    await eventually(`a leader of ${topic}`, async () => {
+      const { partitions } = (await json('topic', 'describe', topic)) as {
+        partitions: { leader?: number }[];
+      };
+      leader = partitions[0]?.leader;
+      return leader !== undefined;
+    });
+    return String(leader);
+  }
+
   before(async () => {
     dir = mkdtempSync(path.join(os.tmpdir(), 'millrace-local-'));
     const base = await nineFreePorts();
@@ -87,10 +100,7 @@ describe('millrace on this machine', function () {
     writeFileSync(file, bytes);
     await json('topic', 'create', 'one', '-r', '3');
     const producing = json('produce', 'one', '--file', file, '--raw', '--batch-bytes', '4096');
-    const { partitions } = (await json('topic', 'describe', 'one')) as {
-      partitions: { leader: number }[];
-    };
-    const leader = String(partitions[0]?.leader);
+    const leader = await leaderOf('one');
     await json('local', 'kill', leader);
     const produced = (await producing) as Record<string, number>;
     expect(produced).to.include({ failed: 0, unknown: 0, bytes: bytes.length });
@@ -173,10 +183,7 @@ describe('millrace on this machine', function () {
     try {
       for (const round of [1, 2]) {
         await goesOn(`before kill ${round}`);
-        const { partitions } = (await json('topic', 'describe', 'counter')) as {
-          partitions: { leader: number }[];
-        };
-        const leader = String(partitions[0]?.leader);
+        const leader = await leaderOf('counter');
         await json('local', 'kill', leader);
         await goesOn(`after kill ${round}`);
         await json('local', 'restart', leader);

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { runCli } from '../../../src/cli/program.js';
 import { startCluster, type TestCluster } from '../../../src/testing/index.js';
+import { eventually } from '../../support/eventually.js';
 import { FakeIo } from '../../support/fake-io.js';
 import { filledTopic } from '../../support/filled-topic.js';
 
@@ -16,7 +17,7 @@ interface Trimmed {
 
 /** Four partitions of ten records, on three replicas each. */
 describe('millrace topic trim', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cluster: TestCluster;
 
   async function millrace(...args: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -28,10 +29,15 @@ describe('millrace topic trim', function () {
   const trim = async (...args: string[]): ReturnType<typeof millrace> =>
     await millrace('topic', 'trim', 'orders', ...args);
 
-  /** By partition. */
+  /** By partition, each from its leader: waited for where one was killed. */
   async function starts(): Promise<number[]> {
-    const { partitions } = await cluster.client().admin.describeTopic('orders');
-    return partitions.map((p) => p.logStartOffset);
+    let found: number[] = [];
+    await eventually('every leader can be asked', async () => {
+      const { partitions } = await cluster.client().admin.describeTopic('orders');
+      found = partitions.map((p) => p.logStartOffset);
+      return partitions.every((p) => p.error === undefined);
+    });
+    return found;
   }
 
   before(async () => {
