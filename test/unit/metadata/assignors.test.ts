@@ -16,6 +16,7 @@ import { planTarget } from '../../../src/metadata/plan-target.js';
 import { topicId } from '../../../src/model/ids.js';
 import { GroupLog, show, slot } from './group-support.js';
 import { casesOf } from '../../support/cases.js';
+import { leastComputedMs, slowness } from '../../support/yardstick.js';
 
 type Spec = Readonly<
   Record<string, { readonly topics: string; readonly rack?: string; readonly instance?: string }>
@@ -334,17 +335,16 @@ describe('every assignor', () => {
         const assignor = BUILT_IN_ASSIGNORS.choose([name]);
         for (const isHoarded of [false, true]) {
           const { input, asked } = large(kind, isHoarded);
-          const before = process.cpuUsage();
           const assignment = assignor.assign(input);
-          const { user, system } = process.cpuUsage(before);
-          expect((user + system) / 1_000, 'ms of processor time').to.be.below(1_000);
+          const ms = leastComputedMs(() => void assignor.assign(large(kind, isHoarded).input));
+          expect(ms, 'ms of processor time').to.be.below(1_000 * slowness());
           expect(asked(), 'looks at racks').to.be.at.most(4 * PARTITIONS);
           const all = sizes(assignment);
           expect(all.reduce((sum, size) => sum + size, 0)).to.equal(PARTITIONS);
           if (name !== 'range')
             expect(all.at(-1)! - all[0]!).to.be.at.most(kind === 'same' ? 1 : 2);
         }
-      }).timeout(30_000);
+      }).timeout(120_000);
     }
   }
 
