@@ -109,10 +109,7 @@ describe('peer transport: lost connections', () => {
     b.transport.setPeers([a.address]);
     // Refused until b starts: a has backed off by then.
     startPeer(a);
-    await eventually(
-      'refusals seen',
-      () => streamsEnded(a) >= 6,
-    );
+    await eventually('refusals seen', () => streamsEnded(a) >= 6);
     startPeer(b);
     await soon('link up', 300, () => a.transport.isUp(b.address.id));
   });
