@@ -8,6 +8,7 @@ import type { DescribeGroupResponse__Output } from '../../../src/rpc/gen/millrac
 import type { GroupsClient } from '../../../src/rpc/gen/millrace/broker/v1/Groups.js';
 import type { JoinGroup } from '../../../src/rpc/gen/millrace/broker/v1/JoinGroup.js';
 import type { ParticipateRequest } from '../../../src/rpc/gen/millrace/broker/v1/ParticipateRequest.js';
+import type { ParticipateResponse__Output } from '../../../src/rpc/gen/millrace/broker/v1/ParticipateResponse.js';
 import { errorFromStatus } from '../../../src/rpc/status.js';
 import { answerOf } from '../../support/api.js';
 import { startCluster, type TestCluster } from '../../support/cluster.js';
@@ -17,15 +18,16 @@ import { flat, groupsClient, type RawGroupMember } from '../../support/raw-group
 import { RawGroupMembers } from '../../support/raw-group-members.js';
 
 describe('the Groups service', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cluster: TestCluster;
   let client: MillraceClient;
   let groups: GroupsClient;
   let connection: BrokerConnection;
   const members = new RawGroupMembers({
+    // Long: what is to time out says so.
     subscription: { topics: ['jobs'] },
-    sessionTimeoutMs: 1_500,
-    rebalanceTimeoutMs: 1_000,
+    sessionTimeoutMs: 60_000,
+    rebalanceTimeoutMs: 60_000,
   });
 
   before(async () => {
@@ -83,7 +85,7 @@ describe('the Groups service', function () {
 
   it('hands a leaving member’s partitions on at once', async () => {
     const m1 = member('leave', 'm1');
-    const m2 = member('leave', 'm2', { sessionTimeoutMs: 60_000 });
+    const m2 = member('leave', 'm2');
     await eventually('both have half', () => m1.held.length === 2 && m2.held.length === 2);
     await m2.leave();
     await eventually('m1 has all', () => m1.held.length === 4);
@@ -109,20 +111,20 @@ describe('the Groups service', function () {
     await eventually('its second life has its place', () => again.held.length === 2);
     expect(again.held).to.eql(place);
     again.kill();
-    const third = member('static', 'm2c', { instanceId: 'i2' });
+    const third = member('static', 'm2c', { instanceId: 'i2', sessionTimeoutMs: 1_500 });
     await eventually('its third life, too', () => third.held.length === 2);
     expect(third.held).to.eql(place);
     expect(m1.lost.length + m1.taken.length, 'all, then half, and no more').to.be.at.most(6);
     third.kill();
-    await eventually('its session is over', () => m1.held.length === 4, 10_000);
+    await eventually('its session is over', () => m1.held.length === 4);
   });
 
   it('evicts a member that does not release in time, and says so', async () => {
     const call = groups.Participate();
-    let epoch = 0;
+    let last: ParticipateResponse__Output | undefined;
     let ended: BrokerError | undefined;
-    call.on('data', (response: { memberEpoch: number }) => {
-      epoch = response.memberEpoch;
+    call.on('data', (response: ParticipateResponse__Output) => {
+      if (response.assignment !== null) last = response;
     });
     call.on('end', () => undefined);
     call.on('error', (error) => {
@@ -132,10 +134,15 @@ describe('the Groups service', function () {
     const timeouts = { sessionTimeoutMs: 60_000, rebalanceTimeoutMs: 1_000 };
     const subscription = { topics: ['jobs'] };
     call.write({ sequence: 1, join: { group: 'slow', memberId: 'm1', subscription, ...timeouts } });
-    await eventually('it has everything', () => epoch === 1);
-    call.write({ sequence: 2, heartbeat: { memberEpoch: 1, assignmentVersion: 2, owned } });
+    await eventually(
+      'it has everything',
+      () => flat(last?.assignment?.partitions ?? []).length === 4,
+    );
+    const memberEpoch = last?.memberEpoch ?? 0;
+    const assignmentVersion = last?.assignment?.version ?? 0;
+    call.write({ sequence: 2, heartbeat: { memberEpoch, assignmentVersion, owned } });
     const m2 = member('slow', 'm2');
-    await eventually('m2 has everything', () => m2.held.length === 4, 10_000);
+    await eventually('m2 has everything', () => m2.held.length === 4);
     await eventually('m1 is told', () => ended !== undefined);
     expect(ended?.code).to.equal('UNKNOWN_MEMBER');
     expect(ended?.message).to.match(/rebalance timeout of 1000 ms/);
@@ -173,7 +180,14 @@ describe('the Groups service', function () {
     const of2 = Number(m2.held[0]?.at(-1));
     expect(await commit('fence', 'm1', m1.epoch, 3, of2)).to.equal('STALE_MEMBER_EPOCH');
     expect(await commit('fence', 'm2', m2.epoch, 3, of2)).to.equal('OK');
+    // What a member holds is known to it before it has said so.
+    await eventually(
+      'stable',
+      async () => (await describeGroup('fence')).state === 'GROUP_STATE_STABLE',
+    );
+    const askedAtMs = Date.now();
     const group = await describeGroup('fence');
+    const answeredAtMs = Date.now();
     expect(group).to.include({ state: 'GROUP_STATE_STABLE', assignor: 'uniform', coordinator: 1 });
     expect(group.groupEpoch).to.equal(group.assignmentEpoch);
     expect(group.lastCommitTimeMs).to.be.greaterThan(1_600_000_000_000);
@@ -188,11 +202,11 @@ describe('the Groups service', function () {
       [3, 10, 7],
       [-1, 10, 10],
     ]);
-    const ages = group.partitions.map((p) => Math.round((Date.now() - p.lagMs) / 1_000));
-    expect(
-      ages.filter((age) => age === 1),
-      'records are of the first seconds of 1970',
-    ).to.have.length(3);
+    // Records are of the second second of 1970.
+    const behind = group.partitions.filter(
+      ({ lagMs }) => lagMs >= askedAtMs - 2_000 && lagMs <= answeredAtMs - 1_000,
+    );
+    expect(behind).to.have.length(3);
     expect(group.partitions.filter((p) => p.lagMs === 0)).to.have.length(1);
     const names = await answerOf<{ groups: { group: string; members: number }[] }>((done) =>
       groups.ListGroups({ prefix: 'fen' }, done),
@@ -277,11 +291,10 @@ describe('the Groups service', function () {
   });
 
   it('matches patterns in linear time', async () => {
-    const startedAt = performance.now();
+    // One that tried the ways of matching one after another would not come back.
     const m1 = member('evil', 'm1', { subscription: { pattern: '(a*)*(a*)*(a*)*b' } });
     await client.admin.createTopic({ topic: 'a'.repeat(249), partitions: 1 });
     await eventually('it is in', () => m1.epoch > 0);
-    expect(performance.now() - startedAt).to.be.lessThan(10_000);
     expect(m1.held).to.eql([]);
   });
 });
