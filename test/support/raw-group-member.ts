@@ -43,7 +43,11 @@ export class RawGroupMember {
   private topics: readonly TopicPartitions__Output[] = [];
   private timer: NodeJS.Timeout | undefined;
   private isOver = false;
+  /** When requests of the present stream were sent, by their sequence; those that are not answered. */
+  private sentAtMs = new Map<number, number>();
   epoch = 0;
+  /** When the last request was sent that the coordinator answered: it heard of the member since. */
+  heardFromMs = 0;
   /** Streams that were opened. */
   joins = 0;
   /** Everything ever held, with repetitions. */
@@ -99,6 +103,7 @@ export class RawGroupMember {
   private open(): void {
     if (this.isOver) return;
     this.sequence = 0;
+    this.sentAtMs.clear();
     this.version = 0;
     this.joins += 1;
     const client = this.clients[this.at % this.clients.length];
@@ -118,11 +123,14 @@ export class RawGroupMember {
 
   private send(request: ParticipateRequest): void {
     this.sequence += 1;
+    this.sentAtMs.set(this.sequence, performance.now());
     this.call?.write({ ...request, sequence: this.sequence });
   }
 
   private take(response: ParticipateResponse__Output): void {
     this.epoch = response.memberEpoch;
+    this.heardFromMs = this.sentAtMs.get(response.sequence) ?? this.heardFromMs;
+    this.sentAtMs.delete(response.sequence);
     const { assignment } = response;
     if (assignment === null) return;
     const before = new Set(this.held);

@@ -36,7 +36,10 @@ class Member {
   }
 
   get owned(): string[] {
-    return this.consumer.assignment().map((p) => `${p.topic}/${p.partition}`);
+    return this.consumer
+      .assignment()
+      .map((p) => `${p.topic}/${p.partition}`)
+      .sort();
   }
 
   async leave(): Promise<void> {
@@ -242,7 +245,7 @@ describe('consumer groups on a real cluster', function () {
     const consumer = admin.groupConsumer({
       group: 'slow',
       topics: [topic],
-      sessionTimeoutMs: 2_000,
+      sessionTimeoutMs: 4_000,
       prefetchBytesMax: 1024 * 1024,
       onLost: (_, error) => lost.push(error),
     });
@@ -250,7 +253,7 @@ describe('consumer groups on a real cluster', function () {
     for await (const record of consumer) {
       count += 1;
       // Longer than the session timeout on one record.
-      if (record.offset === 0) await pause(5_000);
+      if (record.offset === 0) await pause(6_000);
       if (count === 40) break;
     }
     await consumer.commit();
