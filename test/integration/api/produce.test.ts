@@ -157,6 +157,7 @@ describe('client API: produce', () => {
 
   it('packs plain records into a batch that passes every check', async () => {
     const { call } = openStream();
+    const sentAtMs = Date.now();
     call.write({
       topic: 't',
       plain: {
@@ -169,7 +170,7 @@ describe('client API: produce', () => {
     await eventually('asked', () => asked.length === 1);
     const header = checkProducedBatch(asked[0]!.request.batch, { batchBytesMax: 1000, crc32c });
     expect([header.recordsCount, header.producerId]).to.deep.equal([2, -1]);
-    expect(header.baseTimestamp).to.be.within(Date.now() - 10_000, Date.now());
+    expect(header.baseTimestamp).to.be.within(sentAtMs, Date.now());
     call.cancel();
   });
 
@@ -282,10 +283,10 @@ describe('client API: produce', () => {
 
   it('serves scripts with a unary call, within their deadline', async () => {
     const answer = answerOf<ProduceResponse__Output>((done) =>
-      api.connection.records.produce(batchOf(3), { deadline: Date.now() + 5_000 }, done),
+      api.connection.records.produce(batchOf(3), { deadline: Date.now() + 25_000 }, done),
     );
     await eventually('asked', () => asked.length === 1);
-    expect(asked[0]!.request.timeoutMs).to.be.within(1, 5_000);
+    expect(asked[0]!.request.timeoutMs).to.be.within(1, 25_000);
     asked[0]!.done(appended(12));
     expect((await answer).baseOffset).to.equal(12);
     const refused = await answerOf((done) =>
