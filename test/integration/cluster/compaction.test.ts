@@ -174,7 +174,9 @@ describe('a compacted topic', function () {
     await isCompacted(table);
     await eventually('its leader says that all of it is compacted', async () => {
       const [partition] = (await client.admin.describeTopic('table')).partitions;
-      return partition?.compactedTo !== undefined && partition.compactedTo === partition.highWatermark;
+      return (
+        partition?.compactedTo !== undefined && partition.compactedTo === partition.highWatermark
+      );
     });
   });
 
