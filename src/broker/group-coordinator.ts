@@ -153,9 +153,12 @@ export class GroupCoordinator implements GroupStreamOwner {
     return this.#tenure?.sessionOf(group, memberId);
   }
 
-  /** For changes that do not come from members. Resolves once it is applied. */
+  /**
+   * For changes that do not come from members. Resolves once it is applied, and then whoever leads by
+   * now: to say that this broker does not would be to say that the change was not made.
+   */
   async submit(event: GroupEvent): Promise<void> {
-    await this.#submit(this.#mustLead(), { kind: 'events', events: [event] });
+    await carryOut(this.#mustLead(), { kind: 'events', events: [event] });
   }
 
   // ---- Streams ----
@@ -277,13 +280,9 @@ export class GroupCoordinator implements GroupStreamOwner {
     if (problem !== undefined) throw new BrokerError('INVALID_SUBSCRIPTION', problem);
   }
 
+  /** What members are told rests on what is led: with the leadership they go elsewhere. */
   async #submit(tenure: GroupTenure, decision: GroupDecision): Promise<void> {
-    if (decision.kind === 'rejected') raise(decision);
-    if (decision.events.length > 0) {
-      for (const refusal of await tenure.submit(decision.events)) {
-        if (refusal !== undefined) raise(refusal);
-      }
-    }
+    await carryOut(tenure, decision);
     if (tenure.isOver) throw this.#elsewhere();
   }
 
@@ -323,5 +322,13 @@ export class GroupCoordinator implements GroupStreamOwner {
   #elsewhere(): BrokerError {
     const hint = this.#deps.hint();
     return notController(hint?.brokerId === this.#deps.self ? undefined : hint);
+  }
+}
+
+async function carryOut(tenure: GroupTenure, decision: GroupDecision): Promise<void> {
+  if (decision.kind === 'rejected') raise(decision);
+  if (decision.events.length === 0) return;
+  for (const refusal of await tenure.submit(decision.events)) {
+    if (refusal !== undefined) raise(refusal);
   }
 }

@@ -252,3 +252,22 @@ describe("the group coordinator's sessions", () => {
     expect(long.error?.message).to.match(/at most 1000/);
   });
 });
+
+describe('a change of a group that no member asked for', () => {
+  it('is done once it is applied, though the leadership ended in the same turn', async () => {
+    const bench = new CoordinatorBench();
+    bench.activate();
+    const m1 = await bench.join('m1', { memberEpoch: 0 });
+    m1.participation.request({ kind: 'leave', sequence: 2, isTemporary: false });
+    await bench.world.settle();
+    bench.outcome = 'held';
+    const deletion = bench.coordinator.submit({ kind: 'deleteGroup', group: GROUP });
+    await bench.world.settle();
+    // A replica that follows again may learn of the new leader and of its own entry's commit at once.
+    bench.coordinator.deactivate();
+    await bench.letGo('applied');
+    expect(bench.log.state.consumerGroups.get(GROUP)).to.equal(undefined);
+    await deletion;
+    bench.coordinator.stop();
+  });
+});
