@@ -12,6 +12,7 @@ import { GroupMember } from './group-member.js';
 import { GroupOffsets, ignore } from './group-offsets.js';
 import { GroupRun, type RecordHandler, type RunOptions } from './group-run.js';
 import { settingsOf, type GroupConsumerOptions, type GroupSettings } from './group-options.js';
+import type { MemberIdentity } from './group-types.js';
 import type { StartAt } from './offset-lookup.js';
 import { PartitionConsumer, type ConsumerDeps } from './partition-consumer.js';
 import type { CurrentBatch } from './record-reader.js';
@@ -83,7 +84,7 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
     this.offsets = new GroupOffsets(options, settings, {
       ...{ view, world, lookup: this.lookup, callbacks: this.callbacks },
       holdings: () => this.holdings,
-      member: () => ({ memberId: this.memberId, memberEpoch: this.memberEpoch }),
+      member: () => this.identity(),
     });
     this.holdings = new GroupHoldings(
       { world, fetcher: this.fetcher, reader: this.reader },
@@ -217,6 +218,10 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
     return this.member?.epoch ?? 0;
   }
 
+  private identity(): MemberIdentity {
+    return { memberId: this.memberId, memberEpoch: this.memberEpoch };
+  }
+
   /** Goes on reading a partition elsewhere; what is committed next follows. */
   async seek(at: TopicPartition, to: StartAt, { signal }: Abortable = {}): Promise<void> {
     const cursor = this.mustGet(at);
@@ -245,7 +250,8 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
   async commit(offsets?: readonly OffsetToCommit[], { signal }: Abortable = {}): Promise<void> {
     const { requestTimeoutMs } = this.settings;
     const take = (): readonly OffsetToCommit[] => offsets ?? this.offsets.handedOutSoFar();
-    const terms = { deadlineMs: requestTimeoutMs, stop: signal };
+    const as = offsets === undefined ? undefined : this.identity();
+    const terms = { deadlineMs: requestTimeoutMs, stop: signal, as };
     await abortable(signal, async () => await this.offsets.commit(take, terms));
   }
 
@@ -421,10 +427,10 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
   /** Leaves with a last commit of what was processed, taken now. Never rejects. */
   private async giveUp(member: GroupMember): Promise<void> {
     const offsets = this.offsets.due(this.holdings.all());
-    const identity = { memberId: this.memberId, memberEpoch: member.epoch };
+    const as = { memberId: this.memberId, memberEpoch: member.epoch };
     if (this.settings.isAutoCommitting && offsets.length > 0) {
       this.offsets.makeWay();
-      const terms = { member: () => identity, deadlineMs: LAST_COMMIT_MS };
+      const terms = { as, deadlineMs: LAST_COMMIT_MS };
       await this.offsets.commit(() => offsets, terms).catch(ignore);
     }
     await member.leave(false);
@@ -441,6 +447,7 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
   private async revoked(held: readonly Held[], endMs: number): Promise<void> {
     const { isAutoCommitting, rebalanceTimeoutMs } = this.settings;
     const { clock } = this.deps.world;
+    const as = this.identity();
     const commitMs = isAutoCommitting ? rebalanceTimeoutMs * COMMIT_SHARE : 0;
     // It would wait for the coordinator, and what the application commits now would wait for it.
     this.offsets.makeWay();
@@ -448,7 +455,7 @@ export class GroupConsumer<K = Uint8Array, V = Uint8Array> extends PartitionCons
     if (!isAutoCommitting) return;
     this.offsets.makeWay();
     const deadlineMs = Math.max(1, endMs - clock.monotonicMs());
-    await this.offsets.commitProcessed(() => held, { deadlineMs }).catch(ignore);
+    await this.offsets.commitProcessed(() => held, { deadlineMs, as }).catch(ignore);
   }
 
   private async shutDown(isForGood: boolean): Promise<void> {

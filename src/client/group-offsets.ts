@@ -19,7 +19,14 @@ export interface OffsetsDeps {
   readonly member: () => MemberIdentity;
 }
 
-type Terms = Omit<CommitTerms, 'member'> & Partial<Pick<CommitTerms, 'member'>>;
+interface Terms extends Omit<CommitTerms, 'member'> {
+  /**
+   * Who commits; left out: who is in the group when it is this commit's turn. Offsets that were settled
+   * before that are committed as whoever held the partitions then: a member that was evicted meanwhile and
+   * has come back may hold them again, at a place that another member has taken the group to.
+   */
+  readonly as?: MemberIdentity | undefined;
+}
 
 /**
  * Where a member of a group begins in its partitions, and what of them it commits: what was processed,
@@ -105,8 +112,10 @@ export class GroupOffsets {
     await this.commit(() => this.due(among()), terms);
   }
 
-  /** As the member that is in the group then, if not told as whom. */
-  async commit(offsets: () => readonly OffsetToCommit[], terms: Terms): Promise<void> {
+  async commit(
+    offsets: () => readonly OffsetToCommit[],
+    { as, ...terms }: Terms,
+  ): Promise<void> {
     const { callbacks, member } = this.deps;
     const holdings = this.deps.holdings();
     let sent: readonly OffsetToCommit[] | undefined;
@@ -117,7 +126,7 @@ export class GroupOffsets {
       return sent;
     };
     try {
-      await this.commits.commit(take, { member: () => mustBeIn(member()), ...terms });
+      await this.commits.commit(take, { ...terms, member: () => mustBeIn(as ?? member()) });
     } catch (thrown) {
       const error = BrokerError.from(thrown);
       callbacks.committed({ offsets: sent ?? offsets(), error });

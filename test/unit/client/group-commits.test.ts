@@ -169,6 +169,49 @@ describe('commits of a group consumer', () => {
     });
   }
 
+  it('are those of the member that they were begun as, not of what it has come back as', async () => {
+    const s = setup(1);
+    put(s.cluster, 0, 3);
+    const a = new Member(s, { autoCommit: false }).read();
+    await s.world.advance(100);
+    block(s);
+    const inTheWay = a.consumer.commit(at(1)).catch(() => undefined);
+    const held = a.consumer.commit(at(2)).catch((error: unknown) => error);
+    s.cluster.coordinator.evict(a.consumer.memberId);
+    // Whoever had the partition in between has taken the group further.
+    s.cluster.committed.set('g/0', 3);
+    await s.world.advance(500);
+    expect(a.events).to.deep.equal(['assigned 0', 'lost 0', 'assigned 0']);
+    s.cluster.onCall = () => undefined;
+    await s.world.until(inTheWay);
+    expect(await s.world.until(held)).to.have.property('code', 'STALE_MEMBER_EPOCH');
+    expect(s.cluster.committed.get('g/0')).to.equal(3);
+  });
+
+  it('of a revocation are those of the member that gave up the partition', async () => {
+    const s = setup(2);
+    put(s.cluster, 0, 3);
+    put(s.cluster, 1, 3);
+    const a = new Member(s, { autoCommitIntervalMs: 600_000 }).read();
+    await s.world.advance(100);
+    block(s);
+    const inTheWay = a.consumer.commit(at(1)).catch(() => undefined);
+    const b = new Member(s);
+    const joining = b.consumer.start();
+    await s.world.advance(500);
+    expect(a.events).to.have.length(2);
+    // It stands in line with the commit of what it gives up, while it is evicted and comes back alone.
+    s.cluster.coordinator.evict(a.consumer.memberId);
+    await s.world.advance(100);
+    await s.world.until(Promise.allSettled([b.consumer.close(), joining]));
+    s.cluster.committed.set('g/0', 3).set('g/1', 3);
+    s.cluster.onCall = () => undefined;
+    await s.world.until(inTheWay);
+    await s.world.advance(1_000);
+    expect(a.owned).to.deep.equal([0, 1]);
+    expect(s.cluster.commits).to.deep.equal([]);
+  });
+
   it('are told to onCommit, also the last one before a member gives up', async () => {
     const s = setup(1);
     put(s.cluster, 0, 3);
