@@ -22,6 +22,7 @@ import { replicaDirectory } from './generation.js';
 import { isLockedError, LevelDb } from './level-db.js';
 import { LevelLogStore } from './level-log-store.js';
 import { MemoryBudget } from './memory-budget.js';
+import { beginningOf } from './new-replica.js';
 import { FREE_FACTS } from './record-codec.js';
 import { openReplica } from './replica-opener.js';
 import { Room } from './room.js';
@@ -172,7 +173,11 @@ export class LevelBrokerStore implements BrokerStore {
     try {
       // Its files would be taken for the new replica's, and the new one's for its.
       await this.finishDeletion(groupId);
-      const facts = { ...FREE_FACTS, use: 'used', spec, incarnation: newIncarnation() } as const;
+      const facts = {
+        ...FREE_FACTS,
+        ...beginningOf(spec),
+        ...({ use: 'used', spec, incarnation: newIncarnation() } as const),
+      };
       this.records.set(groupId, await this.context.stateFile.allocate(facts));
     } finally {
       this.creating.delete(groupId);

@@ -1,6 +1,6 @@
 import { invariant } from '../base/assert.js';
 import { crc32c } from '../base/crc32c.js';
-import { term, type Incarnation, type LogIndex } from '../model/ids.js';
+import type { Incarnation, LogIndex } from '../model/ids.js';
 import {
   entryBytes,
   NO_ENTRY,
@@ -23,6 +23,7 @@ import {
 } from '../ports/log-store.js';
 import type { HardState, Persist, SnapshotMeta } from '../raft/io.js';
 import { entryChain, headerOf } from './entry-codec.js';
+import { beginningOf } from './new-replica.js';
 
 interface ChainedEntry {
   readonly entry: LogEntry;
@@ -50,8 +51,7 @@ export function newMemoryReplica(spec: ReplicaSpec, incarnation: Incarnation): M
   return {
     spec,
     incarnation,
-    hardState: { term: term(0), votedFor: undefined, needsRepair: false },
-    lost: NO_ENTRY,
+    ...beginningOf(spec),
     snapshot: undefined,
     checkpoint: undefined,
     note: undefined,

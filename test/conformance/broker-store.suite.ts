@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { brokerId, logIndex, raftGroupId, term, topicId } from '../../src/model/ids.js';
+import { TERM_LIMIT, brokerId, logIndex, raftGroupId, term, topicId } from '../../src/model/ids.js';
 import { crc32c } from '../../src/base/crc32c.js';
 import {
   rewrittenEntry,
@@ -9,7 +9,7 @@ import {
   type LogSlice,
   type RewrittenPayload,
 } from '../../src/model/log-entry.js';
-import { encodeMembership, membershipOf } from '../../src/model/membership.js';
+import { NO_MEMBERS, encodeMembership, membershipOf } from '../../src/model/membership.js';
 import type {
   BrokerIdentity,
   BrokerStore,
@@ -237,6 +237,26 @@ export function describeBrokerStore(name: string, makeHarness: () => Promise<Sto
         expect(loaded.snapshot).to.equal(undefined);
         expect(loaded.checkpoint).to.equal(undefined);
         expect(loaded.raft.incarnation).to.be.greaterThan(0);
+      });
+
+      it('of a group that was there before votes for nobody until it is filled, also when it is opened again', async () => {
+        const late = { ...SPEC, groupId: raftGroupId(77), bootstrap: NO_MEMBERS };
+        await broker.createReplica(late);
+        for (let time = 1; time <= 2; time += 1) {
+          const { store, loaded } = await broker.openReplica(late.groupId);
+          const { hardState: state, watermark, last } = loaded.raft;
+          expect(state).to.deep.equal(hardState(0, undefined, true));
+          expect(last).to.deep.equal(id(0, 0));
+          expect(watermark.term).to.equal(TERM_LIMIT - 1);
+          expect(watermark.index).to.equal(Number.MAX_SAFE_INTEGER);
+          await store.close();
+        }
+        const { store } = await broker.openReplica(late.groupId);
+        await store.persist(append(id(0, 0), entries(1, 1, 2), hardState(1)));
+        await store.close();
+        const { loaded } = await broker.openReplica(late.groupId);
+        expect(loaded.raft.hardState).to.deep.equal(hardState(1));
+        expect(loaded.raft.watermark).to.deep.equal(id(0, 0));
       });
 
       it('refuses to be opened twice', async () => {

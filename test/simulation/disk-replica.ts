@@ -20,6 +20,7 @@ import {
   type Snapshot,
 } from '../../src/ports/log-store.js';
 import type { HardState, Persist, SnapshotMeta } from '../../src/raft/io.js';
+import { beginningOf } from '../../src/storage/new-replica.js';
 import { LogImage, type ChainedEntry } from './log-image.js';
 import { drawFlush, UnsyncedTail } from './unsynced-tail.js';
 import { ms, type Micros, type Scheduler, type SimEvent, type SimProcess } from './world.js';
@@ -84,13 +85,13 @@ export interface DiskWatcher {
 /** What one replica's disk durably holds: it outlives every process. */
 export class ReplicaDisk {
   log = new LogImage();
-  hardState: HardState = { term: 0 as Term, votedFor: undefined, needsRepair: false };
+  hardState: HardState;
   snapshot: Snapshot | undefined;
   checkpoint: Checkpoint | undefined;
   readonly tail = new UnsyncedTail();
   note: Uint8Array | undefined;
   /** What the log held before it was found damaged; zeros while it is whole. */
-  lostWatermark: EntryId = NO_ENTRY;
+  lostWatermark: EntryId;
   /** Set from outside while no process has it open: the next opening finds it damaged. */
   isDamaged = false;
   /** Set by a scenario: the sync that is due next reports an error. */
@@ -120,6 +121,9 @@ export class ReplicaDisk {
     this.incarnation = incarnation;
     this.scheduler = scheduler;
     this.prng = prng;
+    const { hardState, lost } = beginningOf(spec);
+    this.hardState = hardState;
+    this.lostWatermark = lost;
   }
 
   commit(operation: Operation): void {

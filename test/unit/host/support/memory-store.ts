@@ -23,6 +23,7 @@ import {
 } from '../../../../src/ports/log-store.js';
 import type { World } from '../../../../src/ports/world.js';
 import type { HardState, Persist, SnapshotMeta } from '../../../../src/raft/io.js';
+import { beginningOf } from '../../../../src/storage/new-replica.js';
 
 const ZERO: EntryId = { term: term(0), index: logIndex(0) };
 
@@ -30,12 +31,12 @@ const ZERO: EntryId = { term: term(0), index: logIndex(0) };
 export class MemoryReplica {
   readonly spec: ReplicaSpec;
   incarnation = incarnation(1);
-  hardState: HardState = { term: term(0), votedFor: undefined, needsRepair: false };
+  hardState: HardState;
   entries: LogEntry[] = [];
   snapshot: Snapshot | undefined;
   checkpoint: Checkpoint | undefined;
   note: Uint8Array | undefined;
-  watermark: EntryId = ZERO;
+  watermark: EntryId;
   /** Entries of each write that brought some. */
   readonly writes: number[] = [];
   opens = 0;
@@ -52,6 +53,9 @@ export class MemoryReplica {
 
   constructor(spec: ReplicaSpec) {
     this.spec = spec;
+    const { hardState, lost } = beginningOf(spec);
+    this.hardState = hardState;
+    this.watermark = lost;
   }
 
   get base(): SnapshotMeta {
