@@ -138,7 +138,10 @@ export interface ReplicaSpec {
   readonly topicId: TopicId | undefined;
   readonly topic: string;
   readonly partition: number;
-  /** Members at the group's creation; empty for a replica that joins later as a learner. */
+  /**
+   * Members at the group's creation; empty for a replica that joins later as a learner. That one begins
+   * in need of repair: it may follow an earlier one of the same broker.
+   */
   readonly bootstrap: Membership;
 }
 

@@ -8,6 +8,8 @@ import type { CallWatcher } from './client-transport.js';
 interface OpenCommit {
   readonly p: number;
   readonly offset: number;
+  /** As what the member commits: attempts of one commit have one. */
+  readonly gen: number;
   /** Attempts that are not answered. */
   underWay: number;
   /** Some attempt ended without telling whether it took effect. */
@@ -83,10 +85,11 @@ export class GroupJournal {
     const key = `${topic}/${partition}`;
     if (!this.isKey(key)) return;
     const before = this.open.get(key);
-    if (before !== undefined && before.offset !== offset) this.giveUp(key, before);
+    const isAnother = before?.offset !== offset || before.gen !== gen;
+    if (before !== undefined && isAnother) this.giveUp(key, before);
     let commit = this.open.get(key);
     if (commit === undefined) {
-      commit = { p: this.process(), offset, underWay: 0, isInDoubt: false };
+      commit = { p: this.process(), offset, gen, underWay: 0, isInDoubt: false };
       this.open.set(key, commit);
       const { group: g } = this.options;
       this.history.invoke(commit.p, { f: 'commit', g, offs: { [key]: offset }, gen });

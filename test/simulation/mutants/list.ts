@@ -972,4 +972,30 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'X30',
+    what: 'a replica that joins a group that exists already votes at once',
+    level: 'tests',
+    tests: ['test/unit/host/returned-member.test.ts'],
+    edits: [
+      {
+        file: 'src/storage/new-replica.ts',
+        find: 'const isLate = membersOf(bootstrap).length === 0;',
+        replace: 'const isLate = membersOf(bootstrap).length < 0;',
+      },
+    ],
+  },
+  {
+    id: 'X31',
+    what: 'a commit goes out as what its member has come back as',
+    level: 'tests',
+    tests: ['test/unit/client/group-commits.test.ts'],
+    edits: [
+      {
+        file: 'src/client/group-offsets.ts',
+        find: 'mustBeIn(as ?? member())',
+        replace: 'mustBeIn(member() ?? as)',
+      },
+    ],
+  },
 ];
