@@ -30,6 +30,8 @@ const STRAGGLE_MS_MAX = 6_000;
  */
 export class ClientNet {
   watcher: AnswerWatcher | undefined;
+  /** There are no faults any more. */
+  hasHealed = false;
   private readonly cluster: SimCluster<BrokerApp>;
   private readonly prng: Prng;
   private readonly delayMax: Micros;
@@ -62,6 +64,7 @@ export class ClientNet {
   }
 
   heal(): void {
+    this.hasHealed = true;
     this.breakChance = 0;
     this.straggleChance = 0;
     for (const client of [...this.cuts.keys()]) this.mend(client);

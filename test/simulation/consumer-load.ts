@@ -1,6 +1,6 @@
 import type { Prng } from '../../src/base/prng.js';
 import { Consumer, type ConsumerOptions } from '../../src/client/consumer.js';
-import { BrokerError } from '../../src/model/errors.js';
+import { BrokerError, type ErrorCode } from '../../src/model/errors.js';
 import { keyParts, rowOf, simClient, type LoadContext } from './load.js';
 import { must, Violation } from './violation.js';
 import type { SimProcess } from './world.js';
@@ -14,6 +14,32 @@ export function simConsumer(context: LoadContext, prng: Prng, options: ConsumerO
 interface Reading {
   readonly consumer: Consumer;
   readonly world: SimProcess;
+}
+
+const MISSING: ReadonlySet<ErrorCode> = new Set(['UNKNOWN_TOPIC', 'UNKNOWN_PARTITION']);
+
+/**
+ * A consumer that starts among faults may find nobody to tell it where, for as long as it is patient:
+ * its program starts it again. What has begun waits however long it takes, and once all is healed a
+ * start is answered in time.
+ */
+export class StartWatch {
+  private readonly context: LoadContext;
+  private readonly isAmongFaults: boolean;
+
+  constructor(context: LoadContext) {
+    this.context = context;
+    this.isAmongFaults = !context.net.hasHealed;
+  }
+
+  /** Whether it failed with this because nobody answered its start. */
+  isInVain(consumer: Consumer, thrown: unknown): boolean {
+    const { code, message, retriable } = BrokerError.from(thrown);
+    if (!this.isAmongFaults || consumer.assignment().length > 0) return false;
+    if (!retriable || MISSING.has(code)) return false;
+    this.context.scheduler.say(() => `a consumer could not start: ${code} ${message}`);
+    return true;
+  }
 }
 
 export const sleep = (world: SimProcess, delayMs: number): Promise<void> =>
@@ -53,6 +79,7 @@ export class SimConsumer {
     const { context, prng, p } = this;
     const { history, scheduler } = context;
     const { consumer, world } = this.reading;
+    const start = new StartWatch(context);
     try {
       const batches = consumer.batches();
       while (this.isOn) {
@@ -73,6 +100,11 @@ export class SimConsumer {
     } catch (thrown) {
       const error = BrokerError.from(thrown);
       const { code, message } = error;
+      if (start.isInVain(consumer, thrown)) {
+        history.complete(p, 'fail', { err: code });
+        void this.read();
+        return;
+      }
       scheduler.fail(new Violation('I20', 'a consumer fails', { code, message }));
     }
   }
@@ -119,6 +151,7 @@ export class TrimmedReader {
     const at = keyParts(key);
     let isAnchored = false;
     while (this.isOn) {
+      const start = new StartWatch(this.context);
       try {
         for await (const { offset } of consumer.records()) {
           const facts = { key, offset, position: this.position };
@@ -133,6 +166,7 @@ export class TrimmedReader {
         }
       } catch (thrown) {
         if (thrown instanceof Violation) throw thrown;
+        if (start.isInVain(consumer, thrown)) continue;
         isAnchored = !this.isGone(BrokerError.from(thrown));
         await this.seekBeginning(at);
       }

@@ -1,7 +1,8 @@
 import type { Prng } from '../../src/base/prng.js';
+import type { Consumer } from '../../src/client/consumer.js';
 import type { Producer } from '../../src/client/producer.js';
 import { BrokerError } from '../../src/model/errors.js';
-import { simConsumer, sleep } from './consumer-load.js';
+import { simConsumer, sleep, StartWatch } from './consumer-load.js';
 import { keyParts, simProducer, type LoadContext } from './load.js';
 import type { TableOracle } from './table-oracle.js';
 import { must } from './violation.js';
@@ -112,6 +113,18 @@ export class TableReader {
     const ending = world.timers.every(100 * Math.min(context.pace, 5), () => {
       if (isOver()) void consumer.close();
     });
+    const start = new StartWatch(context);
+    try {
+      await this.take(consumer, isOver);
+    } catch (thrown) {
+      if (!start.isInVain(consumer, thrown)) throw thrown;
+    }
+    ending();
+    await consumer.close();
+    if (this.isOn) await sleep(world, 50);
+  }
+
+  private async take(consumer: Consumer, isOver: () => boolean): Promise<void> {
     for await (const batch of consumer.batches()) {
       if (isOver()) break;
       this.oracle.holds(this.position, batch.nextOffset, batch.records, { key: this.key });
@@ -122,10 +135,7 @@ export class TableReader {
         if (value === undefined) this.table.delete(name);
         else this.table.set(name, new TextDecoder().decode(value));
       }
-      context.scheduler.hash.add(this.position, batch.records.length);
+      this.context.scheduler.hash.add(this.position, batch.records.length);
     }
-    ending();
-    await consumer.close();
-    if (this.isOn) await sleep(world, 50);
   }
 }
