@@ -4,6 +4,7 @@ import type { Logger } from '../ports/telemetry.js';
 import type { World } from '../ports/world.js';
 import type { RaftConfig } from '../raft/config.js';
 import type { Asleep, SnapshotMeta } from '../raft/io.js';
+import type { RepairTarget } from '../raft/message.js';
 import type { RaftNode } from '../raft/raft-node.js';
 import type { HostMetrics } from './host-metrics.js';
 import type { HostTuning } from './host-options.js';
@@ -24,7 +25,7 @@ export interface DriverHost<Driver> {
   sleepChanged(driver: Driver, asleep: Asleep | undefined): void;
   /** Its followers have not heard yet what is committed. */
   commitOwed(driver: Driver): void;
-  sendSnapshot(driver: Driver, peer: BrokerId, repairTarget: LogIndex | undefined): void;
+  sendSnapshot(driver: Driver, peer: BrokerId, repairTarget: RepairTarget | undefined): void;
 }
 
 /** What a driver starts from: an open store and what it held. */

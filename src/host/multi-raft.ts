@@ -2,14 +2,14 @@ import { invariant } from '../base/assert.js';
 import { Slots } from '../base/slots.js';
 import { FSYNC } from '../model/durability.js';
 import { BrokerError } from '../model/errors.js';
-import type { BrokerId, LogIndex, RaftGroupId } from '../model/ids.js';
+import type { BrokerId, RaftGroupId } from '../model/ids.js';
 import type { BrokerStore, ReplicaSpec } from '../ports/log-store.js';
 import type { Logger } from '../ports/telemetry.js';
 import type { PeerMessage, SnapshotHeader, Transport } from '../ports/transport.js';
 import type { Cancel, World } from '../ports/world.js';
 import { checkRaftConfig, type RaftConfig } from '../raft/config.js';
 import type { Asleep } from '../raft/io.js';
-import type { Message, PreVoteRequest } from '../raft/message.js';
+import type { Message, PreVoteRequest, RepairTarget } from '../raft/message.js';
 import type { CreateRaftNode } from '../raft/raft-node.js';
 import { CommitNotices } from './commit-notices.js';
 import { EarlyRequests } from './early-requests.js';
@@ -432,7 +432,11 @@ class MultiRaftHost implements MultiRaft, ReplicaHost {
     for (const driver of more) this.markDirty(driver);
   }
 
-  sendSnapshot(driver: RaftGroupDriver, peer: BrokerId, repairTarget: LogIndex | undefined): void {
+  sendSnapshot(
+    driver: RaftGroupDriver,
+    peer: BrokerId,
+    repairTarget: RepairTarget | undefined,
+  ): void {
     this.#snapshots.send(driver, peer, repairTarget);
   }
 

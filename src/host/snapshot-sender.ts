@@ -7,6 +7,7 @@ import type { Transport } from '../ports/transport.js';
 import type { World } from '../ports/world.js';
 import type { HostMetrics } from './host-metrics.js';
 import type { HostTuning } from './host-options.js';
+import type { RepairTarget } from '../raft/message.js';
 import type { RaftGroupDriver } from './raft-group-driver.js';
 
 export interface SnapshotSenderOptions {
@@ -36,7 +37,7 @@ export class SnapshotSender {
     this.#all = new Slots(options.tuning.snapshotsInFlightMax);
   }
 
-  send(driver: RaftGroupDriver, peer: BrokerId, repairTarget: LogIndex | undefined): void {
+  send(driver: RaftGroupDriver, peer: BrokerId, repairTarget: RepairTarget | undefined): void {
     let peers = this.#requested.get(driver);
     if (peers === undefined) this.#requested.set(driver, (peers = new Set()));
     if (peers.has(peer)) return;
@@ -60,7 +61,7 @@ export class SnapshotSender {
   async #sendNow(
     driver: RaftGroupDriver,
     peer: BrokerId,
-    repairTarget: LogIndex | undefined,
+    repairTarget: RepairTarget | undefined,
   ): Promise<LogIndex> {
     const snapshot = driver.isRunning ? await driver.upkeep.snapshot() : undefined;
     if (!driver.isRunning || !driver.isLeader) {

@@ -1,5 +1,5 @@
-import type { BrokerId, LogIndex, RaftGroupId, Term } from '../model/ids.js';
-import type { Message } from '../raft/message.js';
+import type { BrokerId, RaftGroupId, Term } from '../model/ids.js';
+import type { Message, RepairTarget } from '../raft/message.js';
 import type { Snapshot } from './log-store.js';
 import type { SnapshotMeta } from '../raft/io.js';
 
@@ -45,7 +45,7 @@ export interface SnapshotHeader {
   /** The term the sender leads in. */
   readonly term: Term;
   readonly meta: SnapshotMeta;
-  readonly repairTarget: LogIndex | undefined;
+  readonly repairTarget: RepairTarget | undefined;
 }
 
 export interface TransportHandlers {

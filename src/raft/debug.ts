@@ -14,7 +14,7 @@ import type {
   RoleChange,
   SnapshotMeta,
 } from './io.js';
-import type { Message } from './message.js';
+import type { Message, RepairTarget } from './message.js';
 import type { RaftNode } from './raft-node.js';
 
 /*
@@ -279,8 +279,9 @@ function flag(holds: boolean, name: string): string {
   return holds ? ` ${name}` : '';
 }
 
-function target(repairTarget: number | undefined): string {
-  return repairTarget === undefined ? '' : ` repairTarget=${repairTarget}`;
+function target(repairTarget: RepairTarget | undefined): string {
+  if (repairTarget === undefined) return '';
+  return ` repairTarget=${repairTarget.index}@${repairTarget.life}`;
 }
 
 function round(readRound: number): string {

@@ -1,7 +1,7 @@
 import type { BrokerId, Incarnation, LogIndex, Term } from '../model/ids.js';
 import type { EntryId, EntryKind, IndexRange, LogSlice } from '../model/log-entry.js';
 import type { Membership } from '../model/membership.js';
-import type { Message } from './message.js';
+import type { Message, RepairTarget } from './message.js';
 
 /** What must survive a crash before anything that depends on it leaves (thesis §3.3, §3.8). */
 export interface HardState {
@@ -124,7 +124,7 @@ export type RaftEvent =
       readonly from: BrokerId;
       readonly term: Term;
       readonly snapshot: SnapshotMeta;
-      readonly repairTarget: LogIndex | undefined;
+      readonly repairTarget: RepairTarget | undefined;
     }
   /** The snapshot sent to the peer arrived whole, or did not. */
   | {
@@ -193,7 +193,7 @@ export interface Ready {
   /** Send the store's snapshot to these peers; answer with snapshotReported. */
   readonly snapshotsToSend: readonly {
     readonly peer: BrokerId;
-    readonly repairTarget: LogIndex | undefined;
+    readonly repairTarget: RepairTarget | undefined;
   }[];
   readonly roleChange: RoleChange | undefined;
   /** The read is safe once `index` is applied. */

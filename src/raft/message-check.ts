@@ -2,7 +2,7 @@ import { decodeMembership } from '../model/membership.js';
 import { TERM_LIMIT } from '../model/ids.js';
 import type { EntryId, LogEntry } from '../model/log-entry.js';
 import type { SnapshotMeta } from './io.js';
-import type { Message } from './message.js';
+import type { Message, RepairTarget } from './message.js';
 
 /** Indexes above this are refused, so that adding to one never leaves the safe integers. */
 const INDEX_LIMIT = 2 ** 52;
@@ -75,6 +75,6 @@ function isIndex(value: number): boolean {
   return Number.isInteger(value) && value >= 0 && value < INDEX_LIMIT;
 }
 
-function isTarget(value: number | undefined): boolean {
-  return value === undefined || isIndex(value);
+function isTarget(target: RepairTarget | undefined): boolean {
+  return target === undefined || isIndex(target.index);
 }

@@ -39,13 +39,20 @@ export interface VoteResponse extends MessageBase {
   readonly lostTail?: true;
 }
 
+/** Up to where a replica under repair must be durable, in this term or later, to be whole. */
+export interface RepairTarget {
+  readonly index: LogIndex;
+  /** The life it is for: to another one it means nothing, as that may lack more. */
+  readonly life: Incarnation;
+}
+
 export interface AppendRequest extends MessageBase {
   readonly kind: 'appendRequest';
   readonly prev: EntryId;
   readonly entries: readonly LogEntry[];
   readonly commit: LogIndex;
-  /** To a replica under repair: it is whole once durable up to here in this term or later. */
-  readonly repairTarget: LogIndex | undefined;
+  /** To a replica under repair. */
+  readonly repairTarget: RepairTarget | undefined;
 }
 
 export interface AppendResponse extends MessageBase {
@@ -62,11 +69,11 @@ export interface AppendResponse extends MessageBase {
 
 export interface HeartbeatRequest extends MessageBase {
   readonly kind: 'heartbeatRequest';
-  /** Never above what the receiver is known to hold. */
+  /** Never above what the receiver is known to hold: the life of it that the leader has heard. */
   readonly commit: LogIndex;
   /** Latest read barrier round, 0 for none (thesis §6.4). */
   readonly readRound: number;
-  readonly repairTarget: LogIndex | undefined;
+  readonly repairTarget: RepairTarget | undefined;
 }
 
 export interface HeartbeatResponse extends MessageBase {

@@ -1,8 +1,9 @@
 import { invariant } from '../base/assert.js';
 import { sortedKeys } from '../base/collections.js';
-import { logIndex, type BrokerId, type LogIndex } from '../model/ids.js';
+import { logIndex, type BrokerId } from '../model/ids.js';
 import { entryBytes, type LogEntry, type LogSlice } from '../model/log-entry.js';
 import { membersOf } from '../model/membership.js';
+import type { RepairTarget } from './message.js';
 import { Progress } from './progress.js';
 import type { Replica } from './replica.js';
 
@@ -149,8 +150,9 @@ export class Replicator {
   }
 }
 
-function targetOf(peer: Progress): LogIndex | undefined {
-  return peer.isRepairing ? peer.repairTarget : undefined;
+function targetOf(peer: Progress): RepairTarget | undefined {
+  if (!peer.isRepairing || peer.incarnation === undefined) return undefined;
+  return { index: peer.repairTarget, life: peer.incarnation };
 }
 
 function bytesOf(entries: readonly LogEntry[]): number {

@@ -3,7 +3,13 @@ import { logIndex, term as toTerm, type BrokerId, type LogIndex, type Term } fro
 import { mustAgree } from './commit-conflict.js';
 import type { EntryId, LogEntry } from '../model/log-entry.js';
 import type { SnapshotMeta } from './io.js';
-import type { AppendRequest, AppendResponse, HeartbeatRequest, QuiesceRequest } from './message.js';
+import type {
+  AppendRequest,
+  AppendResponse,
+  HeartbeatRequest,
+  QuiesceRequest,
+  RepairTarget,
+} from './message.js';
 import type { Replica } from './replica.js';
 
 /**
@@ -57,8 +63,9 @@ export class Follower {
     const { replica } = this;
     this.enterTerm();
     this.noteRepairTarget(m.repairTarget);
-    // The leader names only what this replica acknowledged in this term.
-    this.follow(Math.min(m.commit, replica.log.lastIndex));
+    // The leader names only what this replica acknowledged in this term; but that may have been a life before.
+    const isOfThisLife = !replica.needsRepair || this.isMeant(m.repairTarget);
+    this.follow(Math.min(m.commit, isOfThisLife ? replica.log.lastIndex : this.verified));
     this.maybeEndRepair();
     replica.send({
       kind: 'heartbeatResponse',
@@ -91,7 +98,7 @@ export class Follower {
   }
 
   /** A whole snapshot of the leader is at hand: install it unless the log already covers it. */
-  snapshot(from: BrokerId, snapshot: SnapshotMeta, repairTarget: LogIndex | undefined): void {
+  snapshot(from: BrokerId, snapshot: SnapshotMeta, repairTarget: RepairTarget | undefined): void {
     const { log } = this.replica;
     this.enterTerm();
     this.noteRepairTarget(repairTarget);
@@ -177,9 +184,13 @@ export class Follower {
     });
   }
 
-  private noteRepairTarget(target: LogIndex | undefined): void {
-    if (target === undefined || !this.replica.needsRepair) return;
-    if (target >= (this.repairTarget ?? 0)) this.repairTarget = target;
+  private isMeant(target: RepairTarget | undefined): target is RepairTarget {
+    return target?.life === this.replica.incarnation;
+  }
+
+  private noteRepairTarget(target: RepairTarget | undefined): void {
+    if (!this.replica.needsRepair || !this.isMeant(target)) return;
+    if (target.index >= (this.repairTarget ?? 0)) this.repairTarget = target.index;
   }
 
   private maybeEndRepair(): void {

@@ -8,7 +8,6 @@ import {
   term,
   TERM_LIMIT,
   type BrokerId,
-  type LogIndex,
   type Term,
 } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
@@ -22,6 +21,7 @@ import type {
   AppendResponse,
   Message,
   MessageBase,
+  RepairTarget,
   VoteResponse,
 } from '../raft/message.js';
 
@@ -34,9 +34,9 @@ import type {
  *     2 voteRequest         lastTerm v, lastIndex v, isTransfer bool
  *     3 preVoteResponse     granted bool, damaged u8 (0 no, 1 yes, 2 it lost its unsynced end)
  *     4 voteResponse        granted bool, damaged u8
- *     5 appendRequest       prevTerm v, prevIndex v, commit v, repairTarget o, count v, entries
+ *     5 appendRequest       prevTerm v, prevIndex v, commit v, repairTarget t, count v, entries
  *     6 appendResponse      prevIndex v, repairing bool, ok bool, match v | hintTerm v, hintIndex v
- *     7 heartbeatRequest    commit v, readRound v, repairTarget o
+ *     7 heartbeatRequest    commit v, readRound v, repairTarget t
  *     8 heartbeatResponse   readRound v, repairing bool
  *     9 timeoutNow          nothing
  *    10 quiesceRequest      lastTerm v, lastIndex v
@@ -45,7 +45,7 @@ import type {
  *   entry      term v, kind u8 (model/log-entry.ts), timeMs v, length v, payload; its index follows
  *              from prevIndex. Kind 129 is a record batch that compaction has rewritten: between
  *              timeMs and length stand originalLength v, originalCrc u32
- *   o          v: 0 for absent, else the value plus one
+ *   t          v: 0 for absent, else its index plus one, then the incarnation it is for v
  *
  * Who sends and who receives is not in the bytes: it is what the stream was opened for, so that a
  * peer can only speak for itself.
@@ -168,7 +168,7 @@ function encodeBody(w: ByteWriter, message: Message): void {
     case 'appendRequest':
       writeId(w, message.prev);
       w.uvarint(message.commit);
-      writeOptional(w, message.repairTarget);
+      writeTarget(w, message.repairTarget);
       w.uvarint(message.entries.length);
       for (const entry of message.entries) {
         const { kind, original } = entry;
@@ -185,7 +185,7 @@ function encodeBody(w: ByteWriter, message: Message): void {
       return;
     case 'heartbeatRequest':
       w.uvarint(message.commit).uvarint(message.readRound);
-      writeOptional(w, message.repairTarget);
+      writeTarget(w, message.repairTarget);
       return;
     case 'heartbeatResponse':
       w.uvarint(message.readRound).bool(message.repairing);
@@ -218,7 +218,7 @@ function decodeBody(r: ByteReader, kind: number, base: MessageBase): Message {
     case KIND.heartbeatRequest: {
       const commit = logIndex(r.uvarint());
       const readRound = r.uvarint();
-      return { kind: 'heartbeatRequest', ...base, commit, readRound, repairTarget: readIndex(r) };
+      return { kind: 'heartbeatRequest', ...base, commit, readRound, repairTarget: readTarget(r) };
     }
     case KIND.heartbeatResponse:
       return { kind: 'heartbeatResponse', ...base, readRound: r.uvarint(), repairing: r.bool() };
@@ -242,7 +242,7 @@ function readDamage(r: ByteReader): Pick<VoteResponse, 'damaged' | 'lostTail'> {
 function decodeAppend(r: ByteReader, base: MessageBase): AppendRequest {
   const prev = readId(r);
   const commit = logIndex(r.uvarint());
-  const repairTarget = readIndex(r);
+  const repairTarget = readTarget(r);
   const count = r.uvarint();
   if (count > r.remaining) throw new MalformedBytesError(`${count} entries in too few bytes`);
   if (!Number.isSafeInteger(prev.index + count)) throw new MalformedBytesError('index too large');
@@ -285,7 +285,7 @@ function decodeAppendResponse(r: ByteReader, base: MessageBase): AppendResponse 
 
 /*
  * The header of a snapshot stream: version u8 = 1, group v, term v, lastTerm v, lastIndex v, chain v,
- * timeMs v, membership (length v and model/membership.ts), repairTarget o, stateBytes v.
+ * timeMs v, membership (length v and model/membership.ts), repairTarget t, stateBytes v.
  */
 export function encodeSnapshotHeader(header: SnapshotHeader, stateBytes: number): Uint8Array {
   const w = new ByteWriter(128);
@@ -293,7 +293,7 @@ export function encodeSnapshotHeader(header: SnapshotHeader, stateBytes: number)
   writeId(w, header.meta.last);
   w.uvarint(header.meta.chain).uvarint(header.meta.timeMs);
   w.bytes(encodeMembership(header.meta.membership));
-  writeOptional(w, header.repairTarget);
+  writeTarget(w, header.repairTarget);
   return w.uvarint(stateBytes).release();
 }
 
@@ -310,7 +310,7 @@ export function decodeSnapshotHeader(bytes: Uint8Array): {
   const chain = r.uvarint();
   const timeMs = r.uvarint();
   const membership = decodeMembership(r.bytes());
-  const repairTarget = readIndex(r);
+  const repairTarget = readTarget(r);
   const stateBytes = r.uvarint();
   r.end();
   const meta = { last, chain, timeMs, membership };
@@ -338,11 +338,12 @@ function readId(r: ByteReader): EntryId {
   return { term: readTerm(r), index: logIndex(r.uvarint()) };
 }
 
-function writeOptional(w: ByteWriter, index: LogIndex | undefined): void {
-  w.uvarint(index === undefined ? 0 : index + 1);
+function writeTarget(w: ByteWriter, target: RepairTarget | undefined): void {
+  if (target === undefined) w.uvarint(0);
+  else w.uvarint(target.index + 1).uvarint(target.life);
 }
 
-function readIndex(r: ByteReader): LogIndex | undefined {
+function readTarget(r: ByteReader): RepairTarget | undefined {
   const value = r.uvarint();
-  return value === 0 ? undefined : logIndex(value - 1);
+  return value === 0 ? undefined : { index: logIndex(value - 1), life: incarnation(r.uvarint()) };
 }

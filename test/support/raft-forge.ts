@@ -2,7 +2,7 @@ import { encodeMembership, membershipOf, type Membership } from '../../src/model
 import { brokerId, incarnation, logIndex, term, type LogIndex } from '../../src/model/ids.js';
 import type { EntryId, LogEntry } from '../../src/model/log-entry.js';
 import type { SnapshotMeta } from '../../src/raft/io.js';
-import type { Message, MessageBase } from '../../src/raft/message.js';
+import type { Message, MessageBase, RepairTarget } from '../../src/raft/message.js';
 import { parseIds, type Command } from './data-driven.js';
 import { base, entry, id } from './raft-messages.js';
 import { ZERO, type Disk, type InFlight } from './raft-net.js';
@@ -73,9 +73,16 @@ export function messageIn(command: Command): InFlight {
 function snapshotIn(head: MessageBase, command: Command): InFlight {
   const { from, to, term: inTerm } = head;
   const snapshot = snapshotMeta(command.options.get('last') ?? '', membershipIn(command));
-  const repairTarget = indexIn(command.options, 'repairTarget');
+  const repairTarget = targetIn(command.options);
   const event = { kind: 'snapshotReceived', from, term: inTerm, snapshot, repairTarget } as const;
   return { kind: 'snapshot', from, to, event };
+}
+
+/** `repairTarget=4@2`: up to index 4, for life 2. */
+function targetIn(options: ReadonlyMap<string, string>): RepairTarget | undefined {
+  const [index, life] = options.get('repairTarget')?.split('@').map(Number) ?? [];
+  if (index === undefined || life === undefined) return undefined;
+  return { index: logIndex(index), life: incarnation(life) };
 }
 
 function contentIn(
@@ -109,7 +116,7 @@ function contentIn(
         prev: entryId('prev'),
         entries: entriesIn(options.get('entries')),
         commit: index('commit'),
-        repairTarget: indexIn(options, 'repairTarget'),
+        repairTarget: targetIn(options),
       };
     case 'appendResponse': {
       const outcome = flags.includes('refused')
@@ -118,7 +125,7 @@ function contentIn(
       return { ...head, kind, prevIndex: index('prev'), outcome, repairing };
     }
     case 'heartbeatRequest': {
-      const repairTarget = indexIn(options, 'repairTarget');
+      const repairTarget = targetIn(options);
       return { ...head, kind, commit: index('commit'), readRound, repairTarget };
     }
     case 'heartbeatResponse':

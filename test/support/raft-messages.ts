@@ -6,6 +6,7 @@ import type {
   HeartbeatRequest,
   HeartbeatResponse,
   MessageBase,
+  RepairTarget,
   VoteRequest,
   VoteResponse,
 } from '../../src/raft/message.js';
@@ -18,6 +19,11 @@ export function base(from: number, to: number, t: number, life = 1): MessageBase
     term: term(t),
     incarnation: incarnation(life),
   };
+}
+
+/** What a replica under repair is to reach, for one life of it. */
+export function target(index: number, life = 1): RepairTarget {
+  return { index: logIndex(index), life: incarnation(life) };
 }
 
 /** `id('2/7')`: term 2, index 7. */

@@ -44,7 +44,7 @@ export async function ballotOf(life: Life, group: RaftGroup, truth: Truth): Prom
     .slice(before)
     .filter(({ kind }) => kind === 'preVoteRequest' || kind === 'voteRequest');
   if (campaigns.length > 0) gave.push('a campaign of its own');
-  gave.push(...(await countedIn(life, a, { truth, leads: first + 2 })));
+  gave.push(...(await countedIn(life, a, { truth, leads: first + 2, covering })));
   return gave;
 }
 
@@ -52,7 +52,15 @@ export async function ballotOf(life: Life, group: RaftGroup, truth: Truth): Prom
 async function countedIn(
   life: Life,
   leader: BrokerId,
-  { truth, leads }: { readonly truth: Truth; readonly leads: number },
+  {
+    truth,
+    leads,
+    covering,
+  }: {
+    readonly truth: Truth;
+    readonly leads: number;
+    readonly covering: Message | undefined;
+  },
 ): Promise<string[]> {
   const [entry] = truth.entries;
   if (entry?.index !== 1) return [];
@@ -62,7 +70,7 @@ async function countedIn(
     prev: NO_ENTRY,
     entries: [entry],
     commit: logIndex(0),
-    repairTarget: truth.watermark.index,
+    repairTarget: covering && { index: truth.watermark.index, life: covering.incarnation },
   });
   return answer?.kind === 'appendResponse' && !answer.repairing
     ? ['an answer that counts in a quorum']

@@ -41,13 +41,13 @@ const GOLDEN: readonly (readonly [string, Message])[] = [
     { kind: 'voteResponse', ...base, granted: true, damaged: true, lostTail: true },
   ],
   [
-    '0101 05 05 ac02 8180808010 03 04 02 0a 02 03 01 e807 03 010203 ac02 04 e907 00',
+    '0101 05 05 ac02 8180808010 03 04 02 0a 07 02 03 01 e807 03 010203 ac02 04 e907 00',
     {
       kind: 'appendRequest',
       ...base,
       prev: id(3, 4),
       commit: logIndex(2),
-      repairTarget: logIndex(9),
+      repairTarget: { index: logIndex(9), life: incarnation(7) },
       entries: [
         { ...id(3, 5), kind: 'batch', timeMs: 1000, payload: Uint8Array.of(1, 2, 3) },
         { ...id(300, 6), kind: 'noop', timeMs: 1001, payload: new Uint8Array(0) },

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { credentials, Metadata } from '@grpc/grpc-js';
 import { crc32c } from '../../../src/base/crc32c.js';
 import { BrokerError } from '../../../src/model/errors.js';
-import { brokerId, logIndex, raftGroupId, term } from '../../../src/model/ids.js';
+import { brokerId, incarnation, logIndex, raftGroupId, term } from '../../../src/model/ids.js';
 import { LIMITS } from '../../../src/model/limits.js';
 import { membershipOf } from '../../../src/model/membership.js';
 import type { SnapshotHeader } from '../../../src/ports/transport.js';
@@ -25,7 +25,7 @@ const HEADER: SnapshotHeader = {
     timeMs: 99,
     membership: membershipOf([1, 2]),
   },
-  repairTarget: logIndex(1200),
+  repairTarget: { index: logIndex(1200), life: incarnation(2) },
 };
 
 function stateOf(bytes: number): Uint8Array {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { membershipOf } from '../../../src/model/membership.js';
-import { brokerId, logIndex, term } from '../../../src/model/ids.js';
+import { brokerId, term } from '../../../src/model/ids.js';
 import type { PeerStatus, RaftStatus } from '../../../src/raft/io.js';
 import type { AppendResponse, HeartbeatResponse, Message } from '../../../src/raft/message.js';
 import {
@@ -11,6 +11,7 @@ import {
   heartbeat,
   heartbeatAnswer,
   id,
+  target,
   voteRequest,
 } from '../../support/raft-messages.js';
 import { RaftNet, type InFlight } from '../../support/raft-net.js';
@@ -79,7 +80,7 @@ describe('a damaged replica, as its leader sees it', () => {
     net.propose(1, 'd');
     const toThree = sent(net, 1).filter((m) => m.to === 3);
     expect(toThree.length).greaterThan(0);
-    for (const m of toThree) expect(m).include({ repairTarget: 4 });
+    for (const m of toThree) expect(m).deep.include({ repairTarget: target(4, 2) });
   });
 
   it('is not mistaken for its former life, whose words come late', () => {
@@ -166,10 +167,10 @@ describe('a damaged replica, for itself', () => {
   it('is whole only when it is durable up to the target and knows that it agrees', () => {
     const net = damaged('1/1', '1/2', '1/3');
     net.get(1).isDiskHeld = true;
-    give(net, { ...heartbeat(base(2, 1, 2)), repairTarget: logIndex(4) });
+    give(net, { ...heartbeat(base(2, 1, 2)), repairTarget: target(4) });
     expect(status(net, 1).needsRepair).equal(true);
     const rest = append(base(2, 1, 2), '1/2', [entry('2/3'), entry('2/4')]);
-    give(net, { ...rest, repairTarget: logIndex(4) });
+    give(net, { ...rest, repairTarget: target(4) });
     net.run(1);
     expect(status(net, 1).needsRepair, 'not durable').equal(true);
     net.persist(1);
@@ -184,17 +185,17 @@ describe('a damaged replica, for itself', () => {
 
   it('trusts no entries it has not compared with the leader of this term', () => {
     const net = damaged('1/1', '1/2', '1/3', '1/4');
-    give(net, { ...heartbeat(base(2, 1, 2)), repairTarget: logIndex(4) });
+    give(net, { ...heartbeat(base(2, 1, 2)), repairTarget: target(4) });
     net.stabilize([1]);
     expect(status(net, 1).needsRepair).equal(true);
-    give(net, { ...append(base(2, 1, 2), '1/4', []), repairTarget: logIndex(4) });
+    give(net, { ...append(base(2, 1, 2), '1/4', []), repairTarget: target(4) });
     expect(status(net, 1).needsRepair).equal(false);
   });
 
   it('aims at the highest target its leader named', () => {
     const net = damaged('1/1', '1/2', '1/3', '1/4');
-    give(net, { ...heartbeat(base(2, 1, 2)), repairTarget: logIndex(9) });
-    give(net, { ...append(base(2, 1, 2), '1/4', []), repairTarget: logIndex(4) });
+    give(net, { ...heartbeat(base(2, 1, 2)), repairTarget: target(9) });
+    give(net, { ...append(base(2, 1, 2), '1/4', []), repairTarget: target(4) });
     expect(status(net, 1).needsRepair).equal(true);
   });
 

@@ -28,6 +28,7 @@ import {
   heartbeatAnswer,
   id,
   refused,
+  target,
   voteAnswer,
   voteRequest,
 } from '../../support/raft-messages.js';
@@ -92,9 +93,9 @@ describe('one-line printers', () => {
         from: brokerId(1),
         term: term(7),
         snapshot: SNAPSHOT,
-        repairTarget: logIndex(12),
+        repairTarget: target(12),
       },
-      'snapshotReceived from 1 t7 snapshot 3/9 voters=(1 2) learners=(3) repairTarget=12',
+      'snapshotReceived from 1 t7 snapshot 3/9 voters=(1 2) learners=(3) repairTarget=12@1',
     ],
     [
       { kind: 'snapshotReported', peer: brokerId(2), lastIndex: logIndex(9), ok: false },
@@ -143,7 +144,7 @@ describe('one-line printers', () => {
       catchUpReads: [{ peer: brokerId(2), from: logIndex(7), bytesMax: 99 }],
       snapshotsToSend: [
         { peer: brokerId(3), repairTarget: undefined },
-        { peer: brokerId(2), repairTarget: logIndex(12) },
+        { peer: brokerId(2), repairTarget: target(12) },
       ],
       barriersReached: [{ token: 4, index: logIndex(6) }],
       barriersFailed: [5],
@@ -152,7 +153,7 @@ describe('one-line printers', () => {
       'send 1->2 t7 heartbeatRequest commit=4',
       'read for 2 from 7',
       'send snapshot to 3',
-      'send snapshot to 2 repairTarget=12',
+      'send snapshot to 2 repairTarget=12@1',
       'barrier 4 at 6',
       'barrier 5 failed',
     ]);

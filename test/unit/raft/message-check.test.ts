@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { brokerId, logIndex, term, TERM_LIMIT } from '../../../src/model/ids.js';
+import { brokerId, term, TERM_LIMIT } from '../../../src/model/ids.js';
 import { encodeMembership, membershipOf, type Membership } from '../../../src/model/membership.js';
 import type { LogEntry } from '../../../src/model/log-entry.js';
 import { isPlausible, isPlausibleSnapshot } from '../../../src/raft/message-check.js';
@@ -13,6 +13,7 @@ import {
   heartbeatAnswer,
   id,
   refused,
+  target,
   voteAnswer,
   voteRequest,
 } from '../../support/raft-messages.js';
@@ -49,7 +50,7 @@ describe('messages no correct peer sends', () => {
     ['a broken commit index', append(base(2, 1, 1), '0/0', [], 0.5)],
     [
       'a target beyond the safe integers',
-      { ...append(base(2, 1, 1), '0/0', []), repairTarget: logIndex(2 ** 52) },
+      { ...append(base(2, 1, 1), '0/0', []), repairTarget: target(2 ** 52) },
     ],
     ['an entry of a broken term', append(base(2, 1, 3), '0/0', [entry('1.5/1')])],
     ['an answer to a negative index', acked(base(2, 1, 1), -1, 0)],
@@ -105,7 +106,7 @@ describe('messages no correct peer sends', () => {
     ['entries of the sender’s own term', append(base(2, 1, 3), '3/4', [entry('3/5')])],
     ['a refusal with a hint at 0', refused(base(2, 1, 1), 0, '0/0')],
     ['an acknowledgement of nothing', acked(base(2, 1, 1), 0, 0)],
-    ['a target of repair', { ...heartbeat(base(2, 1, 1)), repairTarget: logIndex(7) }],
+    ['a target of repair', { ...heartbeat(base(2, 1, 1)), repairTarget: target(7) }],
     [
       'a membership with a voter',
       append(base(2, 1, 1), '0/0', [membershipEntry(membershipOf([1]))]),
@@ -128,7 +129,7 @@ describe('messages no correct peer sends', () => {
       append(base(2, 1, 1), `1/${LAST_INDEX}`, [entry(`1/${LAST_INDEX + 1}`)]),
     ],
     ['entries that repeat an index', append(base(2, 1, 1), '1/1', [entry('1/2'), entry('1/2')])],
-    ['a target below the log', { ...heartbeat(base(2, 1, 1)), repairTarget: logIndex(-1) }],
+    ['a target below the log', { ...heartbeat(base(2, 1, 1)), repairTarget: target(-1) }],
     ['something to build on from a later term', append(base(2, 1, 2), '3/1', [])],
   ];
   for (const [what, message] of bad) {

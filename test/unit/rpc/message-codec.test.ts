@@ -30,7 +30,10 @@ const INDEX_MAX = 2 ** 50;
 const anyTerm = fc.integer({ min: 0, max: 2 ** 31 - 1 }).map(term);
 const anyIndex = fc.maxSafeNat().map((n) => logIndex(n % INDEX_MAX));
 const anyId: fc.Arbitrary<EntryId> = fc.record({ term: anyTerm, index: anyIndex });
-const anyTarget = fc.option(anyIndex, { nil: undefined });
+const anyTarget = fc.option(
+  fc.record({ index: anyIndex, life: fc.maxSafeNat().map(incarnation) }),
+  { nil: undefined },
+);
 const anyKind = fc.constantFrom<EntryKind>('batch', 'command', 'membership', 'noop');
 const anyBody = fc.record({
   term: anyTerm,
