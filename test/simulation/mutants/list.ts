@@ -998,4 +998,16 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'X32',
+    what: 'a replica believes a repair target that was named to its former life',
+    level: 'scenarios',
+    edits: [
+      {
+        file: `${CORE}/step-follower.ts`,
+        find: 'return target?.life === this.replica.incarnation;',
+        replace: 'return target !== undefined;',
+      },
+    ],
+  },
 ];
