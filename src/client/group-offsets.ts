@@ -112,10 +112,7 @@ export class GroupOffsets {
     await this.commit(() => this.due(among()), terms);
   }
 
-  async commit(
-    offsets: () => readonly OffsetToCommit[],
-    { as, ...terms }: Terms,
-  ): Promise<void> {
+  async commit(offsets: () => readonly OffsetToCommit[], { as, ...terms }: Terms): Promise<void> {
     const { callbacks, member } = this.deps;
     const holdings = this.deps.holdings();
     let sent: readonly OffsetToCommit[] | undefined;
