@@ -2,7 +2,7 @@ import { BrokerError } from '../model/errors.js';
 import type { BrokerId } from '../model/ids.js';
 import type { Membership } from '../model/membership.js';
 import type { Clock } from '../ports/world.js';
-import type { ProposeResult } from '../raft/io.js';
+import type { ProposeResult, RaftStatus } from '../raft/io.js';
 import type { RaftNode } from '../raft/raft-node.js';
 import { membershipRefused } from './leadership.js';
 import type { MembershipHistory } from './membership-history.js';
@@ -38,9 +38,11 @@ export class GroupRequests {
     deadlineMs: number,
   ): Promise<void> {
     const { node, clock, waiters, memberships, step } = this.#deps;
-    const { role, membership } = node.status();
+    const status = node.status();
+    const { role, membership } = status;
     const isInForce = isExactly(membership, target) && isExactly(memberships.latest(), target);
     if (role === 'leader' && isInForce) return;
+    if (role === 'leader') mustBeFilled(target.voters, status);
     let result: ProposeResult | undefined;
     step(() => {
       result = node.changeMembership(target, clock.nowMs());
@@ -73,4 +75,19 @@ export class GroupRequests {
     const { role, transferringTo } = node.status();
     if (role === 'leader' && transferringTo === undefined) waiters.transferEnded(undefined);
   }
+}
+
+/**
+ * Who is not filled up gives no vote (storage/new-replica.ts), and is filled up by leaders only: as a voter
+ * it could keep a group from ever having one. So it becomes a learner first.
+ */
+function mustBeFilled(voters: readonly BrokerId[], { self, membership, peers }: RaftStatus): void {
+  const unfilled = voters.filter((id) => {
+    const peer = peers.find((one) => one.id === id);
+    // Until it has acknowledged something, nobody knows whether it needs repair.
+    const isFilled = peer !== undefined && !peer.isRepairing && peer.match > 0;
+    return !isFilled && id !== self && !membership.voters.includes(id);
+  });
+  if (unfilled.length === 0) return;
+  throw new BrokerError('THROTTLED', `not filled up as learners yet: ${unfilled.join(', ')}`);
 }

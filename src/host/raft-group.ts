@@ -57,7 +57,8 @@ export interface RaftGroup {
   readBarrier(deadlineMs: number): Promise<void>;
   /**
    * Changes the members to exactly these; resolves once the final membership is committed and rejects
-   * with BrokerError if it was refused or its outcome is not known.
+   * with BrokerError if it was refused or its outcome is not known. THROTTLED: not now, or a voter to be is
+   * no learner that the leader knows to be filled up.
    */
   changeMembership(
     target: Pick<Membership, 'voters' | 'learners'>,

@@ -1,7 +1,8 @@
 import type { Prng } from '../../src/base/prng.js';
 import { FSYNC, type Durability } from '../../src/model/durability.js';
 import { brokerId, raftGroupId, type RaftGroupId, type TopicId } from '../../src/model/ids.js';
-import { membershipOf, NO_MEMBERS } from '../../src/model/membership.js';
+import { BrokerError } from '../../src/model/errors.js';
+import { membershipOf, NO_MEMBERS, type Membership } from '../../src/model/membership.js';
 import type { RaftGroup } from '../../src/host/raft-group.js';
 import type { ReplicaSpec } from '../../src/ports/log-store.js';
 import { SimCluster } from './cluster.js';
@@ -15,6 +16,9 @@ import { ms, seconds, type Scheduler } from './world.js';
 
 /** How long a healed quorum may take to serve everything. */
 const LIVENESS = seconds(30);
+/** Between one look and the next whether learners have been filled up, and how often. */
+const FILLING = ms(200);
+const FILLINGS_MAX = 5;
 
 /** What a run did, for the report. */
 export interface RunCounts {
@@ -115,7 +119,20 @@ export class RaftRun implements AppFaults {
     if (voters.length === 0) voters.push(prng.pick(ids));
     const learners = ids.filter((id) => !voters.includes(id) && prng.chance(0.3));
     this.scheduler.say(() => `g${groupId} is to have voters ${voters.join(' ')}`);
-    group.changeMembership(membershipOf(voters, learners), 5_000).catch(() => undefined);
+    this.change(group, membershipOf(voters, learners), FILLINGS_MAX);
+  }
+
+  /** Who is to be a voter and is not filled up yet becomes a learner, and it is asked for again. */
+  private change(group: RaftGroup, target: Membership, tries: number): void {
+    group.changeMembership(target, 5_000).catch((thrown: unknown) => {
+      const voters = group.status()?.membership.voters ?? [];
+      const newcomers = target.voters.filter((id) => !voters.includes(id));
+      if (BrokerError.from(thrown).code !== 'THROTTLED' || newcomers.length === 0 || tries === 0)
+        return;
+      const learners = [...newcomers, ...target.learners.filter((id) => !voters.includes(id))];
+      group.changeMembership({ voters, learners }, 5_000).catch(() => undefined);
+      this.scheduler.schedule(FILLING, undefined, () => this.change(group, target, tries - 1));
+    });
   }
 
   private makeSpec(group: number): ReplicaSpec {

@@ -292,6 +292,19 @@ export class TestCluster {
     expect(outcomes.map((o) => o.end)).to.deep.equal(commands.map(() => 'committed'));
   }
 
+  /** Makes them learners, and waits until the leader has filled them up. */
+  async learn(leader: TestBroker, id: number, learners: readonly BrokerId[]): Promise<void> {
+    const group = leader.group(id);
+    const { voters } = group.status()!.membership;
+    await this.finished(group.changeMembership({ voters, learners }, 5_000));
+    await this.world.until(() =>
+      learners.every((one) => {
+        const peer = group.status()?.peers.find((known) => known.id === one);
+        return peer !== undefined && peer.match > 0 && !peer.isRepairing;
+      }),
+    );
+  }
+
   /** Everybody has applied the same commands. */
   async agree(
     id: number,
