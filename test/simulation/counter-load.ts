@@ -1,13 +1,10 @@
 import type { Prng } from '../../src/base/prng.js';
-import type { Producer } from '../../src/client/producer.js';
 import { BrokerError } from '../../src/model/errors.js';
 import { linearizable, type ModelCall } from '../checker/linearizable.js';
-import { keyParts, simProducer, type LoadContext } from './load.js';
+import { Contender } from './contender.js';
+import { keyParts, type LoadContext } from './load.js';
 import { must, Violation } from './violation.js';
-import { ms, type Micros } from './world.js';
-
-/** How far apart those who meet may come. */
-const MEETING = ms(5);
+import type { Micros } from './world.js';
 
 /**
  * What clients were told who compare and append to one partition, to which nobody else writes: its
@@ -50,52 +47,16 @@ export class CounterHistory {
 }
 
 /** Appends where it thinks that the log ends, and learns from what it is told; now and then it errs. */
-export class CounterClient {
-  private readonly context: LoadContext;
-  private readonly prng: Prng;
+export class CounterClient extends Contender {
   private readonly history: CounterHistory;
-  private readonly producer: Producer;
   private believed = 0;
-  private isOn = true;
-  private isBusy = false;
 
   constructor(context: LoadContext, prng: Prng, history: CounterHistory, period: Micros) {
-    this.context = context;
-    this.prng = prng;
+    super(context, prng, period);
     this.history = history;
-    this.producer = simProducer(context, prng);
-    this.next(period);
   }
 
-  stop(): void {
-    this.isOn = false;
-  }
-
-  get pending(): number {
-    return this.isBusy ? 1 : 0;
-  }
-
-  /** Every other time it meets the others: who comes while an append is under way contests it. */
-  private wait(period: Micros): Micros {
-    const { prng } = this;
-    const wait = 1 + prng.int(2 * period);
-    if (prng.chance(0.5)) return wait;
-    const { now } = this.context.scheduler;
-    return Math.ceil((now + wait) / period) * period - now + prng.int(MEETING);
-  }
-
-  private next(period: Micros): void {
-    this.context.scheduler.schedule(this.wait(period), undefined, () => {
-      if (!this.isOn) return;
-      this.isBusy = true;
-      void this.append().then(() => {
-        this.isBusy = false;
-        this.next(period);
-      });
-    });
-  }
-
-  private async append(): Promise<void> {
+  protected override async append(): Promise<void> {
     const { context, prng, history } = this;
     const { scheduler } = context;
     const key = prng.pick(context.keys);

@@ -1,14 +1,12 @@
 import type { Prng } from '../../src/base/prng.js';
-import type { Producer } from '../../src/client/producer.js';
 import { BrokerError } from '../../src/model/errors.js';
+import { Contender } from './contender.js';
 import { ABSENT, valueOf, type KeyedOracle, type KeyedWrite } from './keyed-oracle.js';
-import { keyParts, simProducer, type LoadContext } from './load.js';
+import { keyParts, type LoadContext } from './load.js';
 import { Violation } from './violation.js';
-import { ms, type Micros } from './world.js';
+import type { Micros } from './world.js';
 
 const KEYS = 3;
-/** How far apart those who meet may come. */
-const MEETING = ms(5);
 
 /** What clients of one topic share: every write has a number of its own. */
 export interface KeyedWorld {
@@ -20,49 +18,13 @@ export interface KeyedWorld {
  * Appends where it thinks that the last record of a key is, and learns from what it is told; now and
  * then it errs, and now and then it writes without asking where the last one is.
  */
-export class KeyedClient {
-  private readonly context: LoadContext;
-  private readonly prng: Prng;
+export class KeyedClient extends Contender {
   private readonly world: KeyedWorld;
-  private readonly producer: Producer;
   private readonly believed = new Map<string, number>();
-  private isOn = true;
-  private isBusy = false;
 
   constructor(context: LoadContext, prng: Prng, world: KeyedWorld, period: Micros) {
-    this.context = context;
-    this.prng = prng;
+    super(context, prng, period);
     this.world = world;
-    this.producer = simProducer(context, prng);
-    this.next(period);
-  }
-
-  stop(): void {
-    this.isOn = false;
-  }
-
-  get pending(): number {
-    return this.isBusy ? 1 : 0;
-  }
-
-  /** Every other time it meets the others: who comes while an append is under way contests it. */
-  private wait(period: Micros): Micros {
-    const { prng } = this;
-    const wait = 1 + prng.int(2 * period);
-    if (prng.chance(0.5)) return wait;
-    const { now } = this.context.scheduler;
-    return Math.ceil((now + wait) / period) * period - now + prng.int(MEETING);
-  }
-
-  private next(period: Micros): void {
-    this.context.scheduler.schedule(this.wait(period), undefined, () => {
-      if (!this.isOn) return;
-      this.isBusy = true;
-      void this.write().then(() => {
-        this.isBusy = false;
-        this.next(period);
-      });
-    });
   }
 
   private draw(): KeyedWrite {
@@ -79,7 +41,7 @@ export class KeyedClient {
     };
   }
 
-  private async write(): Promise<void> {
+  protected override async append(): Promise<void> {
     const { oracle } = this.world;
     const { scheduler } = this.context;
     const write = this.draw();

@@ -102,16 +102,13 @@ class NaiveReader {
 
   /** Up to 64 bits on the wire; values beyond 2^53 are refused. */
   private varlong(): number {
-    let raw = 0;
-    let scale = 1;
-    for (let i = 0; i < 8; i += 1) {
-      const byte = this.byte();
-      raw += (byte & 0x7f) * scale;
-      if (byte < 0x80) {
-        if (!Number.isSafeInteger(raw)) break;
-        return raw % 2 === 0 ? raw / 2 : -(raw + 1) / 2;
-      }
-      scale *= 0x80;
+    let raw = 0n;
+    for (let shift = 0n; shift < 56n; shift += 7n) {
+      const byte = BigInt(this.byte());
+      raw |= (byte & 0x7fn) << shift;
+      if (byte >= 0x80n) continue;
+      if (raw > BigInt(Number.MAX_SAFE_INTEGER)) break;
+      return Number((raw >> 1n) ^ -(raw & 1n));
     }
     throw new MalformedBytesError('varlong exceeds 2^53');
   }

@@ -1010,4 +1010,17 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'X33',
+    what: 'a replica that nobody has filled up is made a voter',
+    level: 'tests',
+    tests: ['test/unit/host/multi-raft.test.ts'],
+    edits: [
+      {
+        file: 'src/host/group-requests.ts',
+        find: 'if (unfilled.length === 0) return;',
+        replace: 'if (unfilled.length >= 0) return;',
+      },
+    ],
+  },
 ];

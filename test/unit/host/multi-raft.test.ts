@@ -220,6 +220,7 @@ describe('three brokers with their Raft groups', () => {
     const leaving = cluster.brokers.find((b) => b !== leader && b !== four)!;
     const voters = cluster.brokers.filter((b) => b !== leaving).map((b) => b.id);
     const early = codeOf(leader.group(1).changeMembership({ voters, learners: [] }, 5_000));
+    await cluster.finished(early);
     expect(await early, 'it has to be filled first').to.equal('THROTTLED');
     await cluster.learn(leader, 1, [four.id]);
     const changed = codeOf(leader.group(1).changeMembership({ voters, learners: [] }, 5_000));
