@@ -1,3 +1,5 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
 import { MillraceClient, type TopicDescription } from '../../src/client/index.js';
 import type { BrokerProcess } from '../lib/broker-process.js';
 import { type DelayProxies, startDelayProxies } from '../lib/delay-proxy.js';
@@ -9,6 +11,7 @@ import type { System } from './system.js';
 
 const LOOP_DELAY = /^millrace_nodejs_eventloop_lag_p99_seconds ([\d.e+-]+)$/m;
 const MAX_BATCH_BYTES = 8 << 20;
+const POLL_MS = 20;
 
 /** Three broker processes of Millrace; the data is in a temporary folder and goes with them. */
 export class MillraceSystem implements System {
@@ -64,6 +67,21 @@ export class MillraceSystem implements System {
 
   async describe(topic: string): Promise<TopicDescription> {
     return await this.client.admin.describeTopic(topic);
+  }
+
+  /** Waits until nothing is wrong with the topic's partitions; throws what still is when time is up. */
+  async until(
+    topic: string,
+    wrongWith: (partitions: TopicDescription['partitions']) => string | undefined,
+    withinMs: number,
+  ): Promise<void> {
+    const giveUpAt = performance.now() + withinMs;
+    for (;;) {
+      const wrong = wrongWith((await this.describe(topic)).partitions);
+      if (wrong === undefined) return;
+      if (performance.now() > giveUpAt) throw new Error(wrong);
+      await pause(POLL_MS);
+    }
   }
 
   async run(job: Job): Promise<Measured> {

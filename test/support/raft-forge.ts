@@ -80,8 +80,12 @@ function snapshotIn(head: MessageBase, command: Command): InFlight {
 
 /** `repairTarget=4@2`: up to index 4, for life 2. */
 function targetIn(options: ReadonlyMap<string, string>): RepairTarget | undefined {
-  const [index, life] = options.get('repairTarget')?.split('@').map(Number) ?? [];
-  if (index === undefined || life === undefined) return undefined;
+  const text = options.get('repairTarget');
+  if (text === undefined) return undefined;
+  const [index, life] = text.split('@').map(Number);
+  if (index === undefined || life === undefined) {
+    throw new Error(`repairTarget is INDEX@LIFE, not ${text}`);
+  }
   return { index: logIndex(index), life: incarnation(life) };
 }
 

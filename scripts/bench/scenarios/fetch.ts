@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 import type { Measured } from '../drive.js';
@@ -11,7 +10,6 @@ import { type Bench, ratesOf, recordsPerSecond, type Scenario } from './scenario
 const PARTITIONS = 12;
 const RECORD_BYTES = 100;
 const BATCH_BYTES = 256 * 1024;
-const POLL_MS = 100;
 const EVEN_MS_MAX = 60_000;
 
 async function fill(system: MillraceSystem, topic: string, records: number): Promise<void> {
@@ -48,20 +46,17 @@ async function forgetAll(system: MillraceSystem): Promise<void> {
  * be all that is measured.
  */
 async function untilEven(system: MillraceSystem, topic: string): Promise<void> {
-  const giveUpAt = performance.now() + EVEN_MS_MAX;
-  for (;;) {
-    const { partitions } = await system.describe(topic);
-    const led = system.cluster.brokers.map(
-      ({ id }) => partitions.filter(({ leader }) => leader === id).length,
-    );
-    if (Math.max(...led) - Math.min(...led) <= 1 && sum(led) === partitions.length) return;
-    if (performance.now() > giveUpAt) {
-      throw new Error(
-        `brokers lead ${led.join(', ')} of ${partitions.length} partitions of ${topic}`,
+  await system.until(
+    topic,
+    (partitions) => {
+      const led = system.cluster.brokers.map(
+        ({ id }) => partitions.filter(({ leader }) => leader === id).length,
       );
-    }
-    await pause(POLL_MS);
-  }
+      const areEven = Math.max(...led) - Math.min(...led) <= 1 && sum(led) === partitions.length;
+      return areEven ? undefined : `brokers lead ${led.join(', ')} partitions of ${topic}`;
+    },
+    EVEN_MS_MAX,
+  );
 }
 
 function sum(values: readonly number[]): number {

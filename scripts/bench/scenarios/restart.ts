@@ -1,5 +1,4 @@
 import { statfsSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 
 import type { BrokerProcess } from '../../lib/broker-process.js';
 import { MillraceSystem } from '../millrace.js';
@@ -10,7 +9,6 @@ const KIB = 1024;
 const GIB = KIB ** 3;
 /** Three replicas, and what LevelDB needs beside them. */
 const DISK_PER_LOG = 3.4;
-const POLL_MS = 20;
 const IN_SYNC_MS_MAX = 120_000;
 
 /** In seconds since the process was started. */
@@ -27,21 +25,20 @@ async function untilInSync(
   brokerId: number,
   wanted: boolean,
 ): Promise<void> {
-  const giveUpAt = performance.now() + IN_SYNC_MS_MAX;
-  for (;;) {
-    const { partitions } = await system.describe(TOPIC);
-    const others = partitions.filter(({ error, replicas }) => {
-      const isInSync = replicas.some((r) => r.brokerId === brokerId && r.inSync);
-      // Without an answer of its leader nothing is known.
-      return error !== undefined || isInSync !== wanted;
-    });
-    if (others.length === 0) return;
-    if (performance.now() > giveUpAt) {
+  await system.until(
+    TOPIC,
+    (partitions) => {
+      const others = partitions.filter(({ error, replicas }) => {
+        const isInSync = replicas.some((r) => r.brokerId === brokerId && r.inSync);
+        // Without an answer of its leader nothing is known.
+        return error !== undefined || isInSync !== wanted;
+      });
+      if (others.length === 0) return undefined;
       const what = wanted ? 'do not have' : 'still have';
-      throw new Error(`${others.length} partitions ${what} broker ${brokerId} in sync`);
-    }
-    await pause(POLL_MS);
-  }
+      return `${others.length} partitions ${what} broker ${brokerId} in sync`;
+    },
+    IN_SYNC_MS_MAX,
+  );
 }
 
 async function restart(
