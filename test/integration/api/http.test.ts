@@ -3,10 +3,7 @@ import net from 'node:net';
 import { expect } from 'chai';
 import { HttpListener } from '../../../src/api/http/listener.js';
 import type { BrokerHealth } from '../../../src/broker/types.js';
-
-/** `once` of Node's would reject if an error came first. */
-const closed = (socket: net.Socket): Promise<void> =>
-  new Promise((resolve) => socket.once('close', () => resolve()));
+import { closed } from '../../support/closed-socket.js';
 
 describe('HTTP: health and metrics', () => {
   let listener: HttpListener;

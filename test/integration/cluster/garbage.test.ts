@@ -5,6 +5,7 @@ import type { FetchResponse__Output } from '../../../src/rpc/gen/millrace/broker
 import type { ProduceResponse__Output } from '../../../src/rpc/gen/millrace/broker/v1/ProduceResponse.js';
 import { answerOf } from '../../support/api.js';
 import { startCluster, type TestCluster } from '../../support/cluster.js';
+import { closed } from '../../support/closed-socket.js';
 
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const TOPIC = 'steady';
@@ -25,8 +26,8 @@ async function throwAt(port: number, bytes: Uint8Array | string): Promise<void> 
   socket.resume();
   socket.write(bytes);
   socket.setTimeout(100, () => socket.destroy());
-  // `once` of Node's would reject if an error came first: a reset, as what is thrown may not be read.
-  await new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  // A reset, as what is thrown may not be read, is an end as well.
+  await closed(socket);
 }
 
 describe('a cluster under garbage', function () {
