@@ -25,19 +25,23 @@ export function batchBytes(entries: readonly LogEntry[]): number {
   return bytes;
 }
 
+/** The same of all that these jobs write. */
+export function bytesOf(jobs: readonly WriteJob[]): number {
+  return jobs.reduce((sum, job) => sum + job.bytes, 0);
+}
+
 /**
  * Everything the jobs write, as one LevelDB batch; the map moves along. `oldLast` is where the log
  * ended before the jobs lowered its tail: what is not overwritten up to there is deleted.
- * The operations lie in scratch memory and are valid until it is taken again.
+ * The operations lie in scratch memory, which all replicas share: they are to be written in the turn in
+ * which they are built.
  */
 export function buildBatch(
   jobs: readonly WriteJob[],
   map: LogMap,
   options: { readonly oldLast: LogIndex; readonly scratch: Scratch; readonly crc32c: Crc32c },
 ): LevelOperation[] {
-  let bytes = 0;
-  for (const job of jobs) bytes += job.bytes;
-  const memory = options.scratch.take(bytes);
+  const memory = options.scratch.take(bytesOf(jobs));
   const view = viewOf(memory);
   const operations: LevelOperation[] = [];
   let at = 0;

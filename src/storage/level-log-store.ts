@@ -15,12 +15,12 @@ import {
 } from '../ports/log-store.js';
 import type { HardState, Persist, SnapshotMeta } from '../raft/io.js';
 import { ApartWriter } from './apart-writer.js';
-import { batchBytes, buildBatch } from './batch-builder.js';
+import { batchBytes, buildBatch, bytesOf } from './batch-builder.js';
 import { Fence } from './fence.js';
 import { replaceGeneration } from './generation.js';
 import type { LazySync } from './lazy-sync.js';
 import { lazySyncOf } from './log-sync.js';
-import type { LevelDb, LevelOperation } from './level-db.js';
+import type { LevelDb } from './level-db.js';
 import { LogMap, tailOf, type LogTail } from './log-map.js';
 import { LogReader } from './log-reader.js';
 import { LogRewriter } from './log-rewriter.js';
@@ -310,26 +310,23 @@ export class LevelLogStore implements LogStore {
       await this.lowerTail(first.append.prev);
     }
     const lowered = this.map.tail.last.index;
-    const operations = buildBatch(jobs, this.map, { oldLast, ...this.context });
-    const { tail } = this.map;
-    const isLogWritten = tail.last.index !== lowered || lowered !== oldLast;
+    // Put together and given to LevelDB in one turn: the memory it lies in is every replica's.
+    const write = (sync: boolean): Promise<void> => {
+      const operations = buildBatch(jobs, this.map, { oldLast, ...this.context });
+      return this.db.write(operations, { sync });
+    };
+    const isLowered = lowered !== oldLast;
+    const isLogWritten = isLowered || jobs.some(({ append }) => (append?.entries.length ?? 0) > 0);
     // What replaces entries is always synced: what it replaces must not come back after a power cut.
-    if (lowered !== oldLast) await this.db.write(operations, { sync: true });
-    else if (isLogWritten) await this.writeLazily(operations, jobs);
+    if (isLowered) await write(true);
+    else if (isLogWritten) await this.lazySync.write(bytesOf(jobs), write);
+    const { tail } = this.map;
     this.frontier.written(tail.last.index);
     if (isLogWritten) this.keeper.noteEnd(tail);
     for (const job of jobs) {
       await job.hardState;
       await job.afterwards?.();
     }
-  }
-
-  private async writeLazily(
-    operations: LevelOperation[],
-    jobs: readonly WriteJob[],
-  ): Promise<void> {
-    const bytes = jobs.reduce((sum, job) => sum + job.bytes, 0);
-    await this.lazySync.write(bytes, (sync) => this.db.write(operations, { sync }));
   }
 
   /** Before entries above `prev` go: from here on the log vouches for `prev` only. */

@@ -844,6 +844,27 @@ export function describeBrokerStore(name: string, makeHarness: () => Promise<Sto
         expect(again.loaded.raft.hardState).to.eql(hardState(2));
       });
 
+      it('keeps the writes of replicas apart, also of one that waits before it writes', async () => {
+        const lazy = { kind: 'unsafe-quorum-memory', flushMs: 1_000, flushBytes: 1 << 20 } as const;
+        const other = { ...SPEC, groupId: raftGroupId(8) };
+        const { store } = await opened();
+        await broker.createReplica(other);
+        const { store: beside } = await broker.openReplica(other.groupId);
+        await store.setDurability(lazy);
+        // The first lazy write is noted before it is made; meanwhile others write.
+        const given = [store.persist(append(id(0, 0), entries(1, 1, 3), hardState(1)))];
+        for (let n = 1; n <= 30; n += 1) {
+          given.push(beside.persist(append(id(n === 1 ? 0 : 2, n - 1), entries(2, n, n))));
+          await Promise.resolve();
+        }
+        await Promise.all(given);
+        const wanted = entries(1, 1, 3).map(
+          (e) => `1/${e.index} ${Buffer.from(e.payload).toString()}`,
+        );
+        expect(await readAll(store, 1, 4)).to.deep.equal(wanted);
+        expect(await readAll(beside, 1, 31)).to.have.length(30);
+      });
+
       it('lets a log be given up: it is set aside at the next opening', async () => {
         const { store, loaded } = await opened();
         await store.persist(append(id(0, 0), entries(1, 1, 3), hardState(1)));

@@ -606,8 +606,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: 'src/storage/level-log-store.ts',
-        find: '(sync) => this.db.write(operations, { sync })',
-        replace: '() => this.db.write(operations, { sync: false })',
+        find: 'return this.db.write(operations, { sync });',
+        replace: 'return this.db.write(operations, { sync: sync && this.map === undefined });',
       },
     ],
   },
@@ -1020,6 +1020,23 @@ export const MUTANTS: readonly Mutant[] = [
         file: 'src/host/group-requests.ts',
         find: 'if (unfilled.length === 0) return;',
         replace: 'if (unfilled.length >= 0) return;',
+      },
+    ],
+  },
+  {
+    id: 'X34',
+    what: 'a batch waits in memory that other replicas use',
+    level: 'tests',
+    tests: ['test/conformance/stores.test.ts'],
+    edits: [
+      {
+        file: 'src/storage/level-log-store.ts',
+        find: 'else if (isLogWritten) await this.lazySync.write(bytesOf(jobs), write);',
+        replace:
+          'else if (isLogWritten) {\n' +
+          '      const operations = buildBatch(jobs, this.map, { oldLast, ...this.context });\n' +
+          '      await this.lazySync.write(bytesOf(jobs), (sync) => this.db.write(operations, { sync }));\n' +
+          '    }',
       },
     ],
   },
