@@ -1,7 +1,7 @@
 import { compareStrings } from '../base/collections.js';
 import type { RaftGroup } from '../host/raft-group.js';
 import { hexOf } from '../base/bytes.js';
-import { findPartition } from '../metadata/decide.js';
+import { findPartition, otherTopic, type FoundPartition } from '../metadata/decide.js';
 import type { MetadataImage, PartitionImage, TopicImage } from '../metadata/image.js';
 import { topicNameProblem } from '../metadata/names.js';
 import { effectiveTopicConfig, topicSettings, type TopicConfig } from '../metadata/topic-config.js';
@@ -16,6 +16,7 @@ import {
   type Offset,
   type RaftGroupId,
   type Term,
+  type TopicId,
   type TopicPartition,
 } from '../model/ids.js';
 import { LIMITS } from '../model/limits.js';
@@ -136,7 +137,7 @@ export class ClusterAdmin implements AdminService {
     const problem = topicNameProblem(request.topic);
     if (problem !== undefined) throw new BrokerError('INVALID_TOPIC_NAME', problem);
     const deadline = this.#deadline(options, request.timeoutMs);
-    const id = topicId(hexOf(this.#deps.world.random.bytes(16)));
+    const id = request.topicId ?? topicId(hexOf(this.#deps.world.random.bytes(16)));
     const { topic, partitions, replicationFactor, config } = request;
     const waitMs = Math.ceil(deadline.remainingMs() / 2);
     const { index } = await this.#deps.link.call(
@@ -166,7 +167,7 @@ export class ClusterAdmin implements AdminService {
     const { link } = this.#deps;
     const deadline = this.#deadline(options, request.timeoutMs);
     // By id from here on: a repetition must not hit a topic created meanwhile under the same name.
-    const id = await link.call('topicId', request.topic, deadline.remainingMs());
+    const id = await this.#idOf(request, deadline);
     const { index } = await link.call('deleteTopic', id, deadline.remainingMs(), {
       settle: (error) => (error.code === 'UNKNOWN_TOPIC' ? { index: logIndex(0) } : undefined),
     });
@@ -180,7 +181,7 @@ export class ClusterAdmin implements AdminService {
     const { link, view } = this.#deps;
     const deadline = this.#deadline(options, request.timeoutMs);
     // By id from here on, as for a delete.
-    const topicId = await link.call('topicId', request.topic, deadline.remainingMs());
+    const topicId = await this.#idOf(request, deadline);
     const { partitions } = request;
     const waitMs = Math.ceil(deadline.remainingMs() / 2);
     const { index } = await link.call(
@@ -341,6 +342,15 @@ export class ClusterAdmin implements AdminService {
     return new Deadline(this.#deps.world.clock, Math.min(deadlineMs, wantedMs));
   }
 
+  /** Of the topic that has the name now, if it is the one that is meant. */
+  async #idOf(
+    { topic, topicId }: { readonly topic: string; readonly topicId?: TopicId | undefined },
+    deadline: Deadline,
+  ): Promise<TopicId> {
+    const id = await this.#deps.link.call('topicId', topic, deadline.remainingMs());
+    return topicId === undefined || topicId === id ? id : raise(otherTopic(topic, topicId));
+  }
+
   /** Until this broker's metadata holds everything acknowledged before the call. */
   async #catchUp(deadlineMs: number): Promise<void> {
     const deadline = new Deadline(this.#deps.world.clock, deadlineMs);
@@ -421,15 +431,15 @@ export class ClusterAdmin implements AdminService {
   }
 
   /** What is not here yet may have been made through another broker a moment ago. */
-  async #mustFind(at: TopicPartition): Promise<{
+  async #mustFind(at: PlaceInTopic): Promise<{
     readonly topic: TopicImage;
     readonly partition: PartitionImage;
   }> {
     const { view } = this.#deps;
-    let found = findPartition(view.image(), at);
+    let found = findPlace(view.image(), at);
     if (found.kind === 'rejected') {
       await this.#catchUp(FOLLOW_MS).catch(() => undefined);
-      found = findPartition(view.image(), at);
+      found = findPlace(view.image(), at);
     }
     return found.kind === 'rejected' ? raise(found) : found;
   }
@@ -450,6 +460,16 @@ export class ClusterAdmin implements AdminService {
       })),
     };
   }
+}
+
+type PlaceInTopic = TopicPartition & { readonly topicId?: TopicId | undefined };
+
+function findPlace(image: MetadataImage, at: PlaceInTopic): FoundPartition {
+  const found = findPartition(image, at);
+  const { topicId } = at;
+  if (found.kind === 'rejected' || topicId === undefined || topicId === found.topic.id)
+    return found;
+  return otherTopic(at.topic, topicId);
 }
 
 function brokersOf(image: MetadataImage): BrokerDescription[] {

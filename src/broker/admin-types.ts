@@ -67,6 +67,8 @@ export interface DescribeClusterResult {
 
 export interface CreateTopicRequest {
   readonly topic: string;
+  /** That the topic shall have; undefined: the broker draws one. */
+  readonly topicId?: TopicId | undefined;
   /** Undefined: 1. */
   readonly partitions: number | undefined;
   /** Undefined: 3, or the number of brokers if that is less. */
@@ -86,6 +88,8 @@ export interface CreateTopicResult {
 
 export interface AddPartitionsRequest {
   readonly topic: string;
+  /** Only the topic with this id; undefined: whichever has the name. */
+  readonly topicId?: TopicId | undefined;
   /** How many the topic is to have, old ones included. */
   readonly partitions: number;
   readonly noWait: boolean;
@@ -100,6 +104,8 @@ export interface AddPartitionsResult {
 
 export interface DeleteTopicRequest {
   readonly topic: string;
+  /** Only the topic with this id; undefined: whichever has the name. */
+  readonly topicId?: TopicId | undefined;
   readonly timeoutMs: number | undefined;
 }
 
@@ -146,6 +152,8 @@ export interface DescribeTopicResult {
 
 export interface AlterTopicRequest {
   readonly topic: string;
+  /** Only the topic with this id; undefined: whichever has the name. */
+  readonly topicId?: TopicId | undefined;
   readonly set: ReadonlyMap<string, string>;
   readonly unset: readonly string[];
   /** Only if the settings still have this version; else STALE_CONFIG_VERSION. */
@@ -186,6 +194,8 @@ export interface OffsetAnswer extends TopicPartition {
 }
 
 export interface TrimPartitionRequest extends TopicPartition {
+  /** Only the topic with this id; undefined: whichever has the name. */
+  readonly topicId?: TopicId | undefined;
   /** -1: the high watermark. */
   readonly beforeOffset: number;
 }

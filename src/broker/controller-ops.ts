@@ -145,6 +145,7 @@ export const CONTROLLER_OPS = {
       set: stringMap,
       unset: listOf(text),
       expectedVersion: maybe(uint<LogIndex>()),
+      topicId: maybe(topicIdCodec),
     }),
     record<Changed & Omit<AlterTopicResult, 'risk'>>({
       index: uint<LogIndex>(),

@@ -1,5 +1,7 @@
+import { hexOf } from '../base/bytes.js';
 import { BrokerError } from '../model/errors.js';
 import { LIMITS } from '../model/limits.js';
+import type { World } from '../ports/world.js';
 import { abortable, type Abortable } from './abort.js';
 import type { CallOptions, ClusterView } from './cluster-view.js';
 import type {
@@ -25,6 +27,7 @@ import type {
   OffsetQuery,
   OffsetToCommit,
   TopicDescription,
+  TopicInfo,
   TopicPartition,
 } from './types.js';
 
@@ -32,15 +35,22 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 
 /**
  * Everything of the Cluster service. Any broker is asked; calls go round the brokers and are retried
- * until their timeout. A change whose answer was lost is looked up before it is called failed.
+ * until their timeout. A change names the topic that it is for by its id, so that an attempt that was held up
+ * on its way reaches no other topic, nor makes one again that was deleted.
  */
 export class Admin {
   private readonly view: ClusterView;
+  private readonly world: World;
   private readonly timeoutMs: number;
 
   /** @internal */
-  constructor(view: ClusterView, options: { readonly timeoutMs?: number | undefined } = {}) {
+  constructor(
+    view: ClusterView,
+    world: World,
+    options: { readonly timeoutMs?: number | undefined } = {},
+  ) {
     this.view = view;
+    this.world = world;
     this.timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
   }
 
@@ -68,16 +78,9 @@ export class Admin {
     request: CreateTopicRequest,
     { signal }: Abortable = {},
   ): Promise<CreatedTopic> {
-    try {
-      const whole = { ...request, timeoutMs: this.changeTimeoutMs };
-      return await this.view.call('createTopic', whole, this.options(signal));
-    } catch (thrown) {
-      const error = BrokerError.from(thrown);
-      const isMaybeOurs = error.code === 'TOPIC_EXISTS' && error.outcome === 'unknown';
-      const created = isMaybeOurs ? await this.asCreated(request, signal) : undefined;
-      if (created === undefined) throw error;
-      return created;
-    }
+    const topicId = hexOf(this.world.random.bytes(16));
+    const whole = { ...request, topicId, timeoutMs: this.changeTimeoutMs };
+    return await this.view.call('createTopic', whole, this.options(signal));
   }
 
   /**
@@ -85,9 +88,11 @@ export class Admin {
    * theirs when they are back. UNKNOWN_TOPIC if there is none.
    */
   async deleteTopic(topic: string, { signal }: Abortable = {}): Promise<void> {
+    const options = this.until(signal);
+    const { topicId } = await this.topicNow(topic, options());
     try {
-      const request = { topic, timeoutMs: this.changeTimeoutMs };
-      await this.view.call('deleteTopic', request, this.options(signal));
+      const request = { topic, topicId, timeoutMs: this.changeTimeoutMs };
+      await this.view.call('deleteTopic', request, options());
     } catch (thrown) {
       const error = BrokerError.from(thrown);
       // An attempt whose answer was lost did it.
@@ -103,8 +108,10 @@ export class Admin {
     request: AddPartitionsRequest,
     { signal }: Abortable = {},
   ): Promise<GrownTopic> {
-    const whole = { ...request, timeoutMs: this.changeTimeoutMs };
-    const grown = await this.read('addPartitions', whole, signal);
+    const options = this.until(signal);
+    const { topicId } = await this.topicNow(request.topic, options());
+    const whole = { ...request, topicId, timeoutMs: this.changeTimeoutMs };
+    const grown = await this.view.call('addPartitions', whole, options());
     // For producers and consumers of this client; the others hear of it with their next refresh.
     await abortable(signal, async () => await this.view.refresh(request.topic));
     return grown;
@@ -117,7 +124,7 @@ export class Admin {
 
   /** Resolves with what is set afterwards. Brokers use it from the moment they hear of it. */
   async alterTopic(request: AlterTopicRequest, { signal }: Abortable = {}): Promise<AlteredTopic> {
-    const altered = await this.read('alterTopic', request, signal);
+    const altered = await this.altered(request, this.until(signal));
     await abortable(signal, async () => await this.view.refresh(request.topic));
     return altered;
   }
@@ -140,7 +147,9 @@ export class Admin {
     beforeOffset: number,
     { signal }: Abortable = {},
   ): Promise<number> {
-    return await this.read('trimPartition', { ...at, beforeOffset }, signal);
+    const options = this.until(signal);
+    const { topicId } = await this.topicNow(at.topic, options());
+    return await this.view.call('trimPartition', { ...at, topicId, beforeOffset }, options());
   }
 
   /** Each answer says for itself whether it was taken. */
@@ -262,21 +271,51 @@ export class Admin {
     return { signal, deadlineMs: this.timeoutMs, retryUnknown: true };
   }
 
-  /** The topic, if it is there and is what was asked for: the lost answer was a yes. */
-  private async asCreated(
-    request: CreateTopicRequest,
-    signal: AbortSignal | undefined,
-  ): Promise<CreatedTopic | undefined> {
-    const { topics } = await this.metadata({ topics: [request.topic], signal });
-    const info = topics.find((t) => t.topic === request.topic && t.error === undefined);
-    if (info === undefined || info.partitions.length !== (request.partitions ?? 1))
-      return undefined;
-    const { durabilityPromise } = await this.describeTopic(request.topic, { signal });
-    return {
-      topicId: info.topicId,
-      partitions: info.partitions.length,
-      replicationFactor: info.partitions[0]?.replicas.length ?? 0,
-      ...(info.config['durability'] === 'unsafe-quorum-memory' && { risk: durabilityPromise }),
-    };
+  /** Of calls that belong together: each has what is left of the time. */
+  private until(signal: AbortSignal | undefined): () => CallOptions {
+    const { clock } = this.world;
+    const endMs = clock.monotonicMs() + this.timeoutMs;
+    return () => ({
+      ...this.options(signal),
+      deadlineMs: Math.max(1, endMs - clock.monotonicMs()),
+    });
+  }
+
+  /** Rejects with UNKNOWN_TOPIC if there is none. */
+  private async topicNow(topic: string, options: CallOptions): Promise<TopicInfo> {
+    const request = { topics: [topic], linearizable: true };
+    const { topics } = await this.view.call('getMetadata', request, options);
+    const info = topics.find((one) => one.topic === topic);
+    const unknown = (): BrokerError =>
+      new BrokerError('UNKNOWN_TOPIC', `topic ${topic} does not exist`);
+    if (info === undefined || info.error !== undefined) throw info?.error ?? unknown();
+    return info;
+  }
+
+  /**
+   * Every attempt is made to the settings as they are found, also where the caller does not care which:
+   * one that comes late finds others, and does not take back what was changed after it.
+   */
+  private async altered(
+    request: AlterTopicRequest,
+    options: () => CallOptions,
+  ): Promise<AlteredTopic> {
+    for (;;) {
+      const found = await this.topicNow(request.topic, options());
+      const { expectedVersion = found.configVersion } = request;
+      const whole = { ...request, topicId: found.topicId, expectedVersion };
+      try {
+        return await this.view.call('alterTopic', whole, options());
+      } catch (thrown) {
+        const error = BrokerError.from(thrown);
+        const isOvertaken =
+          error.code === 'STALE_CONFIG_VERSION' && request.expectedVersion === undefined;
+        if (!isOvertaken) throw error;
+        if (error.outcome === 'unknown') {
+          const text = `topic ${request.topic} was altered by others, too: ${error.message}`;
+          throw new BrokerError('UNKNOWN_OUTCOME', text, {}, { cause: error });
+        }
+      }
+    }
   }
 }

@@ -64,6 +64,7 @@ export const CLUSTER_CALLS: ClusterCallTable = {
     call: async ({ cluster }, request, runner) => {
       const wire = {
         topic: request.topic,
+        topicId: request.topicId,
         partitions: uint32(request.partitions ?? 0, 'partitions'),
         replicationFactor: uint32(request.replicationFactor ?? 0, 'replicationFactor'),
         config: { ...request.config },
@@ -78,8 +79,8 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   },
   deleteTopic: {
     isWrite: true,
-    call: async ({ cluster }, { topic, timeoutMs }, runner) => {
-      const wire = { topic, timeoutMs: uint32(timeoutMs, 'timeoutMs') };
+    call: async ({ cluster }, { topic, topicId, timeoutMs }, runner) => {
+      const wire = { topic, topicId, timeoutMs: uint32(timeoutMs, 'timeoutMs') };
       return await runner.run((deadline, done) => cluster.deleteTopic(wire, { deadline }, done));
     },
   },
@@ -88,6 +89,7 @@ export const CLUSTER_CALLS: ClusterCallTable = {
     call: async ({ cluster }, request, runner) => {
       const wire = {
         topic: request.topic,
+        topicId: request.topicId,
         partitions: uint32(request.partitions, 'partitions'),
         noWait: request.wait === false,
         timeoutMs: uint32(request.timeoutMs, 'timeoutMs'),
@@ -104,9 +106,9 @@ export const CLUSTER_CALLS: ClusterCallTable = {
   },
   alterTopic: {
     isWrite: true,
-    call: async ({ cluster }, { topic, set, unset, expectedVersion: at }, runner) => {
+    call: async ({ cluster }, { topic, topicId, set, unset, expectedVersion: at }, runner) => {
       const expected = at === undefined ? {} : { expectedVersion: int64(at, 'expectedVersion') };
-      const wire = { topic, set: { ...set }, unset: [...(unset ?? [])], ...expected };
+      const wire = { topic, topicId, set: { ...set }, unset: [...(unset ?? [])], ...expected };
       const altered = await runner.run<AlterTopicResponse__Output>((deadline, done) =>
         cluster.alterTopic(wire, { deadline }, done),
       );
@@ -134,7 +136,7 @@ export const CLUSTER_CALLS: ClusterCallTable = {
     isWrite: true,
     call: async ({ cluster }, request, runner) => {
       const beforeOffset = int64(request.beforeOffset, 'beforeOffset');
-      const wire = { ...placeOf(request), beforeOffset };
+      const wire = { ...placeOf(request), topicId: request.topicId, beforeOffset };
       const answer = await runner.run<{ logStartOffset: number }>((deadline, done) =>
         cluster.trimPartition(wire, { deadline }, done),
       );

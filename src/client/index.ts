@@ -118,7 +118,7 @@ export class MillraceClient {
     const view = new ClusterView(transport, world, parseBootstrap(options.bootstrap), options);
     const crc32c = options.crc32c ?? portableCrc32c;
     this.deps = { transport, world, view, codecs: new Codecs(), crc32c };
-    this.admin = new Admin(view, { timeoutMs: options.timeoutMs });
+    this.admin = new Admin(view, world, { timeoutMs: options.timeoutMs });
   }
 
   /** A producer of records with keys and values of these types, by the serdes in its options. */

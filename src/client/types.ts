@@ -262,6 +262,15 @@ export interface CommittedOffset extends TopicPartition {
   readonly error: BrokerError | undefined;
 }
 
+/**
+ * The topic that had the name when the call began: attempts that come late reach no other one.
+ * @internal
+ */
+export interface TopicWithId {
+  readonly topic: string;
+  readonly topicId: string;
+}
+
 /** @internal */
 export interface TransferRequest {
   /** Undefined: the metadata group. */
@@ -278,21 +287,27 @@ export interface ClusterMethods extends GroupMethods {
   getMetadata: { request: MetadataRequest; answer: Metadata };
   describeCluster: { request: Readonly<Record<string, never>>; answer: ClusterDescription };
   createTopic: {
-    request: CreateTopicRequest & { readonly timeoutMs: number };
+    request: CreateTopicRequest & { readonly topicId: string; readonly timeoutMs: number };
     answer: CreatedTopic;
   };
-  deleteTopic: { request: { readonly topic: string; readonly timeoutMs: number }; answer: object };
+  deleteTopic: {
+    request: TopicWithId & { readonly timeoutMs: number };
+    answer: object;
+  };
   addPartitions: {
-    request: AddPartitionsRequest & { readonly timeoutMs: number };
+    request: AddPartitionsRequest & TopicWithId & { readonly timeoutMs: number };
     answer: GrownTopic;
   };
   describeTopic: { request: { readonly topic: string }; answer: TopicDescription };
-  alterTopic: { request: AlterTopicRequest; answer: AlteredTopic };
+  alterTopic: { request: AlterTopicRequest & TopicWithId; answer: AlteredTopic };
   listOffsets: {
     request: { readonly queries: readonly OffsetQuery[]; readonly linearizable: boolean };
     answer: readonly OffsetAnswer[];
   };
-  trimPartition: { request: TopicPartition & { readonly beforeOffset: number }; answer: number };
+  trimPartition: {
+    request: TopicPartition & TopicWithId & { readonly beforeOffset: number };
+    answer: number;
+  };
   initProducer: {
     request: { readonly producerId: number | undefined; readonly producerEpoch: number };
     answer: ProducerIdentity;

@@ -116,6 +116,7 @@ function createTopic(state: MetadataState, command: CommandOf<'createTopic'>): A
   const { name, topicId, assignment, config } = command;
   const existing = state.topicsByName.get(name);
   if (existing?.id === topicId) return DONE;
+  if (state.deletedTopics.has(topicId)) return deletedSince(name);
   if (existing !== undefined) return rejected('TOPIC_EXISTS', `topic ${name} exists`);
   const problem = topicNameProblem(name);
   if (problem !== undefined) return rejected('INVALID_TOPIC_NAME', problem);
@@ -139,6 +140,11 @@ function createTopic(state: MetadataState, command: CommandOf<'createTopic'>): A
     settings: topicSettings(config),
   });
   return DONE;
+}
+
+/** A late attempt: the one before it made the topic, which was deleted. */
+function deletedSince(name: string): Rejection {
+  return rejected('UNKNOWN_TOPIC', `topic ${name} was created by this request, and deleted since`);
 }
 
 /** With Raft groups that nobody ever had. */
@@ -262,10 +268,12 @@ function configRefusal(config: ReadonlyMap<string, string>): Rejection | undefin
   return undefined;
 }
 
-function deleteTopic(state: MetadataState, { topicId }: CommandOf<'deleteTopic'>): ApplyResult {
+function deleteTopic(state: MetadataState, command: CommandOf<'deleteTopic'>): ApplyResult {
+  const { topicId } = command;
   const topic = state.topicsById.get(topicId);
   if (topic === undefined) return rejected('UNKNOWN_TOPIC', 'the topic does not exist');
   state.dropTopic(topic);
+  if (command.isForgotten !== true) state.deletedTopics.add(topicId);
   for (const { groupId, replicas, movingFrom } of topic.partitions) {
     bury(state, groupId, [...replicas, ...movingFrom]);
   }

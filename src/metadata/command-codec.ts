@@ -44,6 +44,8 @@ const FENCED_COMMITS = 21;
 const SEQUENCED_COMMITS = 22;
 /** alterTopic that gives the settings a version, and may name the one they must have. */
 const VERSIONED_ALTER_TOPIC = 12;
+/** deleteTopic of a topic whose id is remembered. */
+const REMEMBERED_DELETE_TOPIC = 14;
 
 export function encodeCommand(command: Command): Uint8Array {
   const w = new ByteWriter(128).u8(VERSION).u8(codeOf(command));
@@ -107,6 +109,8 @@ function codeOf(command: Command): number {
     return REGISTER_WITH_ROOM;
   }
   if (command.kind === 'alterTopic' && command.isUnversioned !== true) return VERSIONED_ALTER_TOPIC;
+  if (command.kind === 'deleteTopic' && command.isForgotten !== true)
+    return REMEMBERED_DELETE_TOPIC;
   const isFencedCommit = command.kind === 'commitOffsets' && isFenced(command.commits);
   return isFencedCommit ? SEQUENCED_COMMITS : CODES[command.kind];
 }
@@ -146,6 +150,8 @@ function readFields(r: ByteReader, code: number): Command {
         config: readStringMap(r),
       };
     case CODES.deleteTopic:
+      return { kind: 'deleteTopic', topicId: readTopicId(r), isForgotten: true };
+    case REMEMBERED_DELETE_TOPIC:
       return { kind: 'deleteTopic', topicId: readTopicId(r) };
     case CODES.addPartitions:
       return {

@@ -47,7 +47,12 @@ export type Command =
       readonly assignment: readonly (readonly BrokerId[])[];
       readonly config: ReadonlyMap<string, string>;
     }
-  | { readonly kind: 'deleteTopic'; readonly topicId: TopicId }
+  | {
+      readonly kind: 'deleteTopic';
+      readonly topicId: TopicId;
+      /** From a log of before deleted topics were remembered: it is not, on any replica. */
+      readonly isForgotten?: boolean | undefined;
+    }
   | {
       readonly kind: 'addPartitions';
       readonly topicId: TopicId;

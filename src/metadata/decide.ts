@@ -66,7 +66,7 @@ export function decideRegister(image: MetadataImage, wanted: BrokerRegistration)
 }
 
 export interface NewTopic {
-  /** Made by the broker that the client asked; a retry carries the same one. */
+  /** Drawn by the client, or by the broker that it asked; a repetition carries the same one. */
   readonly topicId: TopicId;
   readonly topic: string;
   readonly partitions: number | undefined;
@@ -210,6 +210,8 @@ export function decideAlterTopic(
   image: MetadataImage,
   wanted: {
     readonly topic: string;
+    /** Only the topic with this id. */
+    readonly topicId?: TopicId | undefined;
     readonly set: ReadonlyMap<string, string>;
     readonly unset: readonly string[];
     readonly expectedVersion?: LogIndex | undefined;
@@ -217,6 +219,9 @@ export function decideAlterTopic(
 ): Decision {
   const topic = image.topicsByName.get(wanted.topic);
   if (topic === undefined) return unknownTopic(wanted.topic);
+  if (wanted.topicId !== undefined && wanted.topicId !== topic.id) {
+    return otherTopic(wanted.topic, wanted.topicId);
+  }
   const set = canonicalConfig(wanted.set);
   if (set.kind === 'rejected') return set;
   for (const key of wanted.unset) {
@@ -336,6 +341,11 @@ export function decideCommit(
 
 function unknownTopic(name: string): Rejection {
   return rejected('UNKNOWN_TOPIC', `topic ${JSON.stringify(name.slice(0, 260))} does not exist`);
+}
+
+/** What was asked for a topic that is gone must not happen to the one that has its name now. */
+export function otherTopic(name: string, wanted: TopicId): Rejection {
+  return rejected('UNKNOWN_TOPIC', `topic ${name} is another one by now: ${wanted} does not exist`);
 }
 
 function isWhole(value: number, first: number, last: number): boolean {

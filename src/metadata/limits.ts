@@ -7,6 +7,8 @@ export const METADATA_LIMITS = {
   partitionsMax: 200_000,
   /** Changes of a topic's settings that are remembered. */
   configHistoryMax: 16,
+  /** Ids of deleted topics that are remembered, so that no late attempt makes one of them again. */
+  deletedTopicsMax: 10_000,
   consumerGroupsMax: 100_000,
   committedOffsetsMax: 2_000_000,
   rackLengthMax: 255,

@@ -15,6 +15,7 @@ import type {
   PartitionImage,
   TopicImage,
 } from './image.js';
+import { DeletedTopics } from './deleted-topics.js';
 import { ConsumerGroupBook, type FrozenConsumerGroups } from './consumer-group-book.js';
 import { IdleGroups, type FrozenIdleTimes } from './idle-groups.js';
 import { OffsetLedger, type FrozenLedger } from './offset-ledger.js';
@@ -28,6 +29,8 @@ export interface FrozenMetadata {
   readonly brokers: ReadonlyMap<BrokerId, BrokerImage>;
   readonly topics: ReadonlyMap<TopicId, TopicImage>;
   readonly tombstones: ReadonlyMap<RaftGroupId, readonly BrokerId[]>;
+  /** The oldest first. */
+  readonly deletedTopics: readonly TopicId[];
   readonly ledger: FrozenLedger;
   readonly consumerGroups: FrozenConsumerGroups;
   readonly idleGroups: FrozenIdleTimes;
@@ -51,6 +54,7 @@ export class MetadataState implements MetadataImage {
   readonly replicasHeld = new Map<BrokerId, number>();
   readonly moving = new Set<RaftGroupId>();
   readonly tombstones = new Map<RaftGroupId, readonly BrokerId[]>();
+  readonly deletedTopics = new DeletedTopics();
   readonly ledger: OffsetLedger;
   readonly consumerGroups = new ConsumerGroupBook();
   readonly idleGroups = new IdleGroups();
@@ -121,6 +125,7 @@ export class MetadataState implements MetadataImage {
     this.replicasHeld.clear();
     this.moving.clear();
     this.tombstones.clear();
+    this.deletedTopics.clear();
     this.ledger.clear();
     this.consumerGroups.clear();
     this.idleGroups.restore(new Map());
@@ -143,6 +148,7 @@ export class MetadataState implements MetadataImage {
       brokers: new Map(this.brokers),
       topics: new Map(this.topicsById),
       tombstones: new Map(this.tombstones),
+      deletedTopics: this.deletedTopics.freeze(),
       ledger: this.ledger.freeze(),
       consumerGroups: this.consumerGroups.freeze(),
       idleGroups: this.idleGroups.freeze(),

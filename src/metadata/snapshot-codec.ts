@@ -30,8 +30,8 @@ import { topicSettings } from './topic-config.js';
 /*
  * A snapshot of the metadata group, keys in ascending order everywhere:
  *
- *   version u8 = 1 to 5 | next group id | next producer id
- *   brokers:    registration, fenced u8; version 5 only, which is written if any broker tells of it:
+ *   version u8 = 1 to 6 | next group id | next producer id
+ *   brokers:    registration, fenced u8; from version 5 on, which is written if any broker tells of it:
  *               replicas that it has memory for, and 1; 0: not told
  *   topics:     id, name, config, partitions: group id, replicas, bootstrap, founders, moving from;
  *               from version 4 on, which is written if any topic has one: version of the config, changes
@@ -44,6 +44,8 @@ import { topicSettings } from './topic-config.js';
  *   from version 3 on, which is written if there are any:
  *   last commits: group name, rows: member id, sequence
  *   idle groups: name, ms
+ *   from version 6 on, which is written if there are any:
+ *   deleted topics: id, the oldest first
  *
  * Lists have their count in front; integers are unsigned LEB128.
  */
@@ -52,6 +54,7 @@ const VERSION_WITH_CONSUMER_GROUPS = 2;
 const VERSION_WITH_IDLE_GROUPS = 3;
 const VERSION_WITH_CONFIG_VERSIONS = 4;
 const VERSION_WITH_ROOM = 5;
+const VERSION_WITH_DELETED_TOPICS = 6;
 /** Rough bytes between two chances to let other work run. */
 const SLICE_BYTES = 64 * 1024;
 
@@ -87,6 +90,8 @@ export function* encodeSlices(frozen: FrozenMetadata): Generator<undefined, Uint
   if (version < VERSION_WITH_IDLE_GROUPS) return w.finish();
   yield* writeSliced(w, committing(frozen), (group) => writeLastCommits(w, group));
   yield* writeSliced(w, frozen.idleGroups, (timeMs, name) => w.string(name).uvarint(timeMs));
+  if (version < VERSION_WITH_DELETED_TOPICS) return w.finish();
+  writeList(w, frozen.deletedTopics, writeTopicId);
   return w.finish();
 }
 
@@ -108,7 +113,9 @@ function* writeSliced<K extends string, V>(
 }
 
 /** The oldest that can say it. */
-function versionFor({ brokers, topics, consumerGroups, idleGroups }: FrozenMetadata): number {
+function versionFor(frozen: FrozenMetadata): number {
+  const { brokers, topics, consumerGroups, idleGroups, deletedTopics } = frozen;
+  if (deletedTopics.length > 0) return VERSION_WITH_DELETED_TOPICS;
   for (const { replicasMax } of brokers.values()) {
     if (replicasMax !== undefined) return VERSION_WITH_ROOM;
   }
@@ -140,7 +147,7 @@ export function encodeSnapshot(frozen: FrozenMetadata): Uint8Array {
 export function decodeSnapshot(bytes: Uint8Array, state: MetadataState): void {
   const r = new ByteReader(bytes);
   const version = r.u8();
-  if (version < VERSION || version > VERSION_WITH_ROOM) {
+  if (version < VERSION || version > VERSION_WITH_DELETED_TOPICS) {
     throw new MalformedBytesError(`metadata snapshot version ${version}`);
   }
   state.nextGroupId = raftGroupId(r.uvarint());
@@ -158,6 +165,9 @@ export function decodeSnapshot(bytes: Uint8Array, state: MetadataState): void {
   if (version >= VERSION_WITH_IDLE_GROUPS) {
     readList(r, (from) => readLastCommits(from, state));
     state.idleGroups.restore(new Map(readList(r, (from) => [from.string(), from.uvarint()])));
+  }
+  if (version >= VERSION_WITH_DELETED_TOPICS) {
+    readList(r, (from) => state.deletedTopics.add(readTopicId(from)));
   }
   r.end();
 }

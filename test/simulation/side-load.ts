@@ -1,10 +1,24 @@
+import { hexOf } from '../../src/base/bytes.js';
 import type { Prng } from '../../src/base/prng.js';
+import type { TopicMetadata } from '../../src/broker/admin-types.js';
+import type { BrokerServices } from '../../src/broker/types.js';
 import { BrokerError } from '../../src/model/errors.js';
+import { topicId } from '../../src/model/ids.js';
 import { linearizable, type ModelCall } from '../checker/linearizable.js';
 import type { ClientNet } from './client-net.js';
 import type { LoadContext } from './load.js';
 import { Violation } from './violation.js';
 import { ms, type Micros } from './world.js';
+
+type FoundTopic = Extract<TopicMetadata, { readonly error?: undefined }>;
+
+/** What brokers are told. */
+const CALL = { deadlineMs: 4_000 };
+const PATIENCE_MS = [50, 500, CALL.deadlineMs + 500];
+const ATTEMPTS_MAX = 3;
+/** What follows at once, while attempts at what was before may still be on their way. */
+const AT_ONCE_CHANCE = 0.6;
+const AT_ONCE: Micros = ms(100);
 
 /** Creates, looks up and deletes topics of few names, and notes what it was told. */
 export class TopicClient {
@@ -25,7 +39,8 @@ export class TopicClient {
   }
 
   private next(period: Micros): void {
-    this.context.scheduler.schedule(1 + this.prng.int(2 * period), undefined, () => {
+    const longest = this.prng.chance(AT_ONCE_CHANCE) ? AT_ONCE : 2 * period;
+    this.context.scheduler.schedule(1 + this.prng.int(longest), undefined, () => {
       if (!this.isOn) return;
       void this.act().then(() => this.next(period));
     });
@@ -33,48 +48,28 @@ export class TopicClient {
 
   private async act(): Promise<void> {
     const { context, prng } = this;
-    const { history, net } = context;
+    const { history } = context;
     const topic = prng.pick(['side-a', 'side-b']);
-    const broker = 1 + prng.int(context.brokers);
-    const options = { deadlineMs: 4_000 };
-    const patience = options.deadlineMs + 500;
     const kind = prng.int(3);
     try {
       switch (kind) {
         case 0: {
           const partitions = 1 + prng.int(3);
           history.invoke(this.p, { f: 'topic-create', topic, partitions });
-          const request = {
-            topic,
-            partitions,
-            replicationFactor: undefined,
-            config: new Map<string, string>(),
-            noWait: prng.chance(0.5),
-            timeoutMs: undefined,
-          };
-          await net.call(broker, patience, (s) => s.admin.createTopic(request, options));
+          await this.create(topic, partitions);
           history.complete(this.p, 'ok');
           break;
         }
         case 1: {
           history.invoke(this.p, { f: 'topic-delete', topic });
-          const request = { topic, timeoutMs: undefined };
-          await net.call(broker, patience, (s) => s.admin.deleteTopic(request, options));
+          await this.delete(topic);
           history.complete(this.p, 'ok');
           break;
         }
         default: {
           history.invoke(this.p, { f: 'topic-get', topic });
-          const request = { topics: [topic], linearizable: true };
-          const { topics } = await net.call(broker, patience, (s) =>
-            s.admin.getMetadata(request, options),
-          );
-          const [found] = topics;
-          if (found?.error !== undefined && found.error.code !== 'UNKNOWN_TOPIC') throw found.error;
-          const state =
-            found === undefined || found.error !== undefined
-              ? null
-              : { partitions: found.partitions.length };
+          const found = await this.find(topic);
+          const state = found === undefined ? null : { partitions: found.partitions.length };
           history.complete(this.p, 'ok', { state });
         }
       }
@@ -83,19 +78,72 @@ export class TopicClient {
     }
   }
 
+  /** As the client does: however many attempts, they are for one topic. */
+  private async create(topic: string, partitions: number): Promise<void> {
+    const { prng } = this;
+    const request = {
+      topic,
+      topicId: topicId(hexOf(Uint8Array.from({ length: 16 }, () => prng.int(256)))),
+      partitions,
+      replicationFactor: undefined,
+      config: new Map<string, string>(),
+      noWait: prng.chance(0.5),
+      timeoutMs: undefined,
+    };
+    await this.insist((s) => s.admin.createTopic(request, CALL));
+  }
+
+  private async delete(topic: string): Promise<void> {
+    const found = await this.find(topic);
+    if (found === undefined) throw new BrokerError('UNKNOWN_TOPIC', `there is no ${topic}`);
+    const request = { topic, topicId: found.topicId, timeoutMs: undefined };
+    try {
+      await this.insist((s) => s.admin.deleteTopic(request, CALL));
+    } catch (thrown) {
+      const error = BrokerError.from(thrown);
+      // An attempt whose answer was lost did it.
+      if (error.code !== 'UNKNOWN_TOPIC' || error.outcome !== 'unknown') throw error;
+    }
+  }
+
+  private async find(topic: string): Promise<FoundTopic | undefined> {
+    const request = { topics: [topic], linearizable: true };
+    const { topics } = await this.insist((s) => s.admin.getMetadata(request, CALL));
+    const [found] = topics;
+    if (found === undefined) return undefined;
+    if (found.error === undefined) return found;
+    if (found.error.code === 'UNKNOWN_TOPIC') return undefined;
+    throw found.error;
+  }
+
+  /** Asks another broker when one takes its time: what it was asked may arrive long after that. */
+  private async insist<T>(ask: (services: BrokerServices) => Promise<T>): Promise<T> {
+    const { context, prng } = this;
+    let isInDoubt = false;
+    for (let attempt = 1; ; attempt += 1) {
+      const patienceMs = prng.pick(PATIENCE_MS);
+      try {
+        return await context.net.call(1 + prng.int(context.brokers), patienceMs, ask);
+      } catch (thrown) {
+        const error = BrokerError.from(thrown);
+        if (error.outcome === 'unknown' || error.code === 'BROKER_UNAVAILABLE') isInDoubt = true;
+        const isOver = !error.retriable || attempt === ATTEMPTS_MAX || !this.isOn;
+        if (isOver) throw isInDoubt ? error.inDoubt() : error;
+      }
+    }
+  }
+
   private failed(error: BrokerError, isCreate: boolean): void {
     const { history, scheduler } = this.context;
     if (error.code === 'INTERNAL') scheduler.fail(error.cause ?? error);
     scheduler.say(() => `topic client: ${error.code} ${error.message}`);
-    if (error.code === 'TOPIC_EXISTS') history.complete(this.p, 'fail', { err: 'EXISTS' });
+    if (error.outcome === 'unknown') {
+      history.complete(this.p, 'info', { err: error.code });
+      this.p = history.newProcess();
+    } else if (error.code === 'TOPIC_EXISTS') history.complete(this.p, 'fail', { err: 'EXISTS' });
     else if (error.code === 'UNKNOWN_TOPIC' && !isCreate) {
       history.complete(this.p, 'fail', { err: 'NOT_FOUND' });
-    } else if (error.outcome === 'none' && !isCreate && error.code !== 'BROKER_UNAVAILABLE') {
-      history.complete(this.p, 'fail', { err: error.code });
-    } else {
-      history.complete(this.p, 'info', { err: error.code });
-      this.p = this.context.history.newProcess();
-    }
+    } else history.complete(this.p, 'fail', { err: error.code });
   }
 }
 

@@ -1,4 +1,3 @@
-import type { CreateTopicRequest } from '../../broker/admin-types.js';
 import { integerIn, topicNameIn } from '../../rpc/convert.js';
 import type { ClusterHandlers } from '../../rpc/gen/millrace/broker/v1/Cluster.js';
 import type { ApiContext } from './context.js';
@@ -8,6 +7,7 @@ import {
   clusterToWire,
   committedToWire,
   createTopicFrom,
+  deleteTopicFrom,
   groupFrom,
   metadataToWire,
   moveFrom,
@@ -15,10 +15,9 @@ import {
   offsetCommitsFrom,
   offsetKeysFrom,
   offsetQueriesFrom,
-  partitionFrom,
-  timeoutFrom,
   topicDescriptionToWire,
   transferFrom,
+  trimPartitionFrom,
 } from './convert-cluster.js';
 import { unary } from './unary.js';
 
@@ -33,13 +32,11 @@ export function clusterHandlers(context: ApiContext): ClusterHandlers {
     DescribeCluster: unary(context, async (_request, { services, deadlineMs }) =>
       clusterToWire(await services.admin.describeCluster({ deadlineMs })),
     ),
-    CreateTopic: unary(context, async (wire, { services, deadlineMs }) => {
-      const request: CreateTopicRequest = createTopicFrom(wire);
-      return services.admin.createTopic(request, { deadlineMs });
-    }),
+    CreateTopic: unary(context, async (wire, { services, deadlineMs }) =>
+      services.admin.createTopic(createTopicFrom(wire), { deadlineMs }),
+    ),
     DeleteTopic: unary(context, async (wire, { services, deadlineMs }) => {
-      const request = { topic: topicNameIn(wire.topic), timeoutMs: timeoutFrom(wire.timeoutMs) };
-      await services.admin.deleteTopic(request, { deadlineMs });
+      await services.admin.deleteTopic(deleteTopicFrom(wire), { deadlineMs });
       return {};
     }),
     AddPartitions: unary(context, async (wire, { services, deadlineMs }) =>
@@ -61,8 +58,7 @@ export function clusterHandlers(context: ApiContext): ClusterHandlers {
       return { answers: answers.map(offsetAnswerToWire) };
     }),
     TrimPartition: unary(context, async (wire, { services, deadlineMs }) => {
-      const beforeOffset = integerIn(wire.beforeOffset, 'before_offset', -1);
-      const request = { ...partitionFrom(wire), beforeOffset };
+      const request = trimPartitionFrom(wire);
       return { logStartOffset: await services.admin.trimPartition(request, { deadlineMs }) };
     }),
     InitProducer: unary(context, async (wire, { services, deadlineMs }) => {

@@ -4,6 +4,7 @@ import type {
   BrokerDescription,
   CommittedOffset,
   CreateTopicRequest,
+  DeleteTopicRequest,
   DescribeClusterResult,
   DescribeTopicResult,
   GetMetadataResult,
@@ -15,6 +16,7 @@ import type {
   PartitionDescription,
   TopicMetadata,
   TransferLeadershipRequest,
+  TrimPartitionRequest,
 } from '../../broker/admin-types.js';
 import { BrokerError } from '../../model/errors.js';
 import { logIndex, type TopicPartition } from '../../model/ids.js';
@@ -26,6 +28,7 @@ import {
   invalid,
   nameIn,
   optionalInteger,
+  topicIdIn,
   topicNameIn,
 } from '../../rpc/convert.js';
 import type { AddPartitionsRequest__Output } from '../../rpc/gen/millrace/broker/v1/AddPartitionsRequest.js';
@@ -35,6 +38,7 @@ import type { CommitOffsetsRequest__Output } from '../../rpc/gen/millrace/broker
 import type { CommittedOffset as WireCommittedOffset } from '../../rpc/gen/millrace/broker/v1/CommittedOffset.js';
 import type { ConfigKeyChange } from '../../rpc/gen/millrace/broker/v1/ConfigKeyChange.js';
 import type { CreateTopicRequest__Output } from '../../rpc/gen/millrace/broker/v1/CreateTopicRequest.js';
+import type { DeleteTopicRequest__Output } from '../../rpc/gen/millrace/broker/v1/DeleteTopicRequest.js';
 import type { DescribeClusterResponse } from '../../rpc/gen/millrace/broker/v1/DescribeClusterResponse.js';
 import type { DescribeTopicResponse } from '../../rpc/gen/millrace/broker/v1/DescribeTopicResponse.js';
 import type { FetchOffsetsRequest__Output } from '../../rpc/gen/millrace/broker/v1/FetchOffsetsRequest.js';
@@ -46,6 +50,7 @@ import type { OffsetQuery__Output } from '../../rpc/gen/millrace/broker/v1/Offse
 import type { PartitionDescription as WirePartitionDescription } from '../../rpc/gen/millrace/broker/v1/PartitionDescription.js';
 import type { TopicMetadata as WireTopicMetadata } from '../../rpc/gen/millrace/broker/v1/TopicMetadata.js';
 import type { TransferLeadershipRequest__Output } from '../../rpc/gen/millrace/broker/v1/TransferLeadershipRequest.js';
+import type { TrimPartitionRequest__Output } from '../../rpc/gen/millrace/broker/v1/TrimPartitionRequest.js';
 import { errorToWire } from '../../rpc/status.js';
 
 const CONFIG_KEYS_MAX = 1_000;
@@ -57,6 +62,7 @@ export function createTopicFrom(wire: CreateTopicRequest__Output): CreateTopicRe
   return {
     // The metadata leader judges names and numbers, with codes of their own.
     topic: wire.topic,
+    topicId: topicIdIn(wire.topicId, 'topic_id'),
     partitions: wire.partitions === 0 ? undefined : wire.partitions,
     replicationFactor: wire.replicationFactor === 0 ? undefined : wire.replicationFactor,
     config: mapFrom(wire.config, 'config'),
@@ -65,13 +71,30 @@ export function createTopicFrom(wire: CreateTopicRequest__Output): CreateTopicRe
   };
 }
 
-export function timeoutFrom(timeoutMs: number): number | undefined {
+function timeoutFrom(timeoutMs: number): number | undefined {
   return optionalInteger(timeoutMs, 'timeout_ms', LIMITS.requestDeadlineMsMax);
+}
+
+export function deleteTopicFrom(wire: DeleteTopicRequest__Output): DeleteTopicRequest {
+  return {
+    topic: topicNameIn(wire.topic),
+    topicId: topicIdIn(wire.topicId, 'topic_id'),
+    timeoutMs: timeoutFrom(wire.timeoutMs),
+  };
+}
+
+export function trimPartitionFrom(wire: TrimPartitionRequest__Output): TrimPartitionRequest {
+  return {
+    ...partitionFrom(wire),
+    topicId: topicIdIn(wire.topicId, 'topic_id'),
+    beforeOffset: integerIn(wire.beforeOffset, 'before_offset', -1),
+  };
 }
 
 export function addPartitionsFrom(wire: AddPartitionsRequest__Output): AddPartitionsRequest {
   return {
     topic: topicNameIn(wire.topic),
+    topicId: topicIdIn(wire.topicId, 'topic_id'),
     partitions: wire.partitions,
     noWait: wire.noWait,
     timeoutMs: timeoutFrom(wire.timeoutMs),
@@ -81,6 +104,7 @@ export function addPartitionsFrom(wire: AddPartitionsRequest__Output): AddPartit
 export function alterTopicFrom(wire: AlterTopicRequest__Output): AlterTopicRequest {
   return {
     topic: topicNameIn(wire.topic),
+    topicId: topicIdIn(wire.topicId, 'topic_id'),
     set: mapFrom(wire.set, 'set'),
     unset: atMost(wire.unset, 'unset', CONFIG_KEYS_MAX),
     expectedVersion:

@@ -50,7 +50,11 @@ const COMMANDS: readonly (readonly [Command, string])[] = [
      02 0c 726574656e74696f6e2e6d73 05 3630303030
         0e 74696d657374616d702e74797065 06 617070656e64`,
   ],
-  [{ kind: 'deleteTopic', topicId: TOPIC }, '01 04 00112233445566778899aabbccddeeff'],
+  [
+    { kind: 'deleteTopic', topicId: TOPIC, isForgotten: true },
+    '01 04 00112233445566778899aabbccddeeff',
+  ],
+  [{ kind: 'deleteTopic', topicId: TOPIC }, '01 0e 00112233445566778899aabbccddeeff'],
   [
     {
       kind: 'alterTopic',
@@ -283,7 +287,7 @@ describe('golden bytes of the metadata log', () => {
     const restored = new Log();
     restored.machine.restore(unhex(SNAPSHOT), log.state.version);
     expect(hexOf(restored.machine.encode())).to.equal(hexOf(unhex(SNAPSHOT)));
-    expect(() => restored.machine.restore(unhex('06'), log.state.version)).to.throw('version 6');
+    expect(() => restored.machine.restore(unhex('07'), log.state.version)).to.throw('version 7');
   });
 
   it('has one form of a snapshot of brokers that tell how many replicas they have memory for', () => {
@@ -345,6 +349,29 @@ describe('golden bytes of the metadata log', () => {
     restored.machine.restore(bytes, log.state.version);
     expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
     expect(restored.state.idleGroups.timeOf('g')).to.equal(300);
+  });
+
+  it('has one form of a snapshot with deleted topics', () => {
+    const log = new Log(1);
+    for (const id of [OTHER_TOPIC, TOPIC]) {
+      log.apply(createTopic('logs', [[1]], id));
+      log.apply({ kind: 'deleteTopic', topicId: id });
+    }
+    log.apply({ kind: 'replicasDeleted', brokerId: ids(1)[0]!, groupIds: [1, 2].map(raftGroupId) });
+    const bytes = log.machine.encode();
+    expect(hexOf(bytes)).to.equal(
+      hexOf(
+        unhex(`
+          06 03 00
+          01 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00 00
+          00 00 00 00 00 00
+          02 ffeeddccbbaa99887766554433221100 00112233445566778899aabbccddeeff`),
+      ),
+    );
+    const restored = new Log();
+    restored.machine.restore(bytes, log.state.version);
+    expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
+    expect(restored.state.deletedTopics.freeze()).to.eql([OTHER_TOPIC, TOPIC]);
   });
 
   it('has one form of a snapshot with versions of settings', () => {

@@ -1040,4 +1040,17 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'X35',
+    what: 'a late attempt makes a topic again that was deleted',
+    level: 'tests',
+    tests: ['test/unit/metadata/apply.test.ts', 'test/unit/broker/cluster.test.ts'],
+    edits: [
+      {
+        file: 'src/metadata/apply.ts',
+        find: 'if (state.deletedTopics.has(topicId)) return deletedSince(name);',
+        replace: "if (state.deletedTopics.has(topicId) && name === '') return deletedSince(name);",
+      },
+    ],
+  },
 ];

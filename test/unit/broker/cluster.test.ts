@@ -1,7 +1,14 @@
 import { expect } from 'chai';
 
 import { DEFAULT_BROKER_SETTINGS } from '../../../src/broker/types.js';
-import { METADATA_GROUP, brokerId, logIndex, type LogIndex } from '../../../src/model/ids.js';
+import {
+  METADATA_GROUP,
+  brokerId,
+  logIndex,
+  topicId,
+  type LogIndex,
+  type TopicId,
+} from '../../../src/model/ids.js';
 import { produce } from './support/produce.js';
 import { TestBrokers } from './support/test-brokers.js';
 
@@ -322,6 +329,52 @@ describe('a cluster of brokers', () => {
           .deleteTopic({ topic: 'once', timeoutMs: undefined }, { deadlineMs: 60_000 }),
       );
       expect(lost.size).to.equal(2);
+    });
+
+    it('makes no topic again that was deleted when an attempt at creating it comes late', async () => {
+      const asked = notController(brokers);
+      const request = { ...newTopic('once'), topicId: topicId('ab'.repeat(16)) };
+      const create = (by: number): Promise<unknown> => brokers.admin(by).createTopic(request, LONG);
+      const { topicId: made } = await brokers.settled(brokers.admin(1).createTopic(request, LONG));
+      expect(made).to.equal(request.topicId);
+      await brokers.settled(create(asked));
+      const deletion = { topic: 'once', topicId: made, timeoutMs: undefined };
+      await brokers.settled(brokers.admin(asked).deleteTopic(deletion, LONG));
+      expect((await brokers.refused(create(asked))).code).to.equal('UNKNOWN_TOPIC');
+      // Also by another leader, that knows of the deletion by its log only.
+      const before = brokers.controllerSeenBy(asked) ?? 0;
+      brokers.kill(before);
+      expect((await brokers.refused(create(asked))).code).to.equal('UNKNOWN_TOPIC');
+      const seen = await brokers.settled(
+        brokers.admin(asked).getMetadata({ topics: [], linearizable: true }, LONG),
+      );
+      expect(seen.topics).to.eql([]);
+    });
+
+    it('does nothing to a topic that was asked of another one of its name', async () => {
+      const admin = brokers.admin(notController(brokers));
+      const create = async (): Promise<TopicId> =>
+        (await brokers.settled(admin.createTopic(newTopic('logs', 2), LONG))).topicId;
+      const gone = await create();
+      const late = { topic: 'logs', topicId: gone, timeoutMs: undefined };
+      await brokers.settled(admin.deleteTopic(late, LONG));
+      const there = await create();
+      const set = new Map([['retention.ms', '1000']]);
+      const refusals = [
+        await brokers.refused(admin.deleteTopic(late, LONG)),
+        await brokers.refused(admin.addPartitions({ ...late, partitions: 5, noWait: true }, LONG)),
+        await brokers.refused(admin.alterTopic({ ...late, set, unset: [] }, LONG)),
+        await brokers.refused(
+          admin.trimPartition({ ...late, partition: 0, beforeOffset: -1 }, LONG),
+        ),
+      ];
+      expect(refusals.map(({ code }) => code)).to.eql(Array(4).fill('UNKNOWN_TOPIC'));
+      const {
+        topicId: now,
+        partitions,
+        config,
+      } = await brokers.settled(admin.describeTopic('logs', LONG));
+      expect([now, partitions.length, config.size]).to.eql([there, 2, 0]);
     });
 
     it('says why when there is no quorum', async () => {

@@ -32,11 +32,12 @@ describe('admin', () => {
     });
     const asked: unknown[] = [];
     cluster.onCall = (method, request) => {
+      if (method === 'getMetadata') return undefined;
       asked.push((request as { timeoutMs?: number }).timeoutMs);
       return method === 'createTopic' ? CREATED : {};
     };
-    await world.until(client.admin.createTopic({ topic: 'x' }));
-    await world.until(client.admin.deleteTopic('x'));
+    await world.until(client.admin.createTopic({ topic: 'events' }));
+    await world.until(client.admin.deleteTopic('events'));
     expect(asked).to.deep.equal([300_000, 300_000]);
   });
 
@@ -83,17 +84,75 @@ describe('admin', () => {
     expect(world.nowMs - startMs).to.be.below(200);
   });
 
-  it('takes a topic that is there after a lost answer for its own, if it is what was asked for', async () => {
+  it('names the topic the same in every attempt at creating it, and never again', async () => {
+    const { world, cluster, client } = setup();
+    const ids: unknown[] = [];
+    const answers = [error('UNKNOWN_OUTCOME'), error('BROKER_UNAVAILABLE'), CREATED];
+    cluster.onCall = (method, request) => {
+      if (method !== 'createTopic') return undefined;
+      ids.push((request as { topicId: string }).topicId);
+      return answers.shift() ?? CREATED;
+    };
+    await world.until(client.admin.createTopic({ topic: 'x' }));
+    await world.until(client.admin.createTopic({ topic: 'x' }));
+    expect(ids).to.have.length(4);
+    expect(ids[0]).to.match(/^[0-9a-f]{32}$/);
+    expect([ids[1], ids[2]]).to.eql([ids[0], ids[0]]);
+    expect(ids[3]).to.not.equal(ids[0]);
+  });
+
+  it('leaves open who created a topic that has its name after a lost answer', async () => {
     const { world, cluster, client } = setup();
     script(cluster, 'createTopic', [error('UNKNOWN_OUTCOME'), error('TOPIC_EXISTS')]);
-    const created = await world.until(
-      client.admin.createTopic({ topic: 'events', partitions: 2, replicationFactor: 3 }),
-    );
-    expect(created).to.include({ partitions: 2, replicationFactor: 3 });
-    script(cluster, 'createTopic', [error('UNKNOWN_OUTCOME'), error('TOPIC_EXISTS')]);
-    const other = client.admin.createTopic({ topic: 'events', partitions: 5 });
-    const failure = await world.until(other.catch((e: unknown) => e));
-    expect(failure).to.have.property('code', 'TOPIC_EXISTS');
+    const creating = client.admin.createTopic({ topic: 'events', partitions: 2 });
+    const failure = await world.until(creating.catch((e: unknown) => e));
+    expect(failure).to.include({ code: 'TOPIC_EXISTS', outcome: 'unknown' });
+  });
+
+  it('changes the topic that had the name when it was asked, in every attempt', async () => {
+    const { world, cluster, client } = setup();
+    const { admin } = client;
+    const changes: Record<string, () => Promise<unknown>> = {
+      deleteTopic: async () => await admin.deleteTopic('events'),
+      addPartitions: async () => await admin.addPartitions({ topic: 'events', partitions: 4 }),
+      alterTopic: async () => await admin.alterTopic({ topic: 'events', set: { a: 'b' } }),
+      trimPartition: async () => await admin.trimPartition({ topic: 'events', partition: 0 }, 1),
+    };
+    for (const [method, change] of Object.entries(changes)) {
+      const first = '1'.repeat(32);
+      cluster.topicId = first;
+      const asked: unknown[] = [];
+      cluster.onCall = (called, request) => {
+        if (called !== method) return undefined;
+        asked.push((request as { topicId: string }).topicId);
+        cluster.topicId = '2'.repeat(32);
+        return asked.length === 1 ? error('UNKNOWN_OUTCOME') : {};
+      };
+      await world.until(change());
+      expect(asked, method).to.eql([first, first]);
+    }
+  });
+
+  it('alters a topic as it finds it, and again when others did so meanwhile', async () => {
+    const { world, cluster, client } = setup();
+    const versions: unknown[] = [];
+    const stale = error('STALE_CONFIG_VERSION');
+    const alter = async (...answers: unknown[]): Promise<unknown> => {
+      cluster.onCall = (method, request) => {
+        if (method !== 'alterTopic') return undefined;
+        versions.push((request as { expectedVersion: number }).expectedVersion);
+        cluster.configVersion += 1;
+        return answers.shift();
+      };
+      const altering = client.admin.alterTopic({ topic: 'events', set: { a: 'b' } });
+      return await world.until(altering.catch((e: unknown) => e));
+    };
+    expect(await alter(stale, stale, { configVersion: 9 })).to.eql({ configVersion: 9 });
+    expect(versions).to.eql([1, 2, 3]);
+    // The attempt without an answer may have been the change that came between: it is not made twice.
+    const failure = await alter(error('UNKNOWN_OUTCOME'), stale, { configVersion: 9 });
+    expect(failure).to.include({ code: 'UNKNOWN_OUTCOME', outcome: 'unknown' });
+    expect(versions).to.eql([1, 2, 3, 4, 4]);
   });
 
   it('does not take a topic for its own without a doubt', async () => {

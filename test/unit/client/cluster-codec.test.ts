@@ -28,18 +28,19 @@ async function refusal<M extends keyof ClusterMethods>(
 }
 
 describe('requests that do not fit their fields', () => {
-  const create = { topic: 't', timeoutMs: 1 };
+  const topicId = 'a'.repeat(32);
+  const create = { topic: 't', topicId, timeoutMs: 1 };
   const requests: [string, () => Promise<unknown>][] = [
     ['partitions', () => refusal('createTopic', { ...create, partitions: TOO_MUCH })],
     ['replicationFactor', () => refusal('createTopic', { ...create, replicationFactor: TOO_MUCH })],
     ['partitions', () => refusal('createTopic', { ...create, partitions: -1 })],
     ['partitions', () => refusal('createTopic', { ...create, partitions: 1.5 })],
     ['timeoutMs', () => refusal('createTopic', { ...create, timeoutMs: TOO_MUCH })],
-    ['timeoutMs', () => refusal('deleteTopic', { topic: 't', timeoutMs: TOO_MUCH })],
-    ['partition', () => refusal('trimPartition', { ...at, beforeOffset: 1 })],
+    ['timeoutMs', () => refusal('deleteTopic', { ...create, timeoutMs: TOO_MUCH })],
+    ['partition', () => refusal('trimPartition', { ...at, topicId, beforeOffset: 1 })],
     [
       'beforeOffset',
-      () => refusal('trimPartition', { topic: 't', partition: 0, beforeOffset: 2 ** 60 }),
+      () => refusal('trimPartition', { topic: 't', topicId, partition: 0, beforeOffset: 2 ** 60 }),
     ],
     [
       'partition',

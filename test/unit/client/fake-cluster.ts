@@ -94,6 +94,7 @@ export class FakeCluster implements ClientTransport, MembershipHost {
   isDeleted = false;
   /** Of the topic. */
   config: Readonly<Record<string, string>> = {};
+  configVersion = 1;
   readonly partitions: FakePartition[];
   readonly brokers: number;
   readonly down = new Set<number>();
@@ -264,7 +265,7 @@ export class FakeCluster implements ClientTransport, MembershipHost {
             leaderEpoch: p.epoch,
           })),
           config: this.config,
-          configVersion: 1,
+          configVersion: this.configVersion,
           error: undefined,
         },
       ],

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 
 import { applyCommand } from '../../../src/metadata/apply.js';
 import type { Command } from '../../../src/metadata/command.js';
+import { DeletedTopics } from '../../../src/metadata/deleted-topics.js';
 import { METADATA_LIMITS } from '../../../src/metadata/limits.js';
 import { MetadataMachine } from '../../../src/metadata/metadata-machine.js';
 import { MetadataState } from '../../../src/metadata/metadata-state.js';
@@ -53,6 +54,37 @@ describe('applying metadata commands', () => {
     expect(log.apply(createTopic('logs', [[1]]))).to.eql({ kind: 'done' });
     expect(log.refusal(createTopic('logs', [[1]], OTHER_TOPIC))).to.equal('TOPIC_EXISTS');
     expect(log.refusal(createTopic('other', [[1]]))).to.equal('INVALID_ARGUMENT');
+  });
+
+  it('creates no topic again that was deleted, however late the attempt', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    log.apply({ kind: 'deleteTopic', topicId: TOPIC });
+    expect(log.refusal(createTopic('logs', [[1]]))).to.equal('UNKNOWN_TOPIC');
+    expect(log.state.topicsByName.has('logs')).to.equal(false);
+    log.apply(createTopic('logs', [[1]], OTHER_TOPIC));
+    expect(log.refusal(createTopic('logs', [[1]]))).to.equal('UNKNOWN_TOPIC');
+    expect(log.state.topicsByName.get('logs')?.id).to.equal(OTHER_TOPIC);
+    const restored = new Log();
+    restored.machine.restore(log.machine.encode(), log.state.version);
+    expect(restored.refusal(createTopic('logs', [[1]]))).to.equal('UNKNOWN_TOPIC');
+    restored.machine.state.clear();
+    expect(restored.state.deletedTopics.has(TOPIC)).to.equal(false);
+  });
+
+  it('remembers no deletion from before deleted topics were remembered', () => {
+    const log = new Log(1);
+    log.apply(createTopic('logs', [[1]]));
+    log.apply({ kind: 'deleteTopic', topicId: TOPIC, isForgotten: true });
+    expect(log.refusal(createTopic('logs', [[1]]))).to.equal(undefined);
+  });
+
+  it('forgets the deletions that are longest ago, and no more than it has to', () => {
+    const ids = [1, 2, 3].map((n) => topicId(n.toString(16).padStart(32, '0')));
+    const deleted = new DeletedTopics(2);
+    for (const id of ids) deleted.add(id);
+    expect(deleted.freeze()).to.eql(ids.slice(1));
+    expect(ids.map((id) => deleted.has(id))).to.eql([false, true, true]);
   });
 
   it('buries every replica of a deleted topic until its broker reports', () => {

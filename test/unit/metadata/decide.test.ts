@@ -11,7 +11,7 @@ import {
   type Decision,
 } from '../../../src/metadata/decide.js';
 import type { Command } from '../../../src/metadata/command.js';
-import { brokerId, logIndex } from '../../../src/model/ids.js';
+import { brokerId, logIndex, type TopicId } from '../../../src/model/ids.js';
 import { GROUP, GroupLog } from './group-support.js';
 import { createTopic, ids, Log, OTHER_TOPIC, registration, TOPIC } from './support.js';
 
@@ -175,6 +175,13 @@ describe('deciding on metadata requests', () => {
     expect(find('nope', 0)).to.equal('UNKNOWN_TOPIC');
     const alter = decideAlterTopic(log.state, { topic: 'nope', set: new Map(), unset: [] });
     expect(verdict(alter)).to.equal('UNKNOWN_TOPIC');
+    const alterLogs = (topicId: TopicId | undefined): string =>
+      verdict(decideAlterTopic(log.state, { topic: 'logs', topicId, set: new Map(), unset: [] }));
+    expect([undefined, TOPIC, OTHER_TOPIC].map(alterLogs)).to.eql([
+      'propose',
+      'propose',
+      'UNKNOWN_TOPIC',
+    ]);
     const move = (topic: string, ...replicas: number[]): string =>
       verdict(decideMoveReplicas(log.state, { topic, partition: 0, replicas: ids(...replicas) }));
     expect([move('nope', 1), move('logs', 9), move('logs', 1)]).to.eql([

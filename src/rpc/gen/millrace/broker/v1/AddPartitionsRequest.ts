@@ -6,6 +6,7 @@ export interface AddPartitionsRequest {
   'partitions'?: (number);
   'noWait'?: (boolean);
   'timeoutMs'?: (number);
+  'topicId'?: (string);
 }
 
 export interface AddPartitionsRequest__Output {
@@ -13,4 +14,5 @@ export interface AddPartitionsRequest__Output {
   'partitions': (number);
   'noWait': (boolean);
   'timeoutMs': (number);
+  'topicId': (string);
 }

@@ -7,6 +7,7 @@ export interface AlterTopicRequest {
   'set'?: ({[key: string]: string});
   'unset'?: (string)[];
   'expectedVersion'?: (number | string | Long);
+  'topicId'?: (string);
   '_expectedVersion'?: "expectedVersion";
 }
 
@@ -15,5 +16,6 @@ export interface AlterTopicRequest__Output {
   'set': ({[key: string]: string});
   'unset': (string)[];
   'expectedVersion'?: (number);
+  'topicId': (string);
   '_expectedVersion'?: "expectedVersion";
 }

@@ -8,6 +8,7 @@ export interface CreateTopicRequest {
   'config'?: ({[key: string]: string});
   'noWait'?: (boolean);
   'timeoutMs'?: (number);
+  'topicId'?: (string);
 }
 
 export interface CreateTopicRequest__Output {
@@ -17,4 +18,5 @@ export interface CreateTopicRequest__Output {
   'config': ({[key: string]: string});
   'noWait': (boolean);
   'timeoutMs': (number);
+  'topicId': (string);
 }

@@ -4,9 +4,11 @@
 export interface DeleteTopicRequest {
   'topic'?: (string);
   'timeoutMs'?: (number);
+  'topicId'?: (string);
 }
 
 export interface DeleteTopicRequest__Output {
   'topic': (string);
   'timeoutMs': (number);
+  'topicId': (string);
 }

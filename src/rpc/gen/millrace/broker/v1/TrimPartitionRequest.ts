@@ -6,10 +6,12 @@ export interface TrimPartitionRequest {
   'topic'?: (string);
   'partition'?: (number);
   'beforeOffset'?: (number | string | Long);
+  'topicId'?: (string);
 }
 
 export interface TrimPartitionRequest__Output {
   'topic': (string);
   'partition': (number);
   'beforeOffset': (number);
+  'topicId': (string);
 }
