@@ -12,6 +12,7 @@ const LOOK_MS = 250;
 const CHANGE_MS = 10_000;
 const TRANSFER_MS = 5_000;
 const REPORT_MS = 10_000;
+const BARRIER_MS = 5_000;
 const MOVES_AT_ONCE_MAX = 8;
 /** A newcomer this close behind is whole enough: the joint change waits for the rest. */
 const LAG_MAX = 64;
@@ -34,8 +35,9 @@ export interface MoverDeps {
  * newcomers are added as learners, catch up, and take their place in one joint change; then the
  * move is reported as complete, and the brokers that are left over delete their replicas.
  *
- * Invariant: one step a group at a time; every step looks afresh at the image and at the group, so a
- * change of leader or of the target in between only means that another step is needed.
+ * Invariants: one step a group at a time; every step looks afresh at the image and at the group, so a
+ * change of leader or of the target in between only means that another step is needed; no step goes by
+ * an image from before the target that the group's members come from.
  */
 export class Mover {
   readonly #deps: MoverDeps;
@@ -85,10 +87,15 @@ export class Mover {
   }
 
   async #step(groupId: RaftGroupId, group: RaftGroup): Promise<Step> {
+    const ledIn = group.isLeaderReady() ? group.status()?.term : undefined;
+    if (ledIn === undefined) return 'done';
+    await this.#untilCurrent();
     const partition = this.#partition(groupId);
     const status = group.status();
     if (partition === undefined || partition.movingFrom.length === 0) return 'done';
     if (status === undefined || !group.isLeaderReady()) return 'done';
+    // Between two leaderships here another leader may have followed a later target than this image's.
+    if (status.term !== ledIn) return 'again';
     const { membership } = status;
     const target = [...partition.replicas].sort((a, b) => a - b);
     if (membership.votersOutgoing.length > 0) throw busy('a joint change is under way');
@@ -109,6 +116,17 @@ export class Mover {
     }
     await group.changeMembership({ voters: target, learners: [] }, CHANGE_MS);
     return 'again';
+  }
+
+  /**
+   * The image here may lag far behind, after a restart or where the metadata leader is out of reach. The
+   * target it names may have been replaced, and the group's arrival at the later one be reported: going
+   * back to the earlier one would make members of brokers that then delete their replicas.
+   */
+  async #untilCurrent(): Promise<void> {
+    const { link, view } = this.#deps;
+    const { index } = await link.call('barrier', undefined, BARRIER_MS);
+    await view.waitFor((image) => image.version >= index, BARRIER_MS);
   }
 
   /** A leader that is to go lets one that stays lead first, so that the group is never without. */
