@@ -232,12 +232,18 @@ export class GroupHoldings {
     this.work?.forget(held);
   }
 
-  /**
-   * Committed up to there: what is in hand below it is no longer open, whoever decided that. But not
-   * what was sought since the commit went out, after `seeks` others: that is to be done again.
-   */
+  /** Committed up to there, after `seeks` others: see {@link passed}. */
   settled(held: Held, offset: number, seeks = held.seeks): void {
     held.settled = offset;
+    this.passed(held, offset, seeks);
+  }
+
+  /**
+   * Committed up to there, or maybe: what is in hand below it is no longer open, whoever decided that, and
+   * a commit of what was processed does not go back behind it. But not what was sought since the commit
+   * went out, after `seeks` others: that is to be done again.
+   */
+  passed(held: Held, offset: number, seeks: number): void {
     if (held.seeks !== seeks) return;
     this.work?.settled(held, offset);
     if (this.handed?.held === held && offset > this.handed.from) {

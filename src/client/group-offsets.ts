@@ -82,10 +82,15 @@ export class GroupOffsets {
     });
   }
 
-  /** What was processed and is not committed yet. */
+  /**
+   * What was processed and is not committed yet. Of what was dropped while a commit stood in line nobody knows
+   * any more what of it is in hand.
+   */
   due(among: readonly Held[]): OffsetToCommit[] {
+    const holdings = this.deps.holdings();
     return among.flatMap((held) => {
-      const offset = this.deps.holdings().processed(held);
+      if (holdings.get(held) !== held) return [];
+      const offset = holdings.processed(held);
       if (offset === undefined || offset === held.settled) return [];
       return [{ topic: held.topic, partition: held.partition, offset }];
     });
@@ -122,19 +127,25 @@ export class GroupOffsets {
       seeks = new Map(holdings.all().map((held) => [held, held.seeks]));
       return sent;
     };
+    const each = (tell: (held: Held, offset: number, seeksBefore: number) => void): void => {
+      for (const o of sent ?? []) {
+        const held = holdings.get(o);
+        const seeksBefore = held === undefined ? undefined : seeks.get(held);
+        // What came to be held since then began somewhere else.
+        if (held !== undefined && seeksBefore !== undefined) tell(held, o.offset, seeksBefore);
+      }
+    };
     try {
       await this.commits.commit(take, { ...terms, member: () => mustBeIn(as ?? member()) });
     } catch (thrown) {
       const error = BrokerError.from(thrown);
+      if (error.outcome === 'unknown')
+        each((held, offset, at) => holdings.passed(held, offset, at));
       callbacks.committed({ offsets: sent ?? offsets(), error });
       throw error;
     }
     if (sent === undefined || sent.length === 0) return;
-    for (const o of sent) {
-      const held = holdings.get(o);
-      // What came to be held since then began somewhere else.
-      if (held !== undefined && seeks.has(held)) holdings.settled(held, o.offset, seeks.get(held));
-    }
+    each((held, offset, at) => holdings.settled(held, offset, at));
     callbacks.committed({ offsets: sent, error: undefined });
   }
 }

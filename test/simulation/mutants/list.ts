@@ -1066,4 +1066,17 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'X37',
+    what: 'a commit that stood in line takes what is in hand for processed, because the member gave up',
+    level: 'tests',
+    tests: ['test/unit/client/group-commits.test.ts'],
+    edits: [
+      {
+        file: 'src/client/group-offsets.ts',
+        find: 'if (holdings.get(held) !== held) return [];',
+        replace: '',
+      },
+    ],
+  },
 ];

@@ -188,6 +188,29 @@ describe('commits of a group consumer', () => {
     expect(s.cluster.committed.get('g/0')).to.equal(3);
   });
 
+  it('of what was processed do not go back behind one whose answer was lost', async () => {
+    const s = setup(1);
+    put(s.cluster, 0, 3);
+    const a = new Member(s, { autoCommitIntervalMs: 600_000, requestTimeoutMs: 500 });
+    a.workMs = 100;
+    a.read();
+    await s.world.advance(150);
+    a.workMs = 60_000;
+    await s.world.advance(150);
+    expect(a.offsets(0), 'the last one is in hand').to.deep.equal([0, 1, 2]);
+    s.cluster.onCall = (method) => {
+      if (method !== 'commitOffsets') return undefined;
+      s.cluster.committed.set('g/0', 3);
+      return new BrokerError('NO_QUORUM', 'taken, but nobody was told');
+    };
+    const failure = await s.world.until(a.consumer.commit().catch((thrown: unknown) => thrown));
+    expect(failure).to.have.property('outcome', 'unknown');
+    s.cluster.onCall = () => undefined;
+    await s.world.until(a.consumer.close());
+    expect(s.cluster.commits).to.deep.equal([{ partition: 0, offset: 3 }]);
+    expect(s.cluster.committed.get('g/0')).to.equal(3);
+  });
+
   it('of a revocation are those of the member that gave up the partition', async () => {
     const s = setup(2);
     put(s.cluster, 0, 3);
@@ -210,6 +233,35 @@ describe('commits of a group consumer', () => {
     await s.world.advance(1_000);
     expect(a.owned).to.deep.equal([0, 1]);
     expect(s.cluster.commits).to.deep.equal([]);
+  });
+
+  it('of a revocation leave out what is in hand, also when the member has given up meanwhile', async () => {
+    const s = setup(2);
+    put(s.cluster, 1, 3);
+    const a = new Member(s, {
+      ...{ autoCommitIntervalMs: 600_000, requestTimeoutMs: 20_000 },
+      ...{ rebalanceTimeoutMs: 5_000, processingTimeoutMs: 3_000 },
+    });
+    a.workMs = 100;
+    a.read();
+    await s.world.advance(50);
+    a.workMs = 60_000;
+    await s.world.advance(150);
+    expect(a.offsets(1), 'the second one is in hand').to.deep.equal([0, 1]);
+    block(s);
+    const inTheWay = a.consumer.commit([{ topic: 'events', partition: 0, offset: 0 }]);
+    const b = new Member(s);
+    const joining = b.consumer.start();
+    await s.world.advance(2_700);
+    expect(a.events, 'its commit stands in line').to.deep.equal(['assigned 0,1', 'revoked 1']);
+    await s.world.advance(1_000);
+    expect(a.lost.map(({ code }) => code)).to.deep.equal(['PROCESSING_TIMEOUT']);
+    s.cluster.onCall = () => undefined;
+    await s.world.until(Promise.allSettled([inTheWay, joining]));
+    await s.world.advance(1_000);
+    expect(s.cluster.commits.filter(({ partition }) => partition === 1)).to.deep.equal([
+      { partition: 1, offset: 1 },
+    ]);
   });
 
   it('are told to onCommit, also the last one before a member gives up', async () => {
