@@ -14,6 +14,8 @@ import type { SwarmOptions } from './swarm.js';
 import { TableReader, TableWriter } from './table-load.js';
 import { ms, type Micros, type Scheduler } from './world.js';
 
+/** Between two reads of who reads everything at the end: one batch each is enough, however long the log is. */
+const FINAL_READ: Micros = ms(15);
 const TOPIC = 'events';
 /** A topic that is trimmed, or keeps only so much: it has producers and a reader, but no history. */
 const SHORT_TOPIC = 'short';
@@ -195,7 +197,7 @@ export class BrokerLoad {
 
   /** From the beginning to the end, each key by a reader of its own. */
   readAll(): void {
-    this.final = this.keys.map((key) => this.reader(key));
+    this.final = this.keys.map((key) => this.reader(key, FINAL_READ));
     this.table?.reader.readOnce();
   }
 
@@ -314,9 +316,7 @@ export class BrokerLoad {
     return { net, scheduler, history, brokers, pace, keys };
   }
 
-  private reader(key: string): SimReader {
-    return new SimReader(this.context(this.keys), this.prng.fork(), key, {
-      period: ms(60) * this.world.options.pace,
-    });
+  private reader(key: string, period = ms(60) * this.world.options.pace): SimReader {
+    return new SimReader(this.context(this.keys), this.prng.fork(), key, { period });
   }
 }
