@@ -164,9 +164,14 @@ export const CONTROLLER_OPS = {
   ),
   completeMove: peerOp(
     'controller.completeMove',
-    record<{ groupId: RaftGroupId; replicas: readonly BrokerId[] }>({
+    record<{
+      groupId: RaftGroupId;
+      replicas: readonly BrokerId[];
+      targetVersion: LogIndex;
+    }>({
       groupId: uint<RaftGroupId>(),
       replicas: brokerIds,
+      targetVersion: uint<LogIndex>(),
     }),
     changed,
   ),

@@ -227,6 +227,7 @@ export class Controller implements ControllerHandlers {
   async completeMove(done: {
     readonly groupId: RaftGroupId;
     readonly replicas: readonly BrokerId[];
+    readonly targetVersion: LogIndex;
   }): Promise<Changed> {
     return this.#propose(this.#mustLead(), { kind: 'completeMove', ...done });
   }

@@ -37,7 +37,9 @@ export interface MoverDeps {
  *
  * Invariants: one step a group at a time; every step looks afresh at the image and at the group, so a
  * change of leader or of the target in between only means that another step is needed; no step goes by
- * an image from before the target that the group's members come from.
+ * an image from before the target that the group's members come from; a move is complete only when a
+ * leader, confirmed after it knew the target, has the members committed: what is left over is deleted then,
+ * and an earlier membership, in a deposed leader's log or in a later one's, could still need it.
  */
 export class Mover {
   readonly #deps: MoverDeps;
@@ -100,8 +102,13 @@ export class Mover {
     const target = [...partition.replicas].sort((a, b) => a - b);
     if (membership.votersOutgoing.length > 0) throw busy('a joint change is under way');
     if (sameIds(membership.voters, target) && membership.learners.length === 0) {
-      await this.#deps.link.call('completeMove', { groupId, replicas: target }, REPORT_MS);
-      this.#deps.log.info({ groupId, replicas: target }, 'completed a move');
+      await group.readBarrier(BARRIER_MS);
+      await group.changeMembership({ voters: target, learners: [] }, CHANGE_MS);
+      if (group.status()?.term !== ledIn) return 'again';
+      const { targetVersion } = partition;
+      const move = { groupId, replicas: target, targetVersion };
+      await this.#deps.link.call('completeMove', move, REPORT_MS);
+      this.#deps.log.info(move, 'completed a move');
       return 'done';
     }
     const newcomers = target.filter((id) => !membership.voters.includes(id));

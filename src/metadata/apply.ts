@@ -16,7 +16,7 @@ import {
   type Rejection,
 } from './command.js';
 import { withConfig } from './config-history.js';
-import type { PartitionImage, TopicImage } from './image.js';
+import { NO_TARGET, type PartitionImage, type TopicImage } from './image.js';
 import { METADATA_LIMITS } from './limits.js';
 import type { MetadataState } from './metadata-state.js';
 import { groupNameProblem, isTopicId, topicNameProblem } from './names.js';
@@ -58,7 +58,7 @@ export function applyCommand(
     case 'alterTopic':
       return alterTopic(state, command, at);
     case 'moveReplicas':
-      return moveReplicas(state, command);
+      return moveReplicas(state, command, at);
     case 'completeMove':
       return completeMove(state, command);
     case 'replicasDeleted':
@@ -165,6 +165,7 @@ function newPartitions(
       bootstrap: founders,
       founders,
       movingFrom: [],
+      targetVersion: NO_TARGET,
     };
   });
 }
@@ -314,7 +315,11 @@ function alterTopic(
   return DONE;
 }
 
-function moveReplicas(state: MetadataState, command: CommandOf<'moveReplicas'>): ApplyResult {
+function moveReplicas(
+  state: MetadataState,
+  command: CommandOf<'moveReplicas'>,
+  { index }: AppliedEntry,
+): ApplyResult {
   const found = state.partition(command.groupId);
   if (found === undefined) return rejected('UNKNOWN_PARTITION', 'the partition does not exist');
   const refusal = replicasRefusal(state, command.replicas);
@@ -332,7 +337,13 @@ function moveReplicas(state: MetadataState, command: CommandOf<'moveReplicas'>):
     partition.movingFrom.length === 0 &&
     sameList(ascending(partition.replicas), ascending(command.replicas));
   const movingFrom = isReorder ? [] : ascending([...partition.movingFrom, ...partition.replicas]);
-  replacePartition(state, topic, { ...partition, replicas: command.replicas, movingFrom });
+  const targetVersion = isReorder ? NO_TARGET : index;
+  replacePartition(state, topic, {
+    ...partition,
+    replicas: command.replicas,
+    movingFrom,
+    targetVersion,
+  });
   return DONE;
 }
 
@@ -344,11 +355,17 @@ function completeMove(state: MetadataState, command: CommandOf<'completeMove'>):
     return rejected('INVALID_ARGUMENT', 'the target has changed meanwhile');
   }
   if (partition.movingFrom.length === 0) return DONE;
+  // A report of the same replicas may be one of an earlier move to them, which the group has left since.
+  const { targetVersion = partition.targetVersion } = command;
+  if (targetVersion !== partition.targetVersion) {
+    return rejected('INVALID_ARGUMENT', 'that move to these replicas is not the one under way');
+  }
   const leaving = partition.movingFrom.filter((id) => !partition.replicas.includes(id));
   replacePartition(state, topic, {
     ...partition,
     bootstrap: partition.bootstrap.filter((id) => partition.replicas.includes(id)),
     movingFrom: [],
+    targetVersion: NO_TARGET,
   });
   if (leaving.length > 0) bury(state, command.groupId, leaving);
   return DONE;

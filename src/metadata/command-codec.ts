@@ -46,6 +46,8 @@ const SEQUENCED_COMMITS = 22;
 const VERSIONED_ALTER_TOPIC = 12;
 /** deleteTopic of a topic whose id is remembered. */
 const REMEMBERED_DELETE_TOPIC = 14;
+/** completeMove that names which target was arrived at. */
+const VERSIONED_COMPLETE_MOVE = 15;
 
 export function encodeCommand(command: Command): Uint8Array {
   const w = new ByteWriter(128).u8(VERSION).u8(codeOf(command));
@@ -81,6 +83,7 @@ export function encodeCommand(command: Command): Uint8Array {
     case 'completeMove':
       w.uvarint(command.groupId);
       writeIds(w, command.replicas);
+      if (isVersionedMove(command)) w.uvarint(command.targetVersion);
       break;
     case 'replicasDeleted':
       w.uvarint(command.brokerId);
@@ -111,8 +114,13 @@ function codeOf(command: Command): number {
   if (command.kind === 'alterTopic' && command.isUnversioned !== true) return VERSIONED_ALTER_TOPIC;
   if (command.kind === 'deleteTopic' && command.isForgotten !== true)
     return REMEMBERED_DELETE_TOPIC;
+  if (isVersionedMove(command)) return VERSIONED_COMPLETE_MOVE;
   const isFencedCommit = command.kind === 'commitOffsets' && isFenced(command.commits);
   return isFencedCommit ? SEQUENCED_COMMITS : CODES[command.kind];
+}
+
+function isVersionedMove(command: Command): command is Command & { targetVersion: LogIndex } {
+  return command.kind === 'completeMove' && command.targetVersion !== undefined;
 }
 
 function isFenced(commits: readonly OffsetCommitItem[]): boolean {
@@ -175,6 +183,13 @@ function readFields(r: ByteReader, code: number): Command {
         kind: code === CODES.moveReplicas ? 'moveReplicas' : 'completeMove',
         groupId: raftGroupId(r.uvarint()),
         replicas: readBrokerIds(r),
+      };
+    case VERSIONED_COMPLETE_MOVE:
+      return {
+        kind: 'completeMove',
+        groupId: raftGroupId(r.uvarint()),
+        replicas: readBrokerIds(r),
+        targetVersion: logIndex(r.uvarint()),
       };
     case CODES.replicasDeleted:
       return {

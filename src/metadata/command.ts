@@ -81,6 +81,8 @@ export type Command =
       readonly kind: 'completeMove';
       readonly groupId: RaftGroupId;
       readonly replicas: readonly BrokerId[];
+      /** Which target it arrived at. undefined: from a log of before targets had versions. */
+      readonly targetVersion?: LogIndex | undefined;
     }
   | {
       /** The broker has deleted what tombstones told it to. */

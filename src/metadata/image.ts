@@ -1,4 +1,10 @@
-import type { BrokerId, LogIndex, RaftGroupId, TopicId } from '../model/ids.js';
+import {
+  logIndex,
+  type BrokerId,
+  type LogIndex,
+  type RaftGroupId,
+  type TopicId,
+} from '../model/ids.js';
 import type { VersionedConfig } from './config-history.js';
 import type { TopicSettings } from './topic-config.js';
 
@@ -24,6 +30,9 @@ export interface BrokerImage {
   readonly isFenced: boolean;
 }
 
+/** The target version of a partition that is not on the move. */
+export const NO_TARGET = logIndex(0);
+
 export interface PartitionImage {
   readonly partition: number;
   readonly groupId: RaftGroupId;
@@ -41,6 +50,11 @@ export interface PartitionImage {
    * `replicas` go when the group's own membership has followed. Empty: settled.
    */
   readonly movingFrom: readonly BrokerId[];
+  /**
+   * Which move: the metadata index at which `replicas` became the target of the move under way. NO_TARGET:
+   * none is, or one that began before targets had versions.
+   */
+  readonly targetVersion: LogIndex;
 }
 
 /** `config`: what was set; defaults are left out. */

@@ -30,10 +30,11 @@ import { topicSettings } from './topic-config.js';
 /*
  * A snapshot of the metadata group, keys in ascending order everywhere:
  *
- *   version u8 = 1 to 6 | next group id | next producer id
+ *   version u8 = 1 to 7 | next group id | next producer id
  *   brokers:    registration, fenced u8; from version 5 on, which is written if any broker tells of it:
  *               replicas that it has memory for, and 1; 0: not told
- *   topics:     id, name, config, partitions: group id, replicas, bootstrap, founders, moving from;
+ *   topics:     id, name, config, partitions: group id, replicas, bootstrap, founders, moving from,
+ *               from version 7 on, which is written if any partition has one: target version;
  *               from version 4 on, which is written if any topic has one: version of the config, changes
  *               of it: version, previous version, time, keys: name, before, after (a flag u8 each)
  *   tombstones: group id, brokers
@@ -55,6 +56,7 @@ const VERSION_WITH_IDLE_GROUPS = 3;
 const VERSION_WITH_CONFIG_VERSIONS = 4;
 const VERSION_WITH_ROOM = 5;
 const VERSION_WITH_DELETED_TOPICS = 6;
+const VERSION_WITH_TARGET_VERSIONS = 7;
 /** Rough bytes between two chances to let other work run. */
 const SLICE_BYTES = 64 * 1024;
 
@@ -115,6 +117,9 @@ function* writeSliced<K extends string, V>(
 /** The oldest that can say it. */
 function versionFor(frozen: FrozenMetadata): number {
   const { brokers, topics, consumerGroups, idleGroups, deletedTopics } = frozen;
+  for (const { partitions } of topics.values()) {
+    if (partitions.some((p) => p.targetVersion > 0)) return VERSION_WITH_TARGET_VERSIONS;
+  }
   if (deletedTopics.length > 0) return VERSION_WITH_DELETED_TOPICS;
   for (const { replicasMax } of brokers.values()) {
     if (replicasMax !== undefined) return VERSION_WITH_ROOM;
@@ -147,7 +152,7 @@ export function encodeSnapshot(frozen: FrozenMetadata): Uint8Array {
 export function decodeSnapshot(bytes: Uint8Array, state: MetadataState): void {
   const r = new ByteReader(bytes);
   const version = r.u8();
-  if (version < VERSION || version > VERSION_WITH_DELETED_TOPICS) {
+  if (version < VERSION || version > VERSION_WITH_TARGET_VERSIONS) {
     throw new MalformedBytesError(`metadata snapshot version ${version}`);
   }
   state.nextGroupId = raftGroupId(r.uvarint());
@@ -185,6 +190,7 @@ function writeTopic(w: ByteWriter, topic: TopicImage, version: number): void {
   writeList(w, topic.partitions, (to, p) => {
     to.uvarint(p.groupId);
     for (const ids of [p.replicas, p.bootstrap, p.founders, p.movingFrom]) writeIds(to, ids);
+    if (version >= VERSION_WITH_TARGET_VERSIONS) to.uvarint(p.targetVersion);
   });
   if (version < VERSION_WITH_CONFIG_VERSIONS) return;
   w.uvarint(topic.configVersion);
@@ -224,7 +230,7 @@ function readTopic(r: ByteReader, version: number): TopicImage {
   const id = readTopicId(r);
   const name = r.string();
   const config = readStringMap(r);
-  const partitions = readList(r, readPartition);
+  const partitions = readList(r, (from) => readPartition(from, version));
   const isVersioned = version >= VERSION_WITH_CONFIG_VERSIONS;
   const configVersion = logIndex(isVersioned ? r.uvarint() : 0);
   const configHistory = isVersioned ? readList(r, readConfigChange) : [];
@@ -239,13 +245,14 @@ function readTopic(r: ByteReader, version: number): TopicImage {
   };
 }
 
-function readPartition(r: ByteReader): Omit<PartitionImage, 'partition'> {
+function readPartition(r: ByteReader, version: number): Omit<PartitionImage, 'partition'> {
   return {
     groupId: raftGroupId(r.uvarint()),
     replicas: readList(r, (from) => brokerId(from.uvarint())),
     bootstrap: readBrokerIds(r),
     founders: readBrokerIds(r),
     movingFrom: readBrokerIds(r),
+    targetVersion: logIndex(version >= VERSION_WITH_TARGET_VERSIONS ? r.uvarint() : 0),
   };
 }
 

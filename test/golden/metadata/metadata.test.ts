@@ -88,6 +88,15 @@ const COMMANDS: readonly (readonly [Command, string])[] = [
     '01 07 07 02 01 03',
   ],
   [
+    {
+      kind: 'completeMove',
+      groupId: raftGroupId(7),
+      replicas: ids(1, 3),
+      targetVersion: logIndex(300),
+    },
+    '01 0f 07 02 01 03 ac02',
+  ],
+  [
     { kind: 'replicasDeleted', brokerId: brokerId(2), groupIds: [raftGroupId(7)] },
     '01 08 02 01 07',
   ],
@@ -287,7 +296,7 @@ describe('golden bytes of the metadata log', () => {
     const restored = new Log();
     restored.machine.restore(unhex(SNAPSHOT), log.state.version);
     expect(hexOf(restored.machine.encode())).to.equal(hexOf(unhex(SNAPSHOT)));
-    expect(() => restored.machine.restore(unhex('07'), log.state.version)).to.throw('version 7');
+    expect(() => restored.machine.restore(unhex('08'), log.state.version)).to.throw('version 8');
   });
 
   it('has one form of a snapshot of brokers that tell how many replicas they have memory for', () => {
@@ -372,6 +381,34 @@ describe('golden bytes of the metadata log', () => {
     restored.machine.restore(bytes, log.state.version);
     expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
     expect(restored.state.deletedTopics.freeze()).to.eql([OTHER_TOPIC, TOPIC]);
+  });
+
+  it('has one form of a snapshot with a move under way', () => {
+    const log = new Log(1, 2);
+    log.apply(createTopic('logs', [[1], [1]]));
+    log.apply({ kind: 'moveReplicas', groupId: raftGroupId(2), replicas: ids(2) });
+    const bytes = log.machine.encode();
+    expect(hexOf(bytes)).to.equal(
+      hexOf(
+        unhex(`
+          07 03 00
+          02 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00 00
+             02 04 64697232 02 6332 ea39 02 7032 ce3a b23b 04 6576656e 00 00
+          01 00112233445566778899aabbccddeeff 04 6c6f6773 00
+             02 01 01 01 01 01 01 01 00 00
+                02 01 02 01 01 01 01 01 01 04
+             00 00
+          00 00 00 00 00 00`),
+      ),
+    );
+    const restored = new Log();
+    restored.machine.restore(bytes, log.state.version);
+    expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
+    expect(restored.state.topicsById.get(TOPIC)).to.eql(log.state.topicsById.get(TOPIC));
+    for (let length = 0; length < bytes.length; length += 1) {
+      const cut = new Log();
+      expect(() => cut.machine.restore(bytes.subarray(0, length), log.state.version)).to.throw();
+    }
   });
 
   it('has one form of a snapshot with versions of settings', () => {

@@ -1067,6 +1067,19 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    id: 'X38',
+    what: 'a report of an earlier move to the same replicas completes the move under way',
+    level: 'tests',
+    tests: ['test/unit/metadata/apply.test.ts'],
+    edits: [
+      {
+        file: 'src/metadata/apply.ts',
+        find: 'if (targetVersion !== partition.targetVersion) {',
+        replace: 'if (targetVersion > partition.targetVersion) {',
+      },
+    ],
+  },
+  {
     id: 'X37',
     what: 'a commit that stood in line takes what is in hand for processed, because the member gave up',
     level: 'tests',

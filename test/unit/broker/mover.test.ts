@@ -13,7 +13,8 @@ const ids = (...numbers: number[]): BrokerId[] => numbers.map(brokerId);
 
 /** The group's only partition is on its way to these replicas. */
 function imageOf(version: number, replicas: BrokerId[]): MetadataImage {
-  const partitions = [{ partition: 0, groupId: GROUP, replicas, movingFrom: ids(1, 2, 3) }];
+  const from = { movingFrom: ids(1, 2, 3), targetVersion: version };
+  const partitions = [{ partition: 0, groupId: GROUP, replicas, ...from }];
   const image = {
     version,
     moving: new Set([GROUP]),
@@ -31,6 +32,10 @@ class Bench {
   term = 8;
   /** Rejects: no metadata leader is there. */
   barrier: () => Promise<{ index: number }> = () => Promise.resolve({ index: 60 });
+  /** Rejects: the group does not follow broker 3, or no longer. */
+  readBarrier: () => Promise<void> = () => Promise.resolve();
+  /** The members that the group has committed. */
+  committed = ids(3);
   private look: () => void = () => undefined;
 
   constructor() {
@@ -77,11 +82,13 @@ class Bench {
   private group(): RaftGroup {
     const membership = { voters: ids(3), votersOutgoing: [], learners: [], learnersNext: [] };
     const status = (): unknown => ({ self: 3, term: this.term, commit: 9, membership, peers: [] });
-    const changeMembership = (target: unknown): Promise<void> => {
+    const changeMembership = (target: { voters: BrokerId[] }): Promise<void> => {
+      if (String(target.voters) === String(this.committed)) return Promise.resolve();
       this.asked.push(['changeMembership', target]);
       return Promise.reject(new BrokerError('THROTTLED', 'not now'));
     };
-    return { status, isLeaderReady: () => true, changeMembership } as unknown as RaftGroup;
+    const asked = { changeMembership, readBarrier: () => this.readBarrier() };
+    return { status, isLeaderReady: () => true, ...asked } as unknown as RaftGroup;
   }
 }
 
@@ -89,7 +96,36 @@ describe('the mover', () => {
   it('does not take a group back to the target of an image that lags', async () => {
     const bench = new Bench();
     await bench.lookOnce();
-    expect(bench.asked).to.deep.equal([['completeMove', { groupId: GROUP, replicas: ids(3) }]]);
+    const move = { groupId: GROUP, replicas: ids(3), targetVersion: 60 };
+    expect(bench.asked).to.deep.equal([['completeMove', move]]);
+  });
+
+  it('does not call a move complete that a leader only believes to lead', async () => {
+    const bench = new Bench();
+    bench.readBarrier = () => Promise.reject(new BrokerError('NOT_LEADER', 'another one leads'));
+    await bench.lookOnce();
+    expect(bench.asked).to.deep.equal([]);
+  });
+
+  it('does not call a move complete whose members are not committed', async () => {
+    const bench = new Bench();
+    bench.committed = ids(1, 2, 3);
+    await bench.lookOnce();
+    const target = { voters: ids(3), learners: [] };
+    expect(bench.asked).to.deep.equal([['changeMembership', target]]);
+  });
+
+  it('looks again when its leadership is another one than before the group was asked', async () => {
+    const bench = new Bench();
+    let barriers = 0;
+    bench.readBarrier = () => {
+      barriers += 1;
+      if (barriers === 1) bench.term += 2;
+      return Promise.resolve();
+    };
+    await bench.lookOnce();
+    expect(barriers).to.equal(2);
+    expect(bench.asked.length).to.equal(1);
   });
 
   it('does nothing while the image cannot be known to be current', async () => {

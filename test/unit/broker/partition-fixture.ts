@@ -20,7 +20,7 @@ import type {
   RaftGroup,
   RaftGroupOwner,
 } from '../../../src/host/raft-group.js';
-import type { MetadataImage, TopicImage } from '../../../src/metadata/image.js';
+import { NO_TARGET, type MetadataImage, type TopicImage } from '../../../src/metadata/image.js';
 import { topicSettings, type TopicSettings } from '../../../src/metadata/topic-config.js';
 import { BrokerError } from '../../../src/model/errors.js';
 import { FSYNC, type Durability } from '../../../src/model/durability.js';
@@ -407,6 +407,7 @@ export function viewOfTopic(partitions: number): MetadataView {
       bootstrap: replicas,
       founders: replicas,
       movingFrom: [],
+      targetVersion: NO_TARGET,
     })),
     config: new Map(),
     configVersion: logIndex(0),

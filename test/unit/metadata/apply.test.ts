@@ -3,12 +3,20 @@ import { expect } from 'chai';
 import { applyCommand } from '../../../src/metadata/apply.js';
 import type { Command } from '../../../src/metadata/command.js';
 import { DeletedTopics } from '../../../src/metadata/deleted-topics.js';
+import { NO_TARGET } from '../../../src/metadata/image.js';
 import { METADATA_LIMITS } from '../../../src/metadata/limits.js';
 import { MetadataMachine } from '../../../src/metadata/metadata-machine.js';
 import { MetadataState } from '../../../src/metadata/metadata-state.js';
 import { OffsetLedger } from '../../../src/metadata/offset-ledger.js';
 import { encodeSnapshot } from '../../../src/metadata/snapshot-codec.js';
-import { brokerId, logIndex, raftGroupId, term, topicId } from '../../../src/model/ids.js';
+import {
+  brokerId,
+  logIndex,
+  raftGroupId,
+  term,
+  topicId,
+  type LogIndex,
+} from '../../../src/model/ids.js';
 import { LIMITS } from '../../../src/model/limits.js';
 import {
   addPartitions,
@@ -141,6 +149,25 @@ describe('applying metadata commands', () => {
     expect(log.partition().movingFrom).to.eql([1, 2, 3]);
     log.apply({ kind: 'completeMove', groupId: group(1), replicas: ids(2, 4) });
     expect(log.state.tombstones.get(group(1))).to.eql([1, 3]);
+  });
+
+  it('takes no report of an earlier move to the same replicas, which the group has left since', () => {
+    const log = new Log(1, 2, 3, 4);
+    log.apply(createTopic('logs', [[1, 2]]));
+    const move = (...to: number[]): LogIndex => {
+      log.apply({ kind: 'moveReplicas', groupId: group(1), replicas: ids(...to) });
+      return log.partition().targetVersion;
+    };
+    const [first, , third] = [move(3, 2), move(4, 2), move(3, 2)];
+    expect(third).to.be.greaterThan(Number(first));
+    const arrived = { kind: 'completeMove', groupId: group(1), replicas: ids(2, 3) } as const;
+    expect(log.refusal({ ...arrived, targetVersion: first })).to.equal('INVALID_ARGUMENT');
+    expect(log.state.tombstones.size).to.equal(0);
+    log.apply({ ...arrived, targetVersion: third });
+    expect(log.state.tombstones.get(group(1))).to.eql([1, 4]);
+    expect(log.partition().targetVersion).to.equal(NO_TARGET);
+    expect(log.apply({ ...arrived, targetVersion: first })).to.eql({ kind: 'done' });
+    expect(move(2, 3), 'another order is no move').to.equal(NO_TARGET);
   });
 
   it('takes a new order of the same replicas as another preferred leader, not a move', () => {
