@@ -103,6 +103,7 @@ export class Mover {
     if (membership.votersOutgoing.length > 0) throw busy('a joint change is under way');
     if (sameIds(membership.voters, target) && membership.learners.length === 0) {
       await group.readBarrier(BARRIER_MS);
+      // Over at once where these are the members already; rejects until they are committed.
       await group.changeMembership({ voters: target, learners: [] }, CHANGE_MS);
       if (group.status()?.term !== ledIn) return 'again';
       const { targetVersion } = partition;

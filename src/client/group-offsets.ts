@@ -140,12 +140,12 @@ export class GroupOffsets {
     } catch (thrown) {
       const error = BrokerError.from(thrown);
       if (error.outcome === 'unknown')
-        each((held, offset, at) => holdings.passed(held, offset, at));
+        each((held, offset, seeksBefore) => holdings.passed(held, offset, seeksBefore));
       callbacks.committed({ offsets: sent ?? offsets(), error });
       throw error;
     }
     if (sent === undefined || sent.length === 0) return;
-    each((held, offset, at) => holdings.settled(held, offset, at));
+    each((held, offset, seeksBefore) => holdings.settled(held, offset, seeksBefore));
     callbacks.committed({ offsets: sent, error: undefined });
   }
 }

@@ -237,6 +237,22 @@ const SNAPSHOT_WITH_CONFIG_VERSIONS = `
   00
   00`;
 
+/** What the metadata of `log` is written as; and who reads that writes the same again. */
+function restoredFrom(log: Log, bytes: Uint8Array): Log {
+  expect(hexOf(log.machine.encode())).to.equal(hexOf(bytes));
+  const restored = new Log();
+  restored.machine.restore(bytes, log.state.version);
+  expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
+  return restored;
+}
+
+function mustRefuseCuts(bytes: Uint8Array): void {
+  for (let length = 0; length < bytes.length; length += 1) {
+    const cut = new Log();
+    expect(() => cut.machine.restore(bytes.subarray(0, length), logIndex(1))).to.throw();
+  }
+}
+
 describe('golden bytes of the metadata log', () => {
   for (const [command, hex] of COMMANDS) {
     it(`has one form of ${command.kind}`, () => {
@@ -292,10 +308,7 @@ describe('golden bytes of the metadata log', () => {
       kind: 'commitOffsets',
       commits: [{ group: 'g', topicId: TOPIC, partition: 0, offset: 5, metadata: 'm' }],
     });
-    expect(hexOf(log.machine.encode())).to.equal(hexOf(unhex(SNAPSHOT)));
-    const restored = new Log();
-    restored.machine.restore(unhex(SNAPSHOT), log.state.version);
-    expect(hexOf(restored.machine.encode())).to.equal(hexOf(unhex(SNAPSHOT)));
+    const restored = restoredFrom(log, unhex(SNAPSHOT));
     expect(() => restored.machine.restore(unhex('08'), log.state.version)).to.throw('version 8');
   });
 
@@ -303,20 +316,13 @@ describe('golden bytes of the metadata log', () => {
     const log = new Log(1);
     const told = { ...registration(2), replicasMax: 0 };
     log.apply({ kind: 'registerBroker', registration: told });
-    const bytes = log.machine.encode();
-    expect(hexOf(bytes)).to.equal(
-      hexOf(
-        unhex(`
-          05 01 00
-          02 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00 00
-             02 04 64697232 02 6332 ea39 02 7032 ce3a b23b 04 6576656e 00 01
-          00 00 00 00 00 00`),
-      ),
-    );
-    const restored = new Log();
-    restored.machine.restore(bytes, log.state.version);
+    const bytes = unhex(`
+      05 01 00
+      02 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00 00
+         02 04 64697232 02 6332 ea39 02 7032 ce3a b23b 04 6576656e 00 01
+      00 00 00 00 00 00`);
+    const restored = restoredFrom(log, bytes);
     expect(restored.state.brokers).to.deep.equal(log.state.brokers);
-    expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
   });
 
   it('reads the commits of members of older versions', () => {
@@ -339,24 +345,17 @@ describe('golden bytes of the metadata log', () => {
     const position = { topicId: TOPIC, partition: 0, offset: 5, metadata: '' };
     log.apply({ kind: 'commitOffsets', commits: [{ group: 'g', ...position }] });
     log.apply({ kind: 'ageGroups', elapsedMs: 300, limitMs: 1_000 });
-    const bytes = log.machine.encode();
-    expect(hexOf(bytes)).to.equal(
-      hexOf(
-        unhex(`
-          03 02 00
-          01 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00
-          01 00112233445566778899aabbccddeeff 04 6c6f6773 00
-             01 01 01 01 01 01 01 01 00
-          00
-          01 01 67 01 00112233445566778899aabbccddeeff 00 05 80d095ffbc31 00
-          00
-          00
-          01 01 67 ac02`),
-      ),
-    );
-    const restored = new Log();
-    restored.machine.restore(bytes, log.state.version);
-    expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
+    const bytes = unhex(`
+      03 02 00
+      01 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00
+      01 00112233445566778899aabbccddeeff 04 6c6f6773 00
+         01 01 01 01 01 01 01 01 00
+      00
+      01 01 67 01 00112233445566778899aabbccddeeff 00 05 80d095ffbc31 00
+      00
+      00
+      01 01 67 ac02`);
+    const restored = restoredFrom(log, bytes);
     expect(restored.state.idleGroups.timeOf('g')).to.equal(300);
   });
 
@@ -367,19 +366,12 @@ describe('golden bytes of the metadata log', () => {
       log.apply({ kind: 'deleteTopic', topicId: id });
     }
     log.apply({ kind: 'replicasDeleted', brokerId: ids(1)[0]!, groupIds: [1, 2].map(raftGroupId) });
-    const bytes = log.machine.encode();
-    expect(hexOf(bytes)).to.equal(
-      hexOf(
-        unhex(`
-          06 03 00
-          01 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00 00
-          00 00 00 00 00 00
-          02 ffeeddccbbaa99887766554433221100 00112233445566778899aabbccddeeff`),
-      ),
-    );
-    const restored = new Log();
-    restored.machine.restore(bytes, log.state.version);
-    expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
+    const bytes = unhex(`
+      06 03 00
+      01 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00 00
+      00 00 00 00 00 00
+      02 ffeeddccbbaa99887766554433221100 00112233445566778899aabbccddeeff`);
+    const restored = restoredFrom(log, bytes);
     expect(restored.state.deletedTopics.freeze()).to.eql([OTHER_TOPIC, TOPIC]);
   });
 
@@ -387,28 +379,18 @@ describe('golden bytes of the metadata log', () => {
     const log = new Log(1, 2);
     log.apply(createTopic('logs', [[1], [1]]));
     log.apply({ kind: 'moveReplicas', groupId: raftGroupId(2), replicas: ids(2) });
-    const bytes = log.machine.encode();
-    expect(hexOf(bytes)).to.equal(
-      hexOf(
-        unhex(`
-          07 03 00
-          02 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00 00
-             02 04 64697232 02 6332 ea39 02 7032 ce3a b23b 04 6576656e 00 00
-          01 00112233445566778899aabbccddeeff 04 6c6f6773 00
-             02 01 01 01 01 01 01 01 00 00
-                02 01 02 01 01 01 01 01 01 04
-             00 00
-          00 00 00 00 00 00`),
-      ),
-    );
-    const restored = new Log();
-    restored.machine.restore(bytes, log.state.version);
-    expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
+    const bytes = unhex(`
+      07 03 00
+      02 01 04 64697231 02 6331 e939 02 7031 cd3a b13b 03 6f6464 00 00
+         02 04 64697232 02 6332 ea39 02 7032 ce3a b23b 04 6576656e 00 00
+      01 00112233445566778899aabbccddeeff 04 6c6f6773 00
+         02 01 01 01 01 01 01 01 00 00
+            02 01 02 01 01 01 01 01 01 04
+         00 00
+      00 00 00 00 00 00`);
+    const restored = restoredFrom(log, bytes);
     expect(restored.state.topicsById.get(TOPIC)).to.eql(log.state.topicsById.get(TOPIC));
-    for (let length = 0; length < bytes.length; length += 1) {
-      const cut = new Log();
-      expect(() => cut.machine.restore(bytes.subarray(0, length), log.state.version)).to.throw();
-    }
+    mustRefuseCuts(bytes);
   });
 
   it('has one form of a snapshot with versions of settings', () => {
@@ -421,16 +403,10 @@ describe('golden bytes of the metadata log', () => {
     ]);
     log.apply({ kind: 'alterTopic', topicId: TOPIC, set, unset: [] });
     log.apply({ kind: 'alterTopic', topicId: TOPIC, set: new Map(), unset: ['retention.bytes'] });
-    const bytes = log.machine.encode();
-    expect(hexOf(bytes)).to.equal(hexOf(unhex(SNAPSHOT_WITH_CONFIG_VERSIONS)));
-    const restored = new Log();
-    restored.machine.restore(bytes, log.state.version);
-    expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
+    const bytes = unhex(SNAPSHOT_WITH_CONFIG_VERSIONS);
+    const restored = restoredFrom(log, bytes);
     expect(restored.state.topicsById.get(TOPIC)).to.eql(log.state.topicsById.get(TOPIC));
-    for (let length = 0; length < bytes.length; length += 1) {
-      const cut = new Log();
-      expect(() => cut.machine.restore(bytes.subarray(0, length), log.state.version)).to.throw();
-    }
+    mustRefuseCuts(bytes);
   });
 
   it('has one form of a snapshot with consumer groups', () => {
@@ -456,11 +432,8 @@ describe('golden bytes of the metadata log', () => {
         { ...next, changes: [{ memberId: 'm', slots: SLOTS.slice(0, 1) }] },
       ],
     });
-    const bytes = log.machine.encode();
-    expect(hexOf(bytes)).to.equal(hexOf(unhex(SNAPSHOT_WITH_GROUPS)));
-    const restored = new Log();
-    restored.machine.restore(bytes, log.state.version);
-    expect(hexOf(restored.machine.encode())).to.equal(hexOf(bytes));
+    const bytes = unhex(SNAPSHOT_WITH_GROUPS);
+    const restored = restoredFrom(log, bytes);
     expect(restored.state.consumerGroups.memberCount).to.equal(1);
     const commit = { group, topicId: TOPIC, partition: 0, offset: 5, metadata: '' };
     const fence = { memberId: 'm', memberEpoch: 1, sequence: 130 };
@@ -469,9 +442,6 @@ describe('golden bytes of the metadata log', () => {
     expect(hexOf(committed)).to.equal(hexOf(unhex(SNAPSHOT_WITH_COMMITS)));
     restored.machine.restore(committed, log.state.version);
     expect(hexOf(restored.machine.encode())).to.equal(hexOf(committed));
-    for (let length = 0; length < bytes.length; length += 1) {
-      const cut = new Log();
-      expect(() => cut.machine.restore(bytes.subarray(0, length), log.state.version)).to.throw();
-    }
+    mustRefuseCuts(bytes);
   });
 });

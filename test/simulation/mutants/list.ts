@@ -1067,6 +1067,19 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
+    id: 'X37',
+    what: 'a commit that stood in line takes what is in hand for processed, because the member gave up',
+    level: 'tests',
+    tests: ['test/unit/client/group-commits.test.ts'],
+    edits: [
+      {
+        file: 'src/client/group-offsets.ts',
+        find: 'if (holdings.get(held) !== held) return [];',
+        replace: '',
+      },
+    ],
+  },
+  {
     id: 'X38',
     what: 'a report of an earlier move to the same replicas completes the move under way',
     level: 'tests',
@@ -1080,14 +1093,24 @@ export const MUTANTS: readonly Mutant[] = [
     ],
   },
   {
-    id: 'X37',
-    what: 'a commit that stood in line takes what is in hand for processed, because the member gave up',
+    id: 'X39',
+    what: 'a leader that another one has deposed calls a move complete',
     level: 'tests',
-    tests: ['test/unit/client/group-commits.test.ts'],
+    tests: ['test/unit/broker/mover.test.ts'],
+    edits: [
+      { file: 'src/broker/mover.ts', find: 'await group.readBarrier(BARRIER_MS);', replace: '' },
+    ],
+  },
+  {
+    id: 'X40',
+    what: 'a move is called complete before its members are committed',
+    level: 'tests',
+    tests: ['test/unit/broker/mover.test.ts'],
     edits: [
       {
-        file: 'src/client/group-offsets.ts',
-        find: 'if (holdings.get(held) !== held) return [];',
+        file: 'src/broker/mover.ts',
+        find: `// Over at once where these are the members already; rejects until they are committed.
+      await group.changeMembership({ voters: target, learners: [] }, CHANGE_MS);`,
         replace: '',
       },
     ],
