@@ -153,7 +153,9 @@ export class Controller implements ControllerHandlers {
 
   async register(registration: BrokerRegistration): Promise<Changed> {
     const tenure = this.#mustLead();
-    const changed = await this.#carryOut(tenure, decideRegister(this.#deps.state, registration));
+    const changed = await this.#carryOut(tenure, () =>
+      decideRegister(this.#deps.state, registration),
+    );
     tenure.liveness.heard(registration.id);
     this.#admitLearners(tenure);
     return changed;
@@ -211,8 +213,9 @@ export class Controller implements ControllerHandlers {
     readonly unset: readonly string[];
     readonly expectedVersion?: LogIndex | undefined;
   }): Promise<Changed & Omit<AlterTopicResult, 'risk'>> {
-    const decision = decideAlterTopic(this.#deps.state, wanted);
-    const { index } = await this.#carryOut(this.#mustLead(), decision);
+    const { index } = await this.#carryOut(this.#mustLead(), () =>
+      decideAlterTopic(this.#deps.state, wanted),
+    );
     const topic = this.#deps.state.topicsByName.get(wanted.topic);
     if (topic === undefined) throw deletedMeanwhile();
     return { index, config: topic.config, configVersion: topic.configVersion };
@@ -221,7 +224,7 @@ export class Controller implements ControllerHandlers {
   async moveReplicas(
     wanted: TopicPartition & { readonly replicas: readonly BrokerId[] },
   ): Promise<Changed> {
-    return this.#carryOut(this.#mustLead(), decideMoveReplicas(this.#deps.state, wanted));
+    return this.#carryOut(this.#mustLead(), () => decideMoveReplicas(this.#deps.state, wanted));
   }
 
   async completeMove(done: {
@@ -347,7 +350,16 @@ export class Controller implements ControllerHandlers {
     if (this.#tenure !== tenure) throw notController(this.#deps.leaders.hint(METADATA_GROUP));
   }
 
-  async #carryOut(tenure: Tenure, decision: Decision): Promise<Changed> {
+  /**
+   * What is proposed is decided by the log; what is not, a refusal or that all is as wanted, by the state alone,
+   * which another leader may have changed before this one knows: it is decided again once no other leads.
+   */
+  async #carryOut(tenure: Tenure, decide: () => Decision): Promise<Changed> {
+    let decision = decide();
+    if (decision.kind !== 'propose') {
+      await this.#confirmLeadership(tenure);
+      decision = decide();
+    }
     switch (decision.kind) {
       case 'rejected':
         return raise(decision);
@@ -362,7 +374,7 @@ export class Controller implements ControllerHandlers {
     const earlier = this.#lastPlacement;
     const placement = (async (): Promise<Changed> => {
       await earlier.catch(() => undefined);
-      return this.#carryOut(tenure, decide(this.#deps.world.random.u32()));
+      return this.#carryOut(tenure, () => decide(this.#deps.world.random.u32()));
     })();
     this.#lastPlacement = placement.catch(() => undefined);
     return placement;

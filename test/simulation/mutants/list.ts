@@ -1115,4 +1115,18 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
   },
+  {
+    id: 'X41',
+    what: 'a metadata leader refuses by its own state alone, without knowing whether it still leads',
+    level: 'tests',
+    tests: ['test/unit/broker/cluster.test.ts'],
+    edits: [
+      {
+        file: 'src/broker/controller.ts',
+        find: `if (decision.kind !== 'propose') {
+      await this.#confirmLeadership(tenure);`,
+        replace: `if (decision.kind !== 'propose') {`,
+      },
+    ],
+  },
 ];

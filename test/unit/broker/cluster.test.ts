@@ -460,6 +460,21 @@ describe('a cluster of brokers', () => {
       await brokers.settled(brokers.admin(1).createTopic(newTopic('after', 1, 3), LONG));
     });
 
+    it('neither refuses nor takes for done what only a leader that may be deposed says', async () => {
+      await brokers.settled(brokers.admin(1).createTopic(newTopic('there', 1, 3), LONG));
+      const cutOff = brokers.controllerSeenBy(1) ?? 0;
+      brokers.isolate(cutOff);
+      const admin = brokers.admin(cutOff);
+      const again = admin.createTopic({ ...newTopic('there'), timeoutMs: 500 }, SECOND);
+      const change = { set: new Map<string, string>(), unset: ['retention.ms'] };
+      const settled = admin.alterTopic({ topic: 'there', ...change }, SECOND);
+      const answers = [await brokers.refused(again), await brokers.refused(settled)];
+      for (const { code } of answers) expect(code).not.to.equal('TOPIC_EXISTS');
+      brokers.heal(cutOff);
+      const { code } = await brokers.refused(admin.createTopic(newTopic('there'), LONG));
+      expect(code).to.equal('TOPIC_EXISTS');
+    });
+
     it('comes back whole when every broker is killed at once', async () => {
       await brokers.settled(brokers.admin(1).createTopic(newTopic('kept', 3), LONG));
       for (const id of [1, 2, 3]) brokers.kill(id);
