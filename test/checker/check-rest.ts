@@ -112,6 +112,7 @@ export class TopicChecks {
       to: isKnown ? endedAt : Number.POSITIVE_INFINITY,
       step,
       text: `${call.f} ended ${end ?? 'never'}`,
+      effect: isKnown ? undefined : JSON.stringify(call),
     });
   }
 
