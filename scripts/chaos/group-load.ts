@@ -87,10 +87,14 @@ export class GroupLoad {
     return this.options.group;
   }
 
-  /** Every partition is somebody's. */
+  /**
+   * Every partition is one member's. One that two say to have is on its way: whoever has it next has said so
+   * already, and would not say so again if the other were killed.
+   */
   get isWhole(): boolean {
-    const owned = new Set([...this.holdings.values()].flatMap(({ keys }) => keys));
-    return owned.size === this.options.partitions;
+    const said = [...this.holdings.values()].flatMap(({ keys }) => keys);
+    const { partitions } = this.options;
+    return said.length === partitions && new Set(said).size === partitions;
   }
 
   /** What the member said last that it owns. */
