@@ -199,12 +199,21 @@ export class GroupLoad {
     const member = new MemberProcess(this.worker, settings, {
       told: (message) => {
         this.told(member, message);
-        if (message.kind !== 'rebalance' || this.members[place] !== member) return;
-        this.holdings.set(place, { keys: message.owned, sinceMs: performance.now() });
+        if (this.members[place] === member) this.heard(place, message);
       },
       failed: (how) => (this.problem ??= `the process of member ${place} ended by itself: ${how}`),
     });
     this.members[place] = member;
+  }
+
+  private heard(place: number, message: FromMember): void {
+    if (message.kind === 'rebalance') {
+      this.holdings.set(place, { keys: message.owned, sinceMs: performance.now() });
+    } else if (message.kind === 'gaveUp') {
+      const { keys = [], sinceMs = 0 } = this.holdings.get(place) ?? {};
+      const left = keys.filter((key) => !message.keys.includes(key));
+      this.holdings.set(place, { keys: left, sinceMs });
+    }
   }
 
   private probing(): ChildProcess {
@@ -257,6 +266,8 @@ export class GroupLoad {
         history.event({ f: 'rebalance', p, g: this.options.group, gen, owned, m });
         return;
       }
+      case 'gaveUp':
+        return;
       case 'joined':
         this.joined.push(message.ms);
         return;

@@ -145,7 +145,7 @@ class Life {
       onRevoked: (at) => this.revoked(at),
       onLost: (at) => {
         tell({ kind: 'event', what: 'lost' });
-        for (const p of at) this.forget(keyOf(p));
+        this.gaveUp(at.map(keyOf));
       },
     });
     this.consumer = consumer;
@@ -217,7 +217,12 @@ class Life {
     const keys = at.map(keyOf);
     for (const key of keys) this.readAtMs.delete(key);
     await this.commit(keys);
+    this.gaveUp(keys);
+  }
+
+  private gaveUp(keys: readonly string[]): void {
     for (const key of keys) this.forget(key);
+    tell({ kind: 'gaveUp', keys });
   }
 
   private forget(key: string): void {

@@ -35,6 +35,8 @@ export type FromMember =
       readonly owned: readonly string[];
       readonly m: string;
     }
+  /** Has these no longer; the history is told what a member owns when it is given more. */
+  | { readonly kind: 'gaveUp'; readonly keys: readonly string[] }
   /** Time from joining to the first partition. */
   | { readonly kind: 'joined'; readonly ms: number }
   /** For this long a partition that it kept had nothing to read; ms since 1970. */
